@@ -1,0 +1,124 @@
+import type { Config } from './config.ts';
+import { type Clock, systemClock } from './core/clock.ts';
+import { createIdSource } from './core/ids.ts';
+import { type Dispatch, startDispatch } from './dispatch/start-dispatch.ts';
+import { createContext } from './graphql/context.ts';
+import { startGraphqlServer } from './graphql/server.ts';
+import { createHttpApp, GRAPHQL_PATH, INGEST_PATH } from './http/http-app.ts';
+import { HttpServer } from './http/http-server.ts';
+import { createAcceptEvent } from './ingest/accept-event.ts';
+import { ingestRoute } from './ingest/route.ts';
+import { AccountCommands } from './manage/account-commands.ts';
+import { DeliveryCommands } from './manage/delivery-commands.ts';
+import { DestinationCommands } from './manage/destination-commands.ts';
+import { Facts } from './observe/facts.ts';
+import { createLog, type Log } from './observe/log.ts';
+import type { DeliveryQueue } from './queue/delivery-queue.ts';
+import { LocalQueue } from './queue/local-queue.ts';
+import { ReleaseStack } from './release-stack.ts';
+import { AccountReads } from './storage/read-models/accounts.ts';
+import { openStorage, type StatementObserver, type Storage } from './storage/storage.ts';
+import { version } from './version.ts';
+
+/** What tests put in the place of the real thing. */
+export interface Overrides {
+  readonly clock?: Clock;
+  /** A number in [0, 1). */
+  readonly random?: () => number;
+  readonly log?: Log;
+  readonly observeStatement?: StatementObserver;
+}
+
+export interface App {
+  readonly urls: { readonly graphql: string; readonly ingest: string; readonly health: string };
+  /** True when there was no account at the start: a newcomer may want to be shown around. */
+  readonly isEmpty: boolean;
+  /** Stops accepting, finishes what is under way within the configured time, closes the store. May be called again. */
+  stop(): Promise<void>;
+}
+
+/** What all parts share. */
+interface Base {
+  readonly config: Config;
+  readonly clock: Clock;
+  readonly facts: Facts;
+  readonly storage: Storage;
+  readonly queue: DeliveryQueue;
+}
+
+/**
+ * The composition root: builds every part by hand, and starts them in the order in which they need each
+ * other. What was started is stopped again when a later part fails to start.
+ *
+ * @throws DatabaseInUseError; Error with code EADDRINUSE and the like
+ */
+export async function startApp(config: Config, overrides: Overrides = {}): Promise<App> {
+  const clock = overrides.clock ?? systemClock;
+  const facts = new Facts(overrides.log ?? createLog({ level: config.logLevel, readable: process.stderr.isTTY }));
+  const started = new ReleaseStack();
+  try {
+    const storage = await openStorage(config.database, overrides.observeStatement);
+    started.add(() => storage.close());
+    await storage.deliveries.recoverLeases(clock.now());
+    const isEmpty = (await new AccountReads(storage.fork()).accountCount()) === 0;
+    const base: Base = { config, clock, facts, storage, queue: new LocalQueue() };
+
+    const dispatch = await startDispatch({
+      ...base,
+      deliveries: storage.deliveries,
+      ...config.delivery,
+      userAgent: `Data-Pusher/${version}`,
+      random: overrides.random ?? Math.random,
+    });
+    started.add(async () => void (await dispatch.stop(0)));
+    const origin = await startHttp(base, dispatch, started);
+    facts.started({ url: origin });
+    return {
+      urls: { graphql: origin + GRAPHQL_PATH, ingest: origin + INGEST_PATH, health: `${origin}/health` },
+      isEmpty,
+      stop: () => started.release(),
+    };
+  } catch (error) {
+    await started.release();
+    throw error;
+  }
+}
+
+/** @returns the origin that the server listens at. */
+async function startHttp(base: Base, dispatch: Dispatch, started: ReleaseStack): Promise<string> {
+  const { config, clock, facts, storage, queue } = base;
+  const newId = createIdSource(clock);
+  const publish = queue.publish.bind(queue);
+  const { fork } = storage;
+  const commands = {
+    accounts: new AccountCommands({ fork, clock, newId }),
+    destinations: new DestinationCommands({ fork, clock, newId }),
+    deliveries: new DeliveryCommands({ fork, clock, publish }),
+  };
+  const graphql = await startGraphqlServer(facts);
+  started.add(() => graphql.stop());
+  const server = new HttpServer(
+    createHttpApp({
+      ingest: ingestRoute({
+        acceptEvent: createAcceptEvent({ events: storage.events, publish, clock, newId, facts }),
+        knowsToken: (token) => storage.events.knowsToken(token),
+        maxBodyBytes: config.ingest.maxBodyBytes,
+        facts,
+      }),
+      graphql,
+      graphqlContext: () => createContext(fork, commands),
+      checkReadiness: storage.ping,
+      facts,
+    }),
+  );
+  const { port } = await server.listen(config.host, config.port);
+  // Side by side, because both have the same time to come to an end.
+  started.add(async () => {
+    const [, unfinished] = await Promise.all([
+      server.close(config.shutdownTimeoutMs),
+      dispatch.stop(config.shutdownTimeoutMs),
+    ]);
+    facts.stopped({ unfinished });
+  });
+  return `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`;
+}

@@ -1,0 +1,77 @@
+import type { RetrySchedule } from './core/retry-policy.ts';
+import { ConfigError, Environment } from './environment.ts';
+
+export { ConfigError };
+
+/** Everything an operator can set, parsed and checked. Durations are in milliseconds. */
+export interface Config {
+  readonly host: string;
+  readonly port: number;
+  readonly database: DatabaseConfig;
+  readonly logLevel: LogLevel;
+  readonly ingest: { readonly maxBodyBytes: number };
+  readonly delivery: DeliveryConfig;
+  readonly shutdownTimeoutMs: number;
+}
+
+export interface DatabaseConfig {
+  readonly type: 'sqlite';
+  readonly path: string;
+}
+
+export interface DeliveryConfig {
+  readonly timeoutMs: number;
+  readonly retrySchedule: RetrySchedule;
+  readonly maxConcurrency: number;
+  readonly maxConcurrencyPerDestination: number;
+}
+
+export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+const HOUR = 3_600_000;
+const DAY = 24 * HOUR;
+
+export function loadConfig(): Config {
+  return parseConfig(process.env);
+}
+
+/**
+ * The only place that knows the names of environment variables.
+ *
+ * @throws ConfigError with one line that names the variable and says what it may be.
+ */
+export function parseConfig(variables: Readonly<Record<string, string | undefined>>): Config {
+  const environment = new Environment(variables);
+  const config: Config = {
+    host: environment.text('HOST', '127.0.0.1'),
+    port: environment.integer('PORT', 4000, { min: 0, max: 65_535 }),
+    database: parseDatabaseUrl(environment.text('DATABASE_URL', 'sqlite:./data/data-pusher.db')),
+    logLevel: environment.oneOf('LOG_LEVEL', LOG_LEVELS, 'info'),
+    ingest: { maxBodyBytes: environment.integer('MAX_BODY_BYTES', 1_048_576, { min: 1, max: 64 * 1_048_576 }) },
+    delivery: {
+      timeoutMs: environment.duration('DELIVERY_TIMEOUT', '15s', { min: 100, max: HOUR }),
+      retrySchedule: environment.durations('RETRY_SCHEDULE', '5s,30s,2m,10m,30m,1h,2h,5h,10h', {
+        min: 0,
+        max: 30 * DAY,
+      }),
+      maxConcurrency: environment.integer('MAX_CONCURRENCY', 256, { min: 1, max: 10_000 }),
+      maxConcurrencyPerDestination: environment.integer('MAX_CONCURRENCY_PER_DESTINATION', 32, { min: 1, max: 10_000 }),
+    },
+    shutdownTimeoutMs: environment.duration('SHUTDOWN_TIMEOUT', '10s', { min: 0, max: HOUR }),
+  };
+  if (config.delivery.maxConcurrencyPerDestination > config.delivery.maxConcurrency) {
+    throw new ConfigError('MAX_CONCURRENCY_PER_DESTINATION must not be greater than MAX_CONCURRENCY.');
+  }
+  return Object.freeze(config);
+}
+
+function parseDatabaseUrl(text: string): DatabaseConfig {
+  const path = /^(?:sqlite|file):(?:\/\/(?=\/))?(.+)$/u.exec(text)?.[1];
+  if (path === undefined || path.includes('\0')) {
+    throw new ConfigError(
+      'DATABASE_URL must be "sqlite:" followed by the path of a file, for example sqlite:./data/data-pusher.db.',
+    );
+  }
+  return { type: 'sqlite', path };
+}

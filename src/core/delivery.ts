@@ -1,0 +1,53 @@
+/**
+ * A delivery is one event on its way to one destination.
+ *
+ *             claim                 2xx
+ *  PENDING ----------> (leased) ----------> SUCCEEDED
+ *     ^  ^                |  | attempts used up
+ *     |  +--- retry at ---+  +-------------> FAILED  (the dead letters)
+ *     +------ manual retry ------------------+
+ *
+ * "Leased" is no status of its own: a claim moves `dueAt` to the end of the lease and counts the attempt.
+ * A worker that dies lets the lease run out, and the delivery is due again.
+ */
+export const DELIVERY_STATUSES = ['PENDING', 'SUCCEEDED', 'FAILED'] as const;
+export type DeliveryStatus = (typeof DELIVERY_STATUSES)[number];
+
+/** Why an attempt failed. The names are stable; they are stored, and shown by the API. */
+export const ATTEMPT_ERRORS = [
+  'HTTP_STATUS',
+  'TIMEOUT',
+  'DNS',
+  'CONNECTION_REFUSED',
+  'CONNECTION_RESET',
+  'UNREACHABLE',
+  'TLS',
+  'INVALID_RESPONSE',
+  'INVALID_REQUEST',
+  'UNKNOWN',
+] as const;
+export type AttemptError = (typeof ATTEMPT_ERRORS)[number];
+
+/** What one attempt came to: a value, never an exception, because a failing destination is data. */
+export interface AttemptOutcome {
+  /** Milliseconds since the Unix epoch. */
+  readonly startedAt: number;
+  readonly durationMs: number;
+  readonly statusCode: number | null;
+  /** `null` means delivered. */
+  readonly error: AttemptError | null;
+  /** The first bytes of the response. */
+  readonly responseBody: Buffer | null;
+}
+
+/** Only 2xx is success (RFC 9110, 15.3); a redirect is not followed, so it has delivered nothing. */
+export function errorOfStatus(statusCode: number): AttemptError | null {
+  return statusCode >= 200 && statusCode < 300 ? null : 'HTTP_STATUS';
+}
+
+/** Where a delivery stands after an attempt. `dueAt` is set while it is pending, `completedAt` once it is not. */
+export interface DeliveryState {
+  readonly status: DeliveryStatus;
+  readonly dueAt: number | null;
+  readonly completedAt: number | null;
+}

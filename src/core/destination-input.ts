@@ -1,0 +1,98 @@
+import { DomainError } from './errors.ts';
+
+export const HTTP_METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] as const;
+export type HttpMethod = (typeof HTTP_METHODS)[number];
+
+/** One entry a header name; names keep their letter case and order, a list is sent as repeated lines. */
+export type HeaderEntry = readonly [name: string, value: string | readonly string[]];
+
+export const DESTINATIONS_PER_ACCOUNT_MAX = 100;
+const URL_CHARACTERS_MAX = 8_000;
+const HEADERS_MAX = 50;
+const HEADER_BYTES_MAX = 8 * 1024;
+
+/** RFC 9110, section 5.6.2. */
+const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
+const CONTROL_CHARACTER = /\p{Cc}/u;
+
+/** Hop-by-hop fields (RFC 9110, 7.6.1), those that frame the message, and the names Data Pusher itself signs its deliveries with. */
+const RESERVED_NAMES: ReadonlySet<string> = new Set([
+  'connection',
+  'content-length',
+  'expect',
+  'host',
+  'http2-settings',
+  'keep-alive',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+  'webhook-id',
+  'webhook-timestamp',
+]);
+
+/** The text is kept exactly as given; parsing only decides whether it can be called. */
+export function parseDestinationUrl(text: string): string {
+  const rule = `The URL must be absolute, http or https, without user name and password, and of at most ${URL_CHARACTERS_MAX} characters.`;
+  const url = text.length <= URL_CHARACTERS_MAX && /^https?:\/\/[^\s\p{Cc}]+$/iu.test(text) ? URL.parse(text) : null;
+  if (url === null || !text.isWellFormed() || hasUserInfo(text)) {
+    throw DomainError.badInput('url', rule);
+  }
+  return text;
+}
+
+// Read from the text and not from the parsed URL, which hides an empty user name as in "http://@host".
+function hasUserInfo(text: string): boolean {
+  const authority = /^https?:[/\\]+([^/\\?#]*)/iu.exec(text)?.[1] ?? '';
+  return authority.includes('@');
+}
+
+/** @param input a JSON object, as the API received it. */
+export function parseHeaders(input: Readonly<Record<string, unknown>>): HeaderEntry[] {
+  const entries = Object.entries(input).map(
+    ([name, value]): HeaderEntry => [parseHeaderName(name), parseHeaderValue(value)],
+  );
+  const lines = entries.flatMap(([name, value]) =>
+    typeof value === 'string' ? [[name, value]] : value.map((one) => [name, one]),
+  );
+  if (lines.length === 0 || lines.length > HEADERS_MAX) {
+    throw badHeaders(`There must be at least one header and at most ${HEADERS_MAX}.`);
+  }
+  if (Buffer.byteLength(lines.flat().join('')) > HEADER_BYTES_MAX) {
+    throw badHeaders(`All header names and values together have at most ${HEADER_BYTES_MAX} bytes.`);
+  }
+  return entries;
+}
+
+function parseHeaderName(name: string): string {
+  if (!TOKEN.test(name)) {
+    throw badHeaders("A header's name consists of letters, digits and !#$%&'*+-.^_`|~ only.");
+  }
+  if (RESERVED_NAMES.has(name.toLowerCase())) {
+    throw badHeaders(
+      `The header ${name.toLowerCase()} is set by Data Pusher or belongs to the connection, and cannot be chosen.`,
+    );
+  }
+  return name;
+}
+
+function parseHeaderValue(value: unknown): string | string[] {
+  if (Array.isArray(value) && value.length > 0) {
+    return value.map((one) => parseHeaderLine(one));
+  }
+  return parseHeaderLine(value);
+}
+
+function parseHeaderLine(value: unknown): string {
+  if (typeof value !== 'string' || !value.isWellFormed() || CONTROL_CHARACTER.test(value)) {
+    throw badHeaders("A header's value is a string, or a list of strings, without control characters.");
+  }
+  return value;
+}
+
+function badHeaders(rule: string): DomainError {
+  return DomainError.badInput('headers', rule);
+}

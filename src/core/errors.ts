@@ -1,0 +1,36 @@
+/** What a caller may learn of a failure: a stable code and a sentence. The private part goes in `cause`. */
+export type ErrorCode = 'BAD_USER_INPUT' | 'NOT_FOUND' | 'CONFLICT' | 'TOO_EXPENSIVE' | 'STORAGE_UNAVAILABLE';
+
+export class DomainError extends Error {
+  override readonly name = 'DomainError';
+  readonly code: ErrorCode;
+  /** The input field that is to blame, where there is one. */
+  readonly field: string | undefined;
+
+  private constructor(code: ErrorCode, message: string, details: { field?: string; cause?: unknown } = {}) {
+    super(message, { cause: details.cause });
+    this.code = code;
+    this.field = details.field;
+  }
+
+  /** `rule` is a sentence that says what is allowed; it must not repeat the value, which may be a secret. */
+  static badInput(field: string, rule: string): DomainError {
+    return new DomainError('BAD_USER_INPUT', rule, { field });
+  }
+
+  static notFound(what: 'account' | 'destination' | 'event' | 'delivery'): DomainError {
+    return new DomainError('NOT_FOUND', `There is no ${what} with this id.`);
+  }
+
+  static conflict(message: string, field?: string): DomainError {
+    return new DomainError('CONFLICT', message, field === undefined ? {} : { field });
+  }
+
+  static tooExpensive(message: string): DomainError {
+    return new DomainError('TOO_EXPENSIVE', message);
+  }
+
+  static storageUnavailable(cause: unknown): DomainError {
+    return new DomainError('STORAGE_UNAVAILABLE', 'The store cannot be reached or written.', { cause });
+  }
+}

@@ -1,0 +1,80 @@
+/**
+ * Reads the top level of a JSON object as text, so that numbers keep every digit, nested values keep their
+ * spelling, and a key that stands twice is seen twice. `JSON.parse` would lose all three.
+ *
+ * @param text a valid JSON object (checked at the edge); anything else has no defined result.
+ */
+export function topLevelMembers(text: string): Array<[key: string, rawValue: string]> {
+  const members: Array<[string, string]> = [];
+  let at = skipSpace(text, text.indexOf('{') + 1);
+  while (text[at] === '"') {
+    const keyEnd = endOfString(text, at);
+    const valueStart = skipSpace(text, text.indexOf(':', keyEnd) + 1);
+    const valueEnd = endOfValue(text, valueStart);
+    members.push([JSON.parse(text.slice(at, keyEnd)) as string, text.slice(valueStart, valueEnd)]);
+    const next = skipSpace(text, valueEnd);
+    at = text[next] === ',' ? skipSpace(text, next + 1) : next;
+  }
+  return members;
+}
+
+/** How deep objects and arrays are nested; a scalar has depth 0. One pass, no recursion. */
+export function nestingDepth(text: string): number {
+  let depth = 0;
+  let deepest = 0;
+  for (let at = 0; at < text.length; at += 1) {
+    const character = text[at];
+    if (character === '"') {
+      at = endOfString(text, at) - 1;
+    } else if (character === '{' || character === '[') {
+      depth += 1;
+      deepest = Math.max(deepest, depth);
+    } else if (character === '}' || character === ']') {
+      depth -= 1;
+    }
+  }
+  return deepest;
+}
+
+function skipSpace(text: string, from: number): number {
+  let at = from;
+  while (text[at] === ' ' || text[at] === '\n' || text[at] === '\r' || text[at] === '\t') {
+    at += 1;
+  }
+  return at;
+}
+
+function endOfString(text: string, open: number): number {
+  let at = open + 1;
+  while (at < text.length && text[at] !== '"') {
+    at += text[at] === '\\' ? 2 : 1;
+  }
+  return at + 1;
+}
+
+function endOfValue(text: string, start: number): number {
+  if (text[start] === '"') {
+    return endOfString(text, start);
+  }
+  let depth = 0;
+  for (let at = start; at < text.length; at += 1) {
+    const character = text[at];
+    if (character === '"') {
+      at = endOfString(text, at) - 1;
+    } else if (character === '{' || character === '[') {
+      depth += 1;
+    } else if (character === '}' || character === ']') {
+      if (depth === 0) {
+        return trimmedEnd(text, start, at);
+      }
+      depth -= 1;
+    } else if (character === ',' && depth === 0) {
+      return trimmedEnd(text, start, at);
+    }
+  }
+  return text.length;
+}
+
+function trimmedEnd(text: string, start: number, end: number): number {
+  return start + text.slice(start, end).trimEnd().length;
+}

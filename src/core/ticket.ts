@@ -1,0 +1,7 @@
+/** Says that a delivery waits, and for which attempt: a claim takes it only if no newer attempt has begun. */
+export interface Ticket {
+  readonly deliveryId: string;
+  readonly destinationId: string;
+  /** Attempts already claimed when the ticket was written. */
+  readonly attempt: number;
+}

@@ -1,0 +1,173 @@
+import type { Clock } from '../core/clock.ts';
+import type { Ticket } from '../core/ticket.ts';
+import type { Facts } from '../observe/facts.ts';
+import type { ClaimedDelivery, DeliveryStore } from '../storage/delivery-store.ts';
+import type { Lane } from './lane.ts';
+import { type Bounds, Lanes } from './lanes.ts';
+import { TaskGroup } from './task-group.ts';
+import { deliver, type DeliverDependencies } from './deliver.ts';
+
+/** How long nothing is claimed after the store has failed. */
+const STORE_PAUSE_MS = 1_000;
+/** On top of the time that a claim made ahead may wait and the time that its request may take. */
+const LEASE_MARGIN_MS = 15_000;
+
+export interface DispatcherOptions extends DeliverDependencies {
+  readonly deliveries: DeliveryStore;
+  readonly clock: Clock;
+  readonly facts: Facts;
+  readonly bounds: Bounds;
+  /** Upper bound of one request. */
+  readonly timeoutMs: number;
+}
+
+/**
+ * Takes tickets in, claims their deliveries, and keeps as many requests under way as the bounds allow.
+ * What it holds in memory is bounded too, and can be lost at any moment: the database knows better.
+ */
+export class Dispatcher {
+  readonly #options: DispatcherOptions;
+  readonly #lanes: Lanes;
+  readonly #claims = new TaskGroup();
+  readonly #exchanges = new TaskGroup();
+  readonly #leaseMs: number;
+  #pumpIsDue = false;
+  #pausedUntil = 0;
+  #stopping = false;
+
+  constructor(options: DispatcherOptions) {
+    this.#options = options;
+    this.#lanes = new Lanes(options.bounds);
+    this.#leaseMs = 2 * options.timeoutMs + LEASE_MARGIN_MS;
+  }
+
+  /** Never waits: what there is no room for stays in the database. */
+  offer(tickets: readonly Ticket[]): void {
+    if (this.#stopping) {
+      return;
+    }
+    for (const ticket of tickets) {
+      this.#lanes.offer(ticket);
+    }
+    this.#pumpSoon();
+  }
+
+  /** The same for tickets read from the database, `limitPerDestination` of each destination at most. */
+  offerDue(tickets: readonly Ticket[], limitPerDestination: number): void {
+    for (const [destinationId, own] of Map.groupBy(tickets, (ticket) => ticket.destinationId)) {
+      this.offer(own);
+      if (own.length >= limitPerDestination && !this.#stopping) {
+        this.#lanes.of(destinationId).hasMoreInStore = true;
+      }
+    }
+  }
+
+  /**
+   * Finishes what is under way, and gives back what was claimed ahead.
+   *
+   * @param graceMs after that, requests are broken off; their leases run out.
+   * @returns how many were broken off.
+   */
+  async stop(graceMs: number): Promise<number> {
+    this.#stopping = true;
+    this.#lanes.clearTickets();
+    await this.#claims.settled();
+    const unsent = [...this.#lanes.all()].flatMap(({ ready }) => ready.splice(0));
+    if (unsent.length > 0) {
+      await this.#storing('release', () => this.#options.deliveries.release(unsent, this.#options.clock.now()));
+    }
+    await this.#exchanges.settled(graceMs);
+    const unfinished = this.#exchanges.size;
+    this.#options.sender.close();
+    await this.#exchanges.settled();
+    return unfinished;
+  }
+
+  // One turn for all that happened in this round of the event loop, so that claims share a commit.
+  #pumpSoon(): void {
+    if (!this.#pumpIsDue) {
+      this.#pumpIsDue = true;
+      setImmediate(() => {
+        this.#pumpIsDue = false;
+        this.#pump();
+      });
+    }
+  }
+
+  #pump(): void {
+    const now = this.#options.clock.now();
+    if (this.#stopping || now < this.#pausedUntil) {
+      return;
+    }
+    for (const { lane, ticket } of this.#lanes.takeTurn(now)) {
+      this.#claims.add(this.#claim(lane, ticket, now));
+    }
+    for (const lane of this.#lanes.toRefill()) {
+      this.#claims.add(this.#refill(lane, now));
+    }
+  }
+
+  async #claim(lane: Lane, ticket: Ticket, now: number): Promise<void> {
+    const lease = { now, leasedUntil: now + this.#leaseMs };
+    const claimed = await this.#storing('claim', () => this.#options.deliveries.claim(ticket, lease));
+    lane.claiming -= 1;
+    this.#lanes.forget(ticket.deliveryId);
+    if (claimed !== undefined) {
+      lane.ready.push(claimed);
+      this.#startReady(lane);
+    } else {
+      this.#lanes.dropIfIdle(lane);
+    }
+  }
+
+  async #refill(lane: Lane, now: number): Promise<void> {
+    lane.refilling = true;
+    lane.hasMoreInStore = false;
+    const limit = Lanes.refillLimit;
+    const tickets = await this.#storing('refill', () => this.#options.deliveries.dueOf(lane.destinationId, now, limit));
+    lane.refilling = false;
+    this.offerDue(tickets ?? [], limit);
+    this.#lanes.dropIfIdle(lane);
+  }
+
+  #startReady(lane: Lane): void {
+    const { bounds, clock, timeoutMs } = this.#options;
+    while (!this.#stopping && lane.active < bounds.maxConcurrencyPerDestination) {
+      const delivery = lane.ready.shift();
+      if (delivery === undefined) {
+        return;
+      }
+      // After a long standstill of the process the lease may be over, and the delivery somebody else's.
+      if (clock.now() + timeoutMs < delivery.leasedUntil) {
+        lane.active += 1;
+        this.#exchanges.add(this.#exchange(lane, delivery));
+      }
+    }
+  }
+
+  async #exchange(lane: Lane, delivery: ClaimedDelivery): Promise<void> {
+    const record = await deliver(delivery, this.#options);
+    lane.active -= 1;
+    lane.lastFinishedAt = this.#options.clock.now();
+    this.#startReady(lane);
+    this.#pumpSoon();
+    if (record !== undefined) {
+      await this.#storing('record', () => this.#options.deliveries.record(record));
+    }
+    this.#lanes.dropIfIdle(lane);
+  }
+
+  /** A store that fails stops the dispatcher for a while; nothing is lost, every lease and every due time stands. */
+  async #storing<Result>(during: string, work: () => Promise<Result>): Promise<Result | undefined> {
+    try {
+      return await work();
+    } catch (error) {
+      const now = this.#options.clock.now();
+      if (now >= this.#pausedUntil) {
+        this.#options.facts.storageFailed(during, error);
+        this.#pausedUntil = now + STORE_PAUSE_MS;
+      }
+      return undefined;
+    }
+  }
+}

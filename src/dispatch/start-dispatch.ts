@@ -1,0 +1,56 @@
+import type { DeliveryQueue } from '../queue/delivery-queue.ts';
+import type { RetrySchedule } from '../core/retry-policy.ts';
+import type { Clock } from '../core/clock.ts';
+import type { Facts } from '../observe/facts.ts';
+import type { DeliveryStore } from '../storage/delivery-store.ts';
+import { Dispatcher } from './dispatcher.ts';
+import { HttpSender } from './http-sender.ts';
+import { Sweeper } from './sweeper.ts';
+
+export interface DispatchOptions {
+  readonly queue: DeliveryQueue;
+  readonly deliveries: DeliveryStore;
+  readonly clock: Clock;
+  readonly facts: Facts;
+  readonly timeoutMs: number;
+  readonly retrySchedule: RetrySchedule;
+  readonly maxConcurrency: number;
+  readonly maxConcurrencyPerDestination: number;
+  readonly userAgent: string;
+  /** A number in [0, 1). */
+  readonly random: () => number;
+}
+
+export interface Dispatch {
+  /**
+   * Takes no new work and finishes what is under way. A second call waits for the first.
+   *
+   * @returns how many requests had to be broken off after `graceMs`.
+   */
+  stop(graceMs: number): Promise<number>;
+}
+
+/** Starts everything that makes deliveries: the dispatcher, what feeds it, and what finds the forgotten. */
+export async function startDispatch(options: DispatchOptions): Promise<Dispatch> {
+  const { queue, clock, timeoutMs, maxConcurrency, maxConcurrencyPerDestination } = options;
+  const dispatcher = new Dispatcher({
+    ...options,
+    sender: new HttpSender({ clock, timeoutMs }),
+    bounds: { maxConcurrency, maxConcurrencyPerDestination },
+  });
+  const sweeper = new Sweeper({ ...options, offerDue: (tickets, limit) => dispatcher.offerDue(tickets, limit) });
+  await queue.subscribe((tickets) => dispatcher.offer(tickets));
+  sweeper.start();
+
+  let stopped: Promise<number> | undefined;
+  return {
+    stop: (graceMs) => {
+      stopped ??= (async () => {
+        await queue.stop();
+        await sweeper.stop();
+        return dispatcher.stop(graceMs);
+      })();
+      return stopped;
+    },
+  };
+}

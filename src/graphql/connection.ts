@@ -1,0 +1,90 @@
+import { type ClassType, Field, Int, ObjectType } from 'type-graphql';
+import { DomainError } from '../core/errors.ts';
+import { isId } from '../core/ids.ts';
+import { type Page, PAGE_MAX, type PageArguments } from '../storage/read-models/page.ts';
+
+const PAGE_DEFAULT = 20;
+
+/** @throws DomainError BAD_USER_INPUT */
+export function parsePage(first: number | null | undefined, after: string | null | undefined): PageArguments {
+  const size = first ?? PAGE_DEFAULT;
+  if (size < 0 || size > PAGE_MAX) {
+    throw DomainError.badInput('first', `A page has from 0 to ${PAGE_MAX} entries.`);
+  }
+  return { first: size, after: after === null || after === undefined ? undefined : parseCursor(after) };
+}
+
+/** Opaque to clients; it holds the id, which is the key that lists are cut by. */
+function toCursor(id: string): string {
+  return Buffer.from(id, 'latin1').toString('base64url');
+}
+
+function parseCursor(cursor: string): string {
+  const id = Buffer.from(cursor, 'base64url').toString('latin1');
+  if (!isId(id)) {
+    throw DomainError.badInput('after', 'The cursor must be one that this list gave out.');
+  }
+  return id;
+}
+
+@ObjectType({ description: 'Where a page stands in its list, after the Relay cursor connections specification.' })
+export class PageInfo {
+  @Field(() => Boolean, { description: 'Whether there are entries after this page.' })
+  hasNextPage!: boolean;
+
+  @Field(() => Boolean, { description: 'Whether the page begins after a cursor.' })
+  hasPreviousPage!: boolean;
+
+  @Field(() => String, { nullable: true, description: "The cursor of the page's first entry." })
+  startCursor!: string | null;
+
+  @Field(() => String, {
+    nullable: true,
+    description: "The cursor of the page's last entry; pass it as `after` to go on.",
+  })
+  endCursor!: string | null;
+}
+
+/** Makes the edge and the connection type of one node type. */
+export function connectionType<Node extends object>(nodeType: ClassType<Node>, name: string, plural: string) {
+  @ObjectType(`${name}Edge`, { description: `An entry of a list of ${plural}.` })
+  class Edge {
+    @Field(() => String, { description: 'Marks the place of this entry; pass it as `after` to go on behind it.' })
+    cursor!: string;
+
+    @Field(() => nodeType, { description: 'The entry itself.' })
+    node!: Node;
+  }
+
+  @ObjectType(`${name}Connection`, { description: `A page of a list of ${plural}.` })
+  class Connection {
+    @Field(() => [Edge], { description: 'The entries of this page, each with its cursor.' })
+    edges!: Edge[];
+
+    @Field(() => [nodeType], { description: 'The entries of this page.' })
+    nodes!: Node[];
+
+    @Field(() => PageInfo, { description: 'Where this page stands in the list.' })
+    pageInfo!: PageInfo;
+
+    @Field(() => Int, { simple: true, description: 'How many entries the whole list has.' })
+    totalCount!: number;
+  }
+  return Connection;
+}
+
+/** `totalCount` is a function, which GraphQL calls only when the field is selected. */
+export function toConnection<Node extends { id: string }>(page: Page<Node>, totalCount: () => Promise<number>) {
+  const edges = page.rows.map((node) => ({ cursor: toCursor(node.id), node }));
+  return {
+    edges,
+    nodes: page.rows,
+    pageInfo: {
+      hasNextPage: page.hasNextPage,
+      hasPreviousPage: page.hasPreviousPage,
+      startCursor: edges[0]?.cursor ?? null,
+      endCursor: edges.at(-1)?.cursor ?? null,
+    },
+    totalCount,
+  };
+}

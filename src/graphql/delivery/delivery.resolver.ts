@@ -1,0 +1,65 @@
+import { GraphQLDateTime } from 'graphql-scalars';
+import { Arg, Ctx, FieldResolver, ID, Mutation, Query, Resolver, Root } from 'type-graphql';
+import { isId } from '../../core/ids.ts';
+import type { AttemptEntity, DeliveryEntity } from '../../storage/entities/index.ts';
+import type { GraphQLContext } from '../context.ts';
+import { Destination } from '../destination/destination.type.ts';
+import { Event } from '../event/event.type.ts';
+import { stillThere } from '../still-there.ts';
+import { Attempt, Delivery } from './delivery.type.ts';
+
+@Resolver(() => Delivery)
+export class DeliveryResolver {
+  @Query(() => Delivery, { nullable: true, description: 'One delivery, or null when there is none with this id.' })
+  async delivery(
+    @Arg('id', () => ID, { description: "The delivery's id." }) id: string,
+    @Ctx() { deliveries }: GraphQLContext,
+  ) {
+    return isId(id) ? ((await deliveries.delivery(id)) ?? null) : null;
+  }
+
+  @Mutation(() => Delivery, {
+    description:
+      'Sends a finished delivery again, at once and with the whole retry schedule before it. Its attempts stay recorded.',
+  })
+  retryDelivery(
+    @Arg('id', () => ID, { description: "The delivery's id." }) id: string,
+    @Ctx() { commands }: GraphQLContext,
+  ) {
+    return commands.deliveries.retry(id);
+  }
+
+  @FieldResolver(() => Event, { description: 'What is delivered.' })
+  async event(@Root() delivery: DeliveryEntity, @Ctx() { events }: GraphQLContext) {
+    return stillThere(await events.event(delivery.event.id), 'event');
+  }
+
+  @FieldResolver(() => Destination, { description: 'Where it is delivered.' })
+  async destination(@Root() delivery: DeliveryEntity, @Ctx() { accounts }: GraphQLContext) {
+    return stillThere(await accounts.destination(delivery.destination.id), 'destination');
+  }
+
+  @FieldResolver(() => GraphQLDateTime, {
+    nullable: true,
+    description:
+      'When the delivery is attempted next; while an attempt is under way, when it would be taken up again should its worker have died. Null once it is finished.',
+  })
+  nextAttemptAt(@Root() delivery: DeliveryEntity) {
+    return delivery.dueAt;
+  }
+
+  @FieldResolver(() => [Attempt], {
+    description: 'The requests made so far, in order. One that is under way is not among them yet.',
+  })
+  async attempts(@Root() { id }: DeliveryEntity, @Ctx() { deliveries, budget }: GraphQLContext) {
+    return budget.spend(await deliveries.attemptsOf(id));
+  }
+}
+
+@Resolver(() => Attempt)
+export class AttemptResolver {
+  @FieldResolver(() => String, { nullable: true, description: 'The first 8 KiB of the answer, read as UTF-8.' })
+  responseBody(@Root() { responseBody }: AttemptEntity) {
+    return responseBody?.toString('utf8') ?? null;
+  }
+}

@@ -1,0 +1,93 @@
+import { GraphQLJSONObject } from 'graphql-scalars';
+import { Arg, Ctx, FieldResolver, ID, Int, Mutation, Query, Resolver, Root } from 'type-graphql';
+import type { DeliveryStatus as Status } from '../../core/delivery.ts';
+import { isId } from '../../core/ids.ts';
+import type { DestinationEntity } from '../../storage/entities/index.ts';
+import { Account } from '../account/account.type.ts';
+import { parsePage, toConnection } from '../connection.ts';
+import type { GraphQLContext } from '../context.ts';
+import { DeliveryConnection, DeliveryStatus } from '../delivery/delivery.type.ts';
+import { toPatch } from '../patch.ts';
+import { stillThere } from '../still-there.ts';
+import { CreateDestinationInput, UpdateDestinationInput } from './destination.input.ts';
+import { Destination } from './destination.type.ts';
+
+@Resolver(() => Destination)
+export class DestinationResolver {
+  @Query(() => Destination, {
+    nullable: true,
+    description: 'One destination, or null when there is none with this id.',
+  })
+  async destination(
+    @Arg('id', () => ID, { description: "The destination's id." }) id: string,
+    @Ctx() { accounts }: GraphQLContext,
+  ) {
+    return isId(id) ? ((await accounts.destination(id)) ?? null) : null;
+  }
+
+  @Query(() => [Destination], { description: 'The destinations of an account; none when there is no such account.' })
+  async destinations(
+    @Arg('accountId', () => ID, { description: "The account's id." }) accountId: string,
+    @Ctx() { accounts, budget }: GraphQLContext,
+  ) {
+    return isId(accountId) ? budget.spend(await accounts.destinationsOf(accountId)) : [];
+  }
+
+  @Mutation(() => Destination, {
+    description: 'Gives an account a new destination. It gets the events that arrive from now on.',
+  })
+  createDestination(
+    @Arg('input', () => CreateDestinationInput, { description: 'The new destination.' }) input: CreateDestinationInput,
+    @Ctx() { commands }: GraphQLContext,
+  ) {
+    return commands.destinations.create({ ...input });
+  }
+
+  @Mutation(() => Destination, {
+    description: 'Changes a destination. Attempts that begin from now on use what it says then.',
+  })
+  updateDestination(
+    @Arg('id', () => ID, { description: "The destination's id." }) id: string,
+    @Arg('input', () => UpdateDestinationInput, { description: 'The changes.' }) input: UpdateDestinationInput,
+    @Ctx() { commands }: GraphQLContext,
+  ) {
+    return commands.destinations.update(id, toPatch(input));
+  }
+
+  @Mutation(() => ID, { description: 'Deletes a destination with its deliveries and attempts. Answers its id.' })
+  deleteDestination(
+    @Arg('id', () => ID, { description: "The destination's id." }) id: string,
+    @Ctx() { commands }: GraphQLContext,
+  ) {
+    return commands.destinations.delete(id);
+  }
+
+  @FieldResolver(() => Account, { description: 'The account whose events the destination gets.' })
+  async account(@Root() destination: DestinationEntity, @Ctx() { accounts }: GraphQLContext) {
+    return stillThere(await accounts.account(destination.account.id), 'account');
+  }
+
+  @FieldResolver(() => GraphQLJSONObject, {
+    description: 'The headers of the requests; names keep their letter case and order.',
+  })
+  headers(@Root() destination: DestinationEntity) {
+    return Object.fromEntries(destination.headers);
+  }
+
+  @FieldResolver(() => DeliveryConnection, { description: 'The deliveries to this destination, newest first.' })
+  async deliveries(
+    @Root() { id }: DestinationEntity,
+    @Arg('first', () => Int, { nullable: true, defaultValue: 20, description: 'How many, at most 100.' }) first:
+      | number
+      | null,
+    @Arg('after', () => String, { nullable: true, description: 'The cursor behind which the page begins.' })
+    after: string | null | undefined,
+    @Arg('status', () => DeliveryStatus, { nullable: true, description: 'Only deliveries that stand so.' })
+    status: Status | null | undefined,
+    @Ctx() { deliveries, budget }: GraphQLContext,
+  ) {
+    const filter = status ?? undefined;
+    const page = await deliveries.deliveriesOf(id, parsePage(first, after), filter);
+    return toConnection(budget.spendPage(page), () => deliveries.deliveryCountOf(id, filter));
+  }
+}

@@ -1,0 +1,41 @@
+import { GraphQLJSON } from 'graphql-scalars';
+import { Arg, Ctx, FieldResolver, ID, Query, Resolver, Root } from 'type-graphql';
+import { isId } from '../../core/ids.ts';
+import type { EventEntity } from '../../storage/entities/index.ts';
+import { Account } from '../account/account.type.ts';
+import type { GraphQLContext } from '../context.ts';
+import { Delivery } from '../delivery/delivery.type.ts';
+import { stillThere } from '../still-there.ts';
+import { Event } from './event.type.ts';
+
+@Resolver(() => Event)
+export class EventResolver {
+  @Query(() => Event, { nullable: true, description: 'One event, or null when there is none with this id.' })
+  async event(@Arg('id', () => ID, { description: "The event's id." }) id: string, @Ctx() { events }: GraphQLContext) {
+    return isId(id) ? ((await events.event(id)) ?? null) : null;
+  }
+
+  @FieldResolver(() => Account, { description: 'The account that the event was received for.' })
+  async account(@Root() event: EventEntity, @Ctx() { accounts }: GraphQLContext) {
+    return stillThere(await accounts.account(event.account.id), 'account');
+  }
+
+  @FieldResolver(() => GraphQLJSON, {
+    description: 'The payload as JSON. Numbers are limited to what JavaScript can hold; `payloadText` has every digit.',
+  })
+  async payload(@Root() { id }: EventEntity, @Ctx() { events }: GraphQLContext) {
+    return JSON.parse(stillThere(await events.payload(id), 'event').toString('utf8')) as unknown;
+  }
+
+  @FieldResolver(() => String, { description: 'The payload exactly as it was received and is sent.' })
+  async payloadText(@Root() { id }: EventEntity, @Ctx() { events }: GraphQLContext) {
+    return stillThere(await events.payload(id), 'event').toString('utf8');
+  }
+
+  @FieldResolver(() => [Delivery], {
+    description: 'One delivery for each destination that the account had when the event arrived.',
+  })
+  async deliveries(@Root() { id }: EventEntity, @Ctx() { events, budget }: GraphQLContext) {
+    return budget.spend(await events.deliveriesOf(id));
+  }
+}

@@ -1,0 +1,23 @@
+import 'reflect-metadata';
+import type { GraphQLSchema } from 'graphql';
+import { buildSchema, type NonEmptyArray } from 'type-graphql';
+import { AccountResolver } from './account/account.resolver.ts';
+import { AttemptResolver, DeliveryResolver } from './delivery/delivery.resolver.ts';
+import { DestinationResolver } from './destination/destination.resolver.ts';
+import { EventResolver } from './event/event.resolver.ts';
+
+const RESOLVERS: NonEmptyArray<new () => object> = [
+  AccountResolver,
+  DestinationResolver,
+  EventResolver,
+  DeliveryResolver,
+  AttemptResolver,
+];
+
+let schema: Promise<GraphQLSchema> | undefined;
+
+/** Built once: type-graphql keeps its metadata for the whole process. Inputs are parsed by the commands, not by decorators. */
+export function graphqlSchema(): Promise<GraphQLSchema> {
+  schema ??= buildSchema({ resolvers: RESOLVERS, validate: false, emitSchemaFile: false });
+  return schema;
+}

@@ -1,0 +1,45 @@
+import type { ApolloServer } from '@apollo/server';
+import { expressMiddleware } from '@as-integrations/express5';
+import express, { type Express, type RequestHandler } from 'express';
+import type { GraphQLContext } from '../graphql/context.ts';
+import type { Facts } from '../observe/facts.ts';
+import { apiCors } from './cors.ts';
+import { healthRoutes, type ReadinessCheck } from './health.ts';
+import { lastErrorHandler, notFound } from './last-resort.ts';
+
+export const GRAPHQL_PATH = '/graphql';
+export const INGEST_PATH = '/server/incoming_data';
+const INGEST_PATHS = [INGEST_PATH, '/incoming_data'];
+const GRAPHQL_BODY_MAX = '256kb';
+
+export interface HttpAppDependencies {
+  readonly ingest: RequestHandler;
+  readonly graphql: ApolloServer<GraphQLContext>;
+  readonly graphqlContext: () => GraphQLContext;
+  readonly checkReadiness: ReadinessCheck;
+  readonly facts: Facts;
+}
+
+/** Mounts the routes. Ingest stands first and alone: no middleware of the others touches its bytes. */
+export function createHttpApp({
+  ingest,
+  graphql,
+  graphqlContext,
+  checkReadiness,
+  facts,
+}: HttpAppDependencies): Express {
+  const app = express();
+  app.disable('x-powered-by');
+  app.disable('etag');
+  app.all(INGEST_PATHS, ingest);
+  app.use('/health', healthRoutes(checkReadiness));
+  app.use(
+    GRAPHQL_PATH,
+    ...apiCors(),
+    express.json({ limit: GRAPHQL_BODY_MAX }),
+    expressMiddleware(graphql, { context: async () => graphqlContext() }),
+  );
+  app.use(notFound);
+  app.use(lastErrorHandler(facts));
+  return app;
+}

@@ -1,0 +1,49 @@
+import type { Clock } from '../core/clock.ts';
+import { DomainError } from '../core/errors.ts';
+import type { Ticket } from '../core/ticket.ts';
+import { Delivery, type DeliveryEntity } from '../storage/entities/index.ts';
+import type { EntityManager } from '../storage/storage.ts';
+
+interface Dependencies {
+  readonly fork: () => EntityManager;
+  readonly clock: Clock;
+  readonly publish: (tickets: readonly Ticket[]) => Promise<void>;
+}
+
+export class DeliveryCommands {
+  readonly #dependencies: Dependencies;
+
+  constructor(dependencies: Dependencies) {
+    this.#dependencies = dependencies;
+  }
+
+  /**
+   * Puts a finished delivery back to pending, due at once, with the whole retry schedule before it. Its
+   * attempts stay, and numbering goes on.
+   *
+   * @throws DomainError NOT_FOUND; CONFLICT while the delivery is pending anyway
+   */
+  async retry(id: string): Promise<DeliveryEntity> {
+    const { fork, clock, publish } = this.#dependencies;
+    const delivery = await fork().transactional(async (em) => {
+      const found = await em.findOne(Delivery, { id });
+      if (found === null) {
+        throw DomainError.notFound('delivery');
+      }
+      const retried = await em.nativeUpdate(
+        Delivery,
+        { id, status: { $ne: 'PENDING' } },
+        { status: 'PENDING', dueAt: new Date(clock.now()), completedAt: null, roundStart: found.attemptCount },
+      );
+      if (retried === 0) {
+        throw DomainError.conflict('The delivery is pending already; it is sent when it is due.');
+      }
+      return em.refresh(found);
+    });
+    if (delivery === null) {
+      throw DomainError.notFound('delivery');
+    }
+    await publish([{ deliveryId: id, destinationId: delivery.destination.id, attempt: delivery.attemptCount }]);
+    return delivery;
+  }
+}

@@ -1,0 +1,62 @@
+import type { AttemptOutcome, DeliveryState } from '../core/delivery.ts';
+import type { Log } from './log.ts';
+
+/**
+ * One log line for each business fact, made here and nowhere else. A failing destination is data: its line is
+ * information. ERROR means that somebody has to act. Tokens, payloads, header values and URLs (which may
+ * carry secrets) have no place in any of them.
+ */
+export class Facts {
+  readonly #log: Log;
+
+  constructor(log: Log) {
+    this.#log = log;
+  }
+
+  eventAccepted(fact: { eventId: string; deliveries: number }): void {
+    this.#log.debug(fact, 'event accepted');
+  }
+
+  attemptMade(
+    delivery: { deliveryId: string; destinationId: string; attempt: number },
+    outcome: AttemptOutcome,
+    state: DeliveryState,
+  ): void {
+    const level = outcome.error === null ? 'debug' : 'info';
+    this.#log[level](
+      {
+        deliveryId: delivery.deliveryId,
+        destinationId: delivery.destinationId,
+        attempt: delivery.attempt,
+        statusCode: outcome.statusCode,
+        error: outcome.error,
+        durationMs: outcome.durationMs,
+        status: state.status,
+        nextAttemptAt: state.dueAt === null ? null : new Date(state.dueAt).toISOString(),
+      },
+      outcome.error === null ? 'delivery succeeded' : 'delivery attempt failed',
+    );
+  }
+
+  /** The store does not answer or cannot write: deliveries stand still, and events are refused. */
+  storageFailed(during: string, error: unknown): void {
+    this.#log.error({ during, err: error }, 'storage failed');
+  }
+
+  /** A fault of the program; `where` names the edge that caught it. */
+  unexpectedError(where: string, error: unknown): void {
+    this.#log.error({ where, err: error }, 'unexpected error');
+  }
+
+  started(fact: { url: string }): void {
+    this.#log.info(fact, 'started');
+  }
+
+  stopping(fact: { reason: string }): void {
+    this.#log.info(fact, 'stopping');
+  }
+
+  stopped(fact: { unfinished: number }): void {
+    this.#log.info(fact, 'stopped');
+  }
+}

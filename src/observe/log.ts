@@ -1,0 +1,18 @@
+import { type DestinationStream, type Logger, pino } from 'pino';
+import pretty from 'pino-pretty';
+
+export type Log = Logger;
+
+export interface LogOptions {
+  readonly level: string;
+  /** Readable lines for a terminal; one JSON object a line otherwise. */
+  readonly readable: boolean;
+}
+
+/** Writes to standard error: standard output belongs to what the program says to the person who started it. */
+export function createLog({ level, readable }: LogOptions): Log {
+  const destination: DestinationStream = readable
+    ? pretty({ destination: 2, translateTime: 'SYS:HH:MM:ss', ignore: 'pid,hostname', singleLine: true })
+    : pino.destination({ dest: 2, sync: false });
+  return pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, destination);
+}

@@ -1,0 +1,29 @@
+/** What has been started, and how to stop it: in reverse, each part once, even when another fails to stop. */
+export class ReleaseStack {
+  #releases: (() => Promise<void> | void)[] = [];
+  #released: Promise<void> | undefined;
+
+  add(release: () => Promise<void> | void): void {
+    this.#releases.push(release);
+  }
+
+  /** Callers that come while it is under way, or later, share the one release. */
+  release(): Promise<void> {
+    this.#released ??= this.#releaseAll();
+    return this.#released;
+  }
+
+  async #releaseAll(): Promise<void> {
+    const errors: unknown[] = [];
+    for (const release of this.#releases.toReversed()) {
+      try {
+        await release();
+      } catch (error) {
+        errors.push(error);
+      }
+    }
+    if (errors.length > 0) {
+      throw new AggregateError(errors, 'Some parts did not stop cleanly.');
+    }
+  }
+}

@@ -1,0 +1,19 @@
+import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
+import type { AttemptError } from '../../core/delivery.ts';
+import { Delivery } from './delivery.ts';
+
+export const Attempt = defineEntity({
+  name: 'Attempt',
+  tableName: 'attempt',
+  properties: {
+    delivery: () => p.manyToOne(Delivery).ref().primary().deleteRule('cascade').updateRule('no action').index(false),
+    /** Counts from 1. */
+    number: p.integer().primary(),
+    startedAt: p.datetime(3),
+    durationMs: p.integer(),
+    statusCode: p.integer().nullable(),
+    error: p.text().$type<AttemptError>().nullable(),
+    responseBody: p.blob().$type<Buffer>().nullable(),
+  },
+});
+export type AttemptEntity = InferEntity<typeof Attempt>;

@@ -1,0 +1,5 @@
+export { Account, type AccountEntity } from './account.ts';
+export { Attempt, type AttemptEntity } from './attempt.ts';
+export { Delivery, type DeliveryEntity } from './delivery.ts';
+export { Destination, type DestinationEntity } from './destination.ts';
+export { Event, type EventEntity } from './event.ts';

@@ -1,0 +1,98 @@
+import type DataLoader from 'dataloader';
+import { sql } from 'kysely';
+import type { DeliveryStatus } from '../../core/delivery.ts';
+import { Attempt, type AttemptEntity, Delivery, type DeliveryEntity } from '../entities/index.ts';
+import type { EntityManager } from '../storage.ts';
+import { allFound, manyByKey, oneByKey } from './by-key.ts';
+import { ID_BEYOND_ALL, type Page, type PageArguments, PageLoaders } from './page.ts';
+
+export type StatusFilter = DeliveryStatus | undefined;
+
+interface KeyedId {
+  readonly key: string;
+  readonly id: string;
+}
+
+interface Count {
+  readonly key: string;
+  readonly count: number;
+}
+
+/** Deliveries and their attempts, as one request reads them. */
+export class DeliveryReads {
+  readonly #em: EntityManager;
+  readonly #deliveries;
+  readonly #attempts;
+  readonly #deliveriesOfDestination;
+  readonly #counts = new Map<StatusFilter, DataLoader<string, Count | undefined>>();
+
+  constructor(em: EntityManager) {
+    this.#em = em;
+    this.#deliveries = oneByKey(
+      (ids) => em.find(Delivery, { id: { $in: [...ids] } }),
+      ({ id }: DeliveryEntity) => id,
+    );
+    this.#attempts = manyByKey(
+      (ids) => em.find(Attempt, { delivery: { $in: [...ids] } }, { orderBy: { delivery: 'asc', number: 'asc' } }),
+      ({ delivery }: AttemptEntity) => delivery.id,
+    );
+    this.#deliveriesOfDestination = new PageLoaders((page: PageArguments, status: StatusFilter) =>
+      manyByKey(
+        (ids) => this.#findIds(ids, page, status),
+        ({ key }) => key,
+      ),
+    );
+  }
+
+  delivery(id: string): Promise<DeliveryEntity | undefined> {
+    return this.#deliveries.load(id);
+  }
+
+  /** In the order they were made. */
+  attemptsOf(deliveryId: string): Promise<readonly AttemptEntity[]> {
+    return this.#attempts.load(deliveryId);
+  }
+
+  /** Newest first. */
+  async deliveriesOf(destinationId: string, page: PageArguments, status: StatusFilter): Promise<Page<DeliveryEntity>> {
+    const ids = await this.#deliveriesOfDestination.load(destinationId, page, status);
+    return { ...ids, rows: await allFound(this.#deliveries, ids.rows) };
+  }
+
+  async deliveryCountOf(destinationId: string, status: StatusFilter): Promise<number> {
+    const loader =
+      this.#counts.get(status) ??
+      oneByKey(
+        (ids) => this.#count(ids, status),
+        ({ key }) => key,
+      );
+    this.#counts.set(status, loader);
+    return (await loader.load(destinationId))?.count ?? 0;
+  }
+
+  async #count(destinationIds: readonly string[], status: StatusFilter): Promise<Count[]> {
+    const { rows } = await sql<Count>`
+      select destination_id as key, count(*) as count from delivery
+      where destination_id in (select value from json_each(${JSON.stringify(destinationIds)})) ${withStatus(status)}
+      group by destination_id`.execute(this.#em.getKysely());
+    return rows;
+  }
+
+  async #findIds(
+    destinationIds: readonly string[],
+    { first, after }: PageArguments,
+    status: StatusFilter,
+  ): Promise<KeyedId[]> {
+    const { rows } = await sql<KeyedId>`
+      select d.destination_id as key, d.id from json_each(${JSON.stringify(destinationIds)}) p cross join delivery d on d.id in (
+        select id from delivery where destination_id = p.value and id < ${after ?? ID_BEYOND_ALL} ${withStatus(status)}
+        order by id desc limit ${first + 1}
+      ) order by d.id desc`.execute(this.#em.getKysely());
+    return rows;
+  }
+}
+
+// Written into the statement, so that the planner can match it with the index over one status.
+function withStatus(status: StatusFilter) {
+  return status === undefined ? sql`` : sql`and status = ${sql.lit(status)}`;
+}

@@ -1,0 +1,50 @@
+import { MikroORM, type SqlEntityManager } from '@mikro-orm/sqlite';
+import { type Kysely, sql } from 'kysely';
+import { CommitLine } from './commit-line.ts';
+import { DeliveryStore } from './delivery-store.ts';
+import { EventStore } from './event-store.ts';
+import { type DatabaseOptions, ormOptions } from './orm.ts';
+import { becomeSoleOwner } from './sole-owner.ts';
+
+export type EntityManager = SqlEntityManager;
+
+/** The database, opened, migrated, and owned by this process. */
+export interface Storage {
+  readonly events: EventStore;
+  readonly deliveries: DeliveryStore;
+  /** A unit of work of its own: one for each request and for each command. */
+  fork(): EntityManager;
+  /** @throws when the database does not answer. */
+  ping(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Sees every SQL statement; for tests that count them. */
+export type StatementObserver = (statement: string) => void;
+
+/** @throws DatabaseInUseError */
+export async function openStorage(config: DatabaseOptions, observe?: StatementObserver): Promise<Storage> {
+  const giveUp = becomeSoleOwner(config.path);
+  try {
+    const orm = await MikroORM.init({
+      ...ormOptions(config),
+      ...(observe && { debug: ['query'], logger: observe, colors: false }),
+    });
+    await orm.migrator.up();
+    const database = orm.em.getDriver().getConnection().getClient() as Kysely<unknown>;
+    const line = new CommitLine((work) => database.transaction().execute(work));
+    return {
+      events: new EventStore(line, database),
+      deliveries: new DeliveryStore(line, database),
+      fork: () => orm.em.fork() as EntityManager,
+      ping: async () => void (await sql`select 1`.execute(database)),
+      close: async () => {
+        await orm.close();
+        giveUp();
+      },
+    };
+  } catch (error) {
+    giveUp();
+    throw error;
+  }
+}
