@@ -8,7 +8,7 @@ const BARE_HOST = /^(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}(?
 
 export function parseName(text: string): string {
   const name = text.trim();
-  if (name === '' || [...name].length > NAME_CHARACTERS_MAX) {
+  if (name === '' || Array.from(name).length > NAME_CHARACTERS_MAX) {
     throw DomainError.badInput('name', `The name must not be blank and has at most ${NAME_CHARACTERS_MAX} characters.`);
   }
   if (!name.isWellFormed() || name.includes('\0')) {

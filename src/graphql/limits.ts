@@ -84,7 +84,7 @@ function count(
     } else {
       const name = selection.name.value;
       const fragment = path.has(name) ? undefined : context.getFragment(name);
-      if (fragment != null) {
+      if (fragment !== undefined && fragment !== null) {
         count(fragment.selectionSet, depth, limit, new Set([...path, name]), counts, context);
       }
     }

@@ -1,9 +1,9 @@
-import { UniqueConstraintViolationException } from '@mikro-orm/core';
 import { emailKey, parseName, parseWebsite } from '../core/account-input.ts';
 import type { Clock } from '../core/clock.ts';
 import { DomainError } from '../core/errors.ts';
 import type { IdSource } from '../core/ids.ts';
 import { generateSecretToken } from '../core/secret-token.ts';
+import { isEmailTaken } from '../storage/conflicts.ts';
 import { Account, type AccountEntity } from '../storage/entities/index.ts';
 import type { EntityManager } from '../storage/storage.ts';
 
@@ -89,7 +89,7 @@ export class AccountCommands {
 
   async #inTransaction<Result>(work: (em: EntityManager) => Promise<Result>): Promise<Result> {
     try {
-      return await this.#dependencies.fork().transactional((em) => work(em as EntityManager));
+      return await this.#dependencies.fork().transactional((em) => work(em));
     } catch (error) {
       throw isEmailTaken(error)
         ? DomainError.conflict('There is an account with this email address already.', 'email')
@@ -104,8 +104,4 @@ function parsePatch({ email, name, website }: AccountPatch): Partial<AccountEnti
     ...(name !== undefined && { name: parseName(name) }),
     ...(website !== undefined && { website: website === null ? null : parseWebsite(website) }),
   };
-}
-
-function isEmailTaken(error: unknown): boolean {
-  return error instanceof UniqueConstraintViolationException && error.message.includes('email_key');
 }

@@ -1,4 +1,3 @@
-import { LockMode } from '@mikro-orm/core';
 import {
   DESTINATIONS_PER_ACCOUNT_MAX,
   type HttpMethod,
@@ -6,6 +5,7 @@ import {
   parseHeaders,
 } from '../core/destination-input.ts';
 import { DomainError } from '../core/errors.ts';
+import { LockMode } from '../storage/conflicts.ts';
 import { Account, Destination, type DestinationEntity } from '../storage/entities/index.ts';
 import type { CommandDependencies } from './account-commands.ts';
 

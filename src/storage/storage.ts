@@ -1,5 +1,5 @@
 import { MikroORM, type SqlEntityManager } from '@mikro-orm/sqlite';
-import { type Kysely, sql } from 'kysely';
+import { sql } from 'kysely';
 import { CommitLine } from './commit-line.ts';
 import { DeliveryStore } from './delivery-store.ts';
 import { EventStore } from './event-store.ts';
@@ -13,9 +13,9 @@ export interface Storage {
   readonly events: EventStore;
   readonly deliveries: DeliveryStore;
   /** A unit of work of its own: one for each request and for each command. */
-  fork(): EntityManager;
+  readonly fork: () => EntityManager;
   /** @throws when the database does not answer. */
-  ping(): Promise<void>;
+  readonly ping: () => Promise<void>;
   close(): Promise<void>;
 }
 
@@ -31,12 +31,12 @@ export async function openStorage(config: DatabaseOptions, observe?: StatementOb
       ...(observe && { debug: ['query'], logger: observe, colors: false }),
     });
     await orm.migrator.up();
-    const database = orm.em.getDriver().getConnection().getClient() as Kysely<unknown>;
+    const database = orm.em.getDriver().getConnection().getClient<unknown>();
     const line = new CommitLine((work) => database.transaction().execute(work));
     return {
       events: new EventStore(line, database),
       deliveries: new DeliveryStore(line, database),
-      fork: () => orm.em.fork() as EntityManager,
+      fork: () => orm.em.fork(),
       ping: async () => void (await sql`select 1`.execute(database)),
       close: async () => {
         await orm.close();

@@ -40,7 +40,7 @@ export class DestinationResolver {
     @Arg('input', () => CreateDestinationInput, { description: 'The new destination.' }) input: CreateDestinationInput,
     @Ctx() { commands }: GraphQLContext,
   ) {
-    return commands.destinations.create({ ...input });
+    return commands.destinations.create(input);
   }
 
   @Mutation(() => Destination, {
