@@ -50,7 +50,7 @@ async function decompress(bytes: Buffer, encoding: keyof typeof DECOMPRESSORS, m
   try {
     return await DECOMPRESSORS[encoding](bytes, { maxOutputLength: maxBytes });
   } catch (error) {
-    throw error instanceof Error && 'code' in error && error.code === 'ERR_BUFFER_TOO_LARGE'
+    throw (error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE'
       ? Refusal.tooLarge(maxBytes)
       : Refusal.invalid(`The body is not valid ${encoding} data.`);
   }

@@ -1,0 +1,96 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import Database from 'better-sqlite3';
+import { exchange, type RawAnswer } from '../support/exchange.ts';
+import { TestApp } from '../support/test-app.ts';
+
+let app: TestApp;
+let folder: string;
+/** A second connection to the same file: what a backup, a shell or an accident is to the server. */
+let intruder: Database.Database;
+let account: { id: string; token: string };
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'data-pusher-test-'));
+  const path = join(folder, 'test.db');
+  app = await TestApp.start({ DATABASE_URL: `sqlite:${path}` });
+  intruder = new Database(path);
+  account = await app.createAccount();
+});
+
+afterAll(async () => {
+  intruder.close();
+  await app.stop();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+function post(body: string, token = account.token): Promise<RawAnswer> {
+  return exchange(app.urls.ingest, {
+    headers: ['Content-Type', 'application/json', 'CL-X-TOKEN', token],
+    body,
+  });
+}
+
+async function storedPayloads(): Promise<string[]> {
+  const query = 'query ($id: ID!) { account(id: $id) { events(first: 100) { nodes { payloadText } } } }';
+  const { account: found } = await app.data(query, { id: account.id });
+  return found.events.nodes.map(({ payloadText }: { payloadText: string }) => payloadText);
+}
+
+function expectUnavailable(answer: RawAnswer): void {
+  expect(answer.status).toBe(503);
+  expect(Number(answer.headers['retry-after'])).toBeGreaterThan(0);
+  expect(answer.headers['content-type']).toBe('application/json');
+  expect(answer.text).toBe('{"success":false,"message":"Service Unavailable"}');
+}
+
+describe('an event that cannot be committed gets 503, never a false 202', () => {
+  test('while another process holds the write lock; once it is gone, events are accepted again', async () => {
+    intruder.exec('begin immediate');
+    const refused = await post('{"during":"the lock"}');
+    intruder.exec('rollback');
+    expectUnavailable(refused);
+    expect((await post('{"after":"the lock"}')).status).toBe(202);
+    expect(await storedPayloads()).toEqual(['{"after":"the lock"}']);
+  });
+
+  test('of many that share a commit, all are refused and none is stored', async () => {
+    const before = await storedPayloads();
+    intruder.exec('alter table delivery rename to away');
+    const refused = await Promise.all(Array.from({ length: 20 }, (_, index) => post(`{"refused":${index}}`)));
+    intruder.exec('alter table away rename to delivery');
+    for (const answer of refused) {
+      expectUnavailable(answer);
+    }
+    expect(await storedPayloads()).toEqual(before);
+    expect((await post('{"after":"the accident"}')).status).toBe(202);
+  });
+
+  test('also when only the token of a bad body has to be looked up', async () => {
+    intruder.exec('alter table account rename to away');
+    const refused = await post('not JSON');
+    intruder.exec('alter table away rename to account');
+    expectUnavailable(refused);
+    expect((await post('not JSON')).status).toBe(400);
+  });
+});
+
+describe('GraphQL while the database fails', () => {
+  test('answers INTERNAL_SERVER_ERROR without detail, and writes a line to the log', async () => {
+    const linesBefore = app.logLines.length;
+    intruder.exec('alter table account rename to away');
+    const query = await app.graphql('{ accounts { nodes { id } } }');
+    const mutation = await app.graphql('mutation { createAccount(input: { email: "a@b.example", name: "A" }) { id } }');
+    intruder.exec('alter table away rename to account');
+    for (const { errors } of [query, mutation]) {
+      expect(errors).toHaveLength(1);
+      expect(errors?.[0]).toMatchObject({ message: 'Internal server error' });
+      expect(errors?.[0]?.extensions).toEqual({ code: 'INTERNAL_SERVER_ERROR' });
+    }
+    const logged = app.logLines.slice(linesBefore).filter((line) => JSON.parse(line).level >= 50);
+    expect(logged).toHaveLength(2);
+    expect(logged[0]).toContain('no such table');
+  });
+});
