@@ -1,0 +1,56 @@
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { Workbench } from '../support/workbench.ts';
+
+let bench: Workbench;
+
+beforeEach(() => {
+  bench = new Workbench();
+});
+
+afterEach(async () => {
+  await bench.clear();
+});
+
+describe('two servers on one database file', () => {
+  test('the second is refused with one clear line, and the first goes on', async () => {
+    const receiver = await bench.receiver();
+    const first = await bench.start();
+    const { id, token } = await first.createAccount();
+    await first.createDestination(id, receiver.url());
+
+    const second = bench.spawn();
+    expect(await second.exited).toEqual({ code: 1, signal: null });
+    expect(second.stdout).toBe('');
+    expect(second.stderr).toBe(`The database ${bench.databasePath} is in use by another Data Pusher process.\n`);
+
+    await first.sendAccepted(token, '{"still":"here"}');
+    const [received] = await receiver.arrived(1);
+    expect(received?.body.toString()).toBe('{"still":"here"}');
+    expect(await first.end()).toEqual({ code: 0, signal: null });
+  });
+
+  test('the file is free at once when its server was killed, and keeps what was stored', async () => {
+    const first = await bench.start();
+    const { id } = await first.createAccount('me@example.com');
+    await first.end('SIGKILL');
+
+    const second = await bench.start();
+    const { account } = await second.data('query ($id: ID!) { account(id: $id) { email } }', { id });
+    expect(account).toEqual({ email: 'me@example.com' });
+  });
+
+  test('of two that start at the same moment exactly one serves', async () => {
+    const servers = [bench.spawn(), bench.spawn()];
+    const outcomes = await Promise.all(
+      servers.map((server) =>
+        server.ready().then(
+          () => 'ready',
+          () => 'refused',
+        ),
+      ),
+    );
+    expect(outcomes.toSorted()).toEqual(['ready', 'refused']);
+    const refused = servers[outcomes.indexOf('refused')];
+    expect(refused?.stderr).toMatch(/^The database \S+ is in use by another Data Pusher process\.\n$/u);
+  });
+});
