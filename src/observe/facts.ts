@@ -1,6 +1,9 @@
 import type { AttemptOutcome, DeliveryState } from '../core/delivery.ts';
 import type { Log } from './log.ts';
 
+/** A store that is down fails every request; each part of the program says so once in that time. */
+const STORAGE_FAILED_QUIET_MS = 10_000;
+
 /**
  * One log line for each business fact, made here and nowhere else. A failing destination is data: its line is
  * information. ERROR means that somebody has to act. Tokens, payloads, header values and URLs (which may
@@ -8,6 +11,7 @@ import type { Log } from './log.ts';
  */
 export class Facts {
   readonly #log: Log;
+  readonly #storageFailures = new Map<string, { saidAt: number; unsaid: number }>();
 
   constructor(log: Log) {
     this.#log = log;
@@ -40,7 +44,14 @@ export class Facts {
 
   /** The store does not answer or cannot write: deliveries stand still, and events are refused. */
   storageFailed(during: string, error: unknown): void {
-    this.#log.error({ during, err: error }, 'storage failed');
+    const now = performance.now();
+    const last = this.#storageFailures.get(during);
+    if (last !== undefined && now - last.saidAt < STORAGE_FAILED_QUIET_MS) {
+      last.unsaid += 1;
+      return;
+    }
+    this.#storageFailures.set(during, { saidAt: now, unsaid: 0 });
+    this.#log.error({ during, err: error, unsaidBefore: last?.unsaid ?? 0 }, 'storage failed');
   }
 
   /** A fault of the program; `where` names the edge that caught it. */
