@@ -1,0 +1,64 @@
+import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { ReleaseStack } from '../src/release-stack.ts';
+import { type CpuProfile, type TimeWindow, topSelfTimes } from './profile.ts';
+import { Server } from './server.ts';
+import type { Sizes } from './sizes.ts';
+
+export type MeasureName = 'accept' | 'deliver' | 'latency';
+
+/** What the measures share: how much to do, where files go, and what has to be cleaned up. */
+export class Context {
+  readonly sizes: Sizes;
+  readonly cleanUp: ReleaseStack;
+  readonly #folder: string;
+  readonly #isProfiling: boolean;
+  readonly #windows = new Map<MeasureName, TimeWindow[]>();
+
+  constructor(options: { sizes: Sizes; cleanUp: ReleaseStack; folder: string; isProfiling: boolean }) {
+    this.sizes = options.sizes;
+    this.cleanUp = options.cleanUp;
+    this.#folder = options.folder;
+    this.#isProfiling = options.isProfiling;
+  }
+
+  folderOf(measure: MeasureName): string {
+    return join(this.#folder, measure);
+  }
+
+  /** A server on an empty database of its own. */
+  async startServer(measure: MeasureName): Promise<Server> {
+    const folder = this.folderOf(measure);
+    mkdirSync(folder);
+    const server = await Server.start({ folder, profile: this.#isProfiling });
+    this.cleanUp.add(() => server.stop());
+    return server;
+  }
+
+  /** Marks the work as the part of a measure that a profile is to show. */
+  async profiled(measure: MeasureName, work: () => Promise<void>): Promise<void> {
+    const fromUs = nowUs();
+    await work();
+    this.addProfileWindow(measure, { fromUs, toUs: nowUs() });
+  }
+
+  addProfileWindow(measure: MeasureName, window: TimeWindow): void {
+    this.#windows.set(measure, [...(this.#windows.get(measure) ?? []), window]);
+  }
+
+  /** What the server of a measure spent its time on; undefined when no profile was taken. */
+  profileOf(measure: MeasureName): string | undefined {
+    const folder = this.folderOf(measure);
+    const file = this.#isProfiling ? readdirSync(folder).find((name) => name.endsWith('.cpuprofile')) : undefined;
+    return file === undefined
+      ? undefined
+      : topSelfTimes(
+          JSON.parse(readFileSync(join(folder, file), 'utf8')) as CpuProfile,
+          this.#windows.get(measure) ?? [],
+        );
+  }
+}
+
+function nowUs(): number {
+  return Number(process.hrtime.bigint() / 1000n);
+}

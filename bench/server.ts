@@ -1,0 +1,110 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+
+const MAIN = fileURLToPath(new URL('../dist/src/main.js', import.meta.url));
+/** The server has 10 seconds of its own to stop in. */
+const KILL_AFTER_MS = 15_000;
+
+export interface ServerOptions {
+  /** Gets the database, and the CPU profile when one is taken. */
+  readonly folder: string;
+  readonly profile: boolean;
+}
+
+/** The built server as a process of its own, with the settings it has by default. */
+export class Server {
+  readonly graphqlUrl: string;
+  readonly ingestUrl: string;
+  readonly #child: ChildProcess;
+
+  private constructor(child: ChildProcess, urls: { graphql: string; ingest: string }) {
+    this.#child = child;
+    this.graphqlUrl = urls.graphql;
+    this.ingestUrl = urls.ingest;
+  }
+
+  static async start({ folder, profile }: ServerOptions): Promise<Server> {
+    const flags = profile ? ['--cpu-prof', `--cpu-prof-dir=${folder}`] : [];
+    const child = spawn(process.execPath, [...flags, MAIN], {
+      env: { ...process.env, PORT: '0', DATABASE_URL: `sqlite:${join(folder, 'bench.db')}`, LOG_LEVEL: 'warn' },
+      stdio: ['ignore', 'pipe', 'inherit'],
+      // Out of reach of the terminal's Ctrl-C: the benchmark stops it.
+      detached: true,
+    });
+    const urls = new Map<string, string>();
+    for await (const line of createInterface({ input: child.stdout as NodeJS.ReadableStream })) {
+      const [, name, url] = /^ {2}(GraphQL|Ingest) +(\S+)$/u.exec(line) ?? [];
+      urls.set(name ?? '', url ?? '');
+      const graphql = urls.get('GraphQL');
+      const ingest = urls.get('Ingest');
+      if (graphql !== undefined && ingest !== undefined) {
+        child.stdout?.resume();
+        return new Server(child, { graphql, ingest });
+      }
+    }
+    throw new Error('The server has ended before it was ready.');
+  }
+
+  get pid(): number {
+    return this.#child.pid as number;
+  }
+
+  async stop(): Promise<void> {
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) {
+      return;
+    }
+    const timer = setTimeout(() => this.#child.kill('SIGKILL'), KILL_AFTER_MS);
+    this.#child.kill('SIGTERM');
+    await once(this.#child, 'exit');
+    clearTimeout(timer);
+  }
+
+  async createAccount(): Promise<{ id: string; token: string }> {
+    const { createAccount } = await this.#graphql<{ createAccount: { id: string; appSecretToken: string } }>(
+      'mutation { createAccount(input: { email: "bench@example.com", name: "Bench" }) { id appSecretToken } }',
+    );
+    return { id: createAccount.id, token: createAccount.appSecretToken };
+  }
+
+  async createDestination(accountId: string, url: string): Promise<string> {
+    const { createDestination } = await this.#graphql<{ createDestination: { id: string } }>(
+      `mutation ($input: CreateDestinationInput!) { createDestination(input: $input) { id } }`,
+      { input: { accountId, url, httpMethod: 'POST', headers: { 'X-Bench': '1' } } },
+    );
+    return createDestination.id;
+  }
+
+  async storedEvents(accountId: string): Promise<number> {
+    const { account } = await this.#graphql<{ account: { events: { totalCount: number } } }>(
+      'query ($id: ID!) { account(id: $id) { events(first: 1) { totalCount } } }',
+      { id: accountId },
+    );
+    return account.events.totalCount;
+  }
+
+  async deliveries(destinationId: string, status: 'PENDING' | 'SUCCEEDED'): Promise<number> {
+    const { destination } = await this.#graphql<{ destination: { deliveries: { totalCount: number } } }>(
+      `query ($id: ID!, $status: DeliveryStatus!) {
+        destination(id: $id) { deliveries(first: 1, status: $status) { totalCount } }
+      }`,
+      { id: destinationId, status },
+    );
+    return destination.deliveries.totalCount;
+  }
+
+  async #graphql<Data>(query: string, variables: Record<string, unknown> = {}): Promise<Data> {
+    const response = await fetch(this.graphqlUrl, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json' },
+      body: JSON.stringify({ query, variables }),
+    });
+    const { data, errors } = (await response.json()) as { data: Data; errors?: unknown };
+    if (errors !== undefined) {
+      throw new Error(`GraphQL refused: ${JSON.stringify(errors)}`);
+    }
+    return data;
+  }
+}

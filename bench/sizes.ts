@@ -1,0 +1,35 @@
+/** How much is measured. More rounds even out the noise of the machine. */
+export interface Sizes {
+  readonly rounds: number;
+  /** Connections that post at the same time. */
+  readonly connections: number;
+  readonly acceptSeconds: number;
+  readonly warmUpSeconds: number;
+  readonly backlogEvents: number;
+  readonly warmUpEvents: number;
+  readonly latencySeconds: number;
+  readonly latencyPerSecond: number;
+}
+
+export const FULL: Sizes = {
+  rounds: 3,
+  connections: 64,
+  acceptSeconds: 5,
+  warmUpSeconds: 2,
+  backlogEvents: 10_000,
+  warmUpEvents: 2_000,
+  latencySeconds: 5,
+  latencyPerSecond: 50,
+};
+
+/** Shows that everything works, in a few seconds; the figures say little. */
+export const SMOKE: Sizes = {
+  rounds: 1,
+  connections: 16,
+  acceptSeconds: 1,
+  warmUpSeconds: 0,
+  backlogEvents: 500,
+  warmUpEvents: 0,
+  latencySeconds: 1,
+  latencyPerSecond: 50,
+};
