@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { startApp } from './app.ts';
 import { ConfigError, loadConfig } from './config.ts';
+import { DatabaseFileError } from './storage/file-error.ts';
 import { DatabaseInUseError } from './storage/sole-owner.ts';
 import { welcome } from './welcome.ts';
 
@@ -28,7 +29,7 @@ const LISTEN_ERRORS: Readonly<Record<string, string>> = {
 };
 
 function explain(error: unknown): string {
-  if (error instanceof ConfigError || error instanceof DatabaseInUseError) {
+  if (error instanceof ConfigError || error instanceof DatabaseInUseError || error instanceof DatabaseFileError) {
     return error.message;
   }
   if (error instanceof Error && 'code' in error && 'syscall' in error) {

@@ -3,6 +3,7 @@ import { sql } from 'kysely';
 import { CommitLine } from './commit-line.ts';
 import { DeliveryStore } from './delivery-store.ts';
 import { EventStore } from './event-store.ts';
+import { explainFileError } from './file-error.ts';
 import { type DatabaseOptions, ormOptions } from './orm.ts';
 import { becomeSoleOwner } from './sole-owner.ts';
 
@@ -22,10 +23,11 @@ export interface Storage {
 /** Sees every SQL statement; for tests that count them. */
 export type StatementObserver = (statement: string) => void;
 
-/** @throws DatabaseInUseError */
+/** @throws DatabaseInUseError, DatabaseFileError */
 export async function openStorage(config: DatabaseOptions, observe?: StatementObserver): Promise<Storage> {
-  const giveUp = becomeSoleOwner(config.path);
+  let giveUp = (): void => undefined;
   try {
+    giveUp = becomeSoleOwner(config.path);
     const orm = await MikroORM.init({
       ...ormOptions(config),
       ...(observe && { debug: ['query'], logger: observe, colors: false }),
@@ -45,6 +47,6 @@ export async function openStorage(config: DatabaseOptions, observe?: StatementOb
     };
   } catch (error) {
     giveUp();
-    throw error;
+    throw explainFileError(config.path, error);
   }
 }
