@@ -1,0 +1,66 @@
+import { describe, expect, test } from '@jest/globals';
+import type { HeaderEntry, HttpMethod } from '../../src/core/destination-input.ts';
+import { buildRequest, urlWithQuery } from '../../src/core/outgoing-request.ts';
+
+const STAMP = { userAgent: 'Data-Pusher/1', sentAt: 1_700_000_000_999 };
+
+function build(httpMethod: HttpMethod, headers: HeaderEntry[], url = 'https://example.com/a#b') {
+  return buildRequest({ deliveryId: 'D', url, httpMethod, headers, payload: Buffer.from('{"a":1}') }, STAMP);
+}
+
+describe('buildRequest', () => {
+  test.each<HttpMethod>(['POST', 'PUT', 'PATCH', 'DELETE'])('%s carries the received bytes', (method) => {
+    const request = build(method, [['X-Key', 'v']]);
+    expect(request).toEqual({
+      url: 'https://example.com/a',
+      method,
+      headerLines: [
+        ...['X-Key', 'v', 'Content-Type', 'application/json', 'User-Agent', 'Data-Pusher/1'],
+        ...['webhook-id', 'D', 'webhook-timestamp', '1700000000'],
+      ],
+      body: Buffer.from('{"a":1}'),
+    });
+  });
+
+  test('GET carries no body and no content type', () => {
+    const request = build('GET', [['X-Key', 'v']]);
+    expect(request.url).toBe('https://example.com/a?a=1');
+    expect(request.body).toBeUndefined();
+    expect(request.headerLines).not.toContain('Content-Type');
+  });
+
+  test("the destination's own content type and user agent win, whatever their letter case", () => {
+    const { headerLines } = build('POST', [
+      ['content-TYPE', 'text/plain'],
+      ['USER-agent', 'mine'],
+    ]);
+    expect(headerLines.slice(0, 4)).toEqual(['content-TYPE', 'text/plain', 'USER-agent', 'mine']);
+    expect(headerLines.map((line) => line.toLowerCase()).filter((line) => line === 'content-type')).toHaveLength(1);
+  });
+
+  test('a list of values becomes repeated lines, and text beyond ASCII becomes its UTF-8 bytes', () => {
+    const { headerLines } = build('POST', [
+      ['X-Many', ['1', '2']],
+      ['x-many', 'é'],
+    ]);
+    expect(headerLines.slice(0, 6)).toEqual(['X-Many', '1', 'X-Many', '2', 'x-many', 'Ã©']);
+  });
+});
+
+describe('urlWithQuery', () => {
+  test.each([
+    ['http://x/', '{}', 'http://x/'],
+    ['http://x', '{"a":"b c&d=e+f"}', 'http://x?a=b%20c%26d%3De%2Bf'],
+    ['http://x/?k=%20v', '{"a":1}', 'http://x/?k=%20v&a=1'],
+    ['http://x/?', '{"a":1}', 'http://x/?a=1'],
+    ['http://x/?k&', '{"a":1}', 'http://x/?k&a=1'],
+    ['http://x/p#frag?not', '{"a":1}', 'http://x/p?a=1'],
+    ['http://x/', '{"n":1.0,"big":12345678901234567890}', 'http://x/?n=1.0&big=12345678901234567890'],
+    ['http://x/', '{"t":true,"f":false,"z":null}', 'http://x/?t=true&f=false&z=null'],
+    ['http://x/', '{"o":{"a": 1},"l":[1, "é"]}', 'http://x/?o=%7B%22a%22%3A%201%7D&l=%5B1%2C%20%22%C3%A9%22%5D'],
+    ['http://x/', '{"a":1,"a":2,"é":"✓"}', 'http://x/?a=1&a=2&%C3%A9=%E2%9C%93'],
+    ['http://x/', '{"s":"\\ud800!","q":"😀"}', 'http://x/?s=%5Cud800!&q=%F0%9F%98%80'],
+  ])('%s with %s', (url, payload, expected) => {
+    expect(urlWithQuery(url, Buffer.from(payload))).toBe(expected);
+  });
+});
