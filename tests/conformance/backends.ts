@@ -1,0 +1,43 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { DeliveryQueue } from '../../src/queue/delivery-queue.ts';
+import { LocalQueue } from '../../src/queue/local-queue.ts';
+import { openStorage, type Storage } from '../../src/storage/storage.ts';
+
+/** A store under test: empty when created; `reopen` is a new process's view of the same data. */
+export interface StoreUnderTest {
+  readonly storage: Storage;
+  reopen(): Promise<void>;
+  dispose(): Promise<void>;
+}
+
+export interface Backend<Subject> {
+  readonly name: string;
+  create(): Promise<Subject>;
+}
+
+/** Every database that a store runs on; the same suite is run on each. */
+export const STORES: readonly Backend<StoreUnderTest>[] = [{ name: 'SQLite', create: createSqlite }];
+
+/** Every queue; the same suite is run on each. */
+export const QUEUES: readonly Backend<DeliveryQueue>[] = [{ name: 'local', create: async () => new LocalQueue() }];
+
+async function createSqlite(): Promise<StoreUnderTest> {
+  const folder = mkdtempSync(join(tmpdir(), 'data-pusher-store-'));
+  const options = { type: 'sqlite', path: join(folder, 'store.db') } as const;
+  let storage = await openStorage(options);
+  return {
+    get storage() {
+      return storage;
+    },
+    async reopen() {
+      await storage.close();
+      storage = await openStorage(options);
+    },
+    async dispose() {
+      await storage.close();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}

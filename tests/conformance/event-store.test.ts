@@ -1,0 +1,62 @@
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { EventReads } from '../../src/storage/read-models/events.ts';
+import { NOW, StoreFixture } from '../support/store-fixture.ts';
+import { STORES, type StoreUnderTest } from './backends.ts';
+
+describe.each(STORES)('events on $name', ({ create }) => {
+  let store: StoreUnderTest;
+  let fixture: StoreFixture;
+
+  beforeEach(async () => {
+    store = await create();
+    fixture = new StoreFixture(() => store.storage);
+  });
+  afterEach(() => store.dispose());
+
+  const accept = (token: string, payload: Buffer, id = fixture.newId()) =>
+    store.storage.events.accept({ id, token, payload, receivedAt: NOW });
+  const reads = () => new EventReads(store.storage.fork());
+
+  test('an event is stored with one delivery for each destination of its account, and of no other', async () => {
+    const account = await fixture.account(3);
+    await fixture.account(2);
+    const id = fixture.newId();
+    const accepted = await accept(account.token, Buffer.from('{}'), id);
+    expect(accepted?.tickets.map(({ destinationId }) => destinationId).toSorted()).toEqual(account.destinationIds);
+    const deliveries = await reads().deliveriesOf(id);
+    expect(deliveries.map((delivery) => delivery.destination.id).toSorted()).toEqual(account.destinationIds);
+    expect(new Set(deliveries.map((delivery) => delivery.id)).size).toBe(3);
+  });
+
+  test('an event without destinations is stored all the same', async () => {
+    const { token } = await fixture.account(0);
+    const id = fixture.newId();
+    expect(await accept(token, Buffer.from('{}'), id)).toEqual({ tickets: [] });
+    expect(await reads().event(id)).toBeDefined();
+  });
+
+  test('an unknown token stores nothing, and does no harm to the others in the same commit', async () => {
+    const { id: accountId, token } = await fixture.account(1);
+    const results = await Promise.all([
+      accept(token, Buffer.from('{}')),
+      accept('nobody', Buffer.from('{}')),
+      accept(token, Buffer.from('{}')),
+    ]);
+    expect(results.map((accepted) => accepted?.tickets.length)).toEqual([1, undefined, 1]);
+    expect(await reads().eventCountOf(accountId)).toBe(2);
+    expect(await store.storage.events.knowsToken(token)).toBe(true);
+    expect(await store.storage.events.knowsToken('nobody')).toBe(false);
+  });
+
+  test('payloads come back byte for byte, whatever was stored in the same commit', async () => {
+    const { token } = await fixture.account(0);
+    const payloads = Array.from({ length: 300 }, (_, index) =>
+      Buffer.from(`{"${'é'.repeat(index)}\\u0000":${index}.0}`),
+    );
+    const ids = payloads.map(() => fixture.newId());
+    await Promise.all(payloads.map((payload, index) => accept(token, payload, ids[index])));
+    await store.reopen();
+    const read = reads();
+    expect(await Promise.all(ids.map((id) => read.payload(id)))).toEqual(payloads);
+  });
+});

@@ -1,0 +1,64 @@
+import { AccountCommands } from '../../src/manage/account-commands.ts';
+import { DestinationCommands } from '../../src/manage/destination-commands.ts';
+import { createIdSource, type IdSource } from '../../src/core/ids.ts';
+import type { Ticket } from '../../src/core/ticket.ts';
+import type { AttemptOutcome } from '../../src/core/delivery.ts';
+import type { Storage } from '../../src/storage/storage.ts';
+
+export const NOW = Date.UTC(2026, 0, 1);
+export const DELIVERED: AttemptOutcome = {
+  startedAt: NOW,
+  durationMs: 12,
+  statusCode: 200,
+  error: null,
+  responseBody: Buffer.from([0, 1, 255]),
+};
+
+/** Fills a store through the product's own commands. */
+export class StoreFixture {
+  readonly newId: IdSource = createIdSource({ now: () => NOW });
+  readonly #storage: () => Storage;
+
+  constructor(storage: () => Storage) {
+    this.#storage = storage;
+  }
+
+  get #commands() {
+    const dependencies = { fork: this.#storage().fork, clock: { now: () => NOW }, newId: this.newId };
+    return { accounts: new AccountCommands(dependencies), destinations: new DestinationCommands(dependencies) };
+  }
+
+  /** @returns the account's token and the ids of its destinations. */
+  async account(destinationCount: number): Promise<{ id: string; token: string; destinationIds: string[] }> {
+    const email = `${this.newId()}@example.com`;
+    const { id, appSecretToken } = await this.#commands.accounts.create({ email, name: 'Test', website: null });
+    const destinationIds: string[] = [];
+    for (let number = 1; number <= destinationCount; number += 1) {
+      const url = `http://127.0.0.1/${number}`;
+      const headers = { 'X-Number': `${number}`, 'x-many': ['1', '2'] };
+      const destination = await this.#commands.destinations.create({ accountId: id, url, httpMethod: 'POST', headers });
+      destinationIds.push(destination.id);
+    }
+    return { id, token: appSecretToken, destinationIds };
+  }
+
+  async deleteDestination(id: string): Promise<void> {
+    await this.#commands.destinations.delete(id);
+  }
+
+  /** @returns the tickets of an event that must be accepted. */
+  async event(token: string, receivedAt = NOW, payload = Buffer.from('{"a":1}')): Promise<readonly Ticket[]> {
+    const accepted = await this.#storage().events.accept({ id: this.newId(), token, payload, receivedAt });
+    if (accepted === undefined) {
+      throw new Error('The event was not accepted.');
+    }
+    return accepted.tickets;
+  }
+
+  /** @returns the ticket of an event of an account with one destination. */
+  async ticket(receivedAt = NOW): Promise<Ticket> {
+    const { token } = await this.account(1);
+    const [ticket] = await this.event(token, receivedAt);
+    return ticket as Ticket;
+  }
+}
