@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { startApp } from './app.ts';
 import { ConfigError, loadConfig } from './config.ts';
 import { DatabaseFileError } from './storage/file-error.ts';
@@ -10,15 +9,21 @@ export async function run(): Promise<void> {
   try {
     const config = loadConfig();
     const app = await startApp(config);
+    const signal = stopSignal();
     process.stdout.write(welcome(app));
-    await Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')]);
-    // npm passes a signal on that the terminal has sent already: the second one must not cut the stop short.
-    process.on('SIGTERM', () => undefined).on('SIGINT', () => undefined);
+    await signal;
     await app.stop();
   } catch (error) {
     process.stderr.write(`${explain(error)}\n`);
     process.exitCode = 1;
   }
+}
+
+/** The handlers stay: npm passes on a signal that the terminal has sent already, and the second must not cut the stop short. */
+function stopSignal(): Promise<void> {
+  return new Promise((resolve) => {
+    process.on('SIGTERM', () => resolve()).on('SIGINT', () => resolve());
+  });
 }
 
 const LISTEN_ERRORS: Readonly<Record<string, string>> = {

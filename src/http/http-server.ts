@@ -1,4 +1,4 @@
-import { createServer, type RequestListener, type Server } from 'node:http';
+import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 
 const HEADERS_TIMEOUT_MS = 10_000;
@@ -16,6 +16,8 @@ const PARSER_ANSWERS: Readonly<Record<string, string>> = {
 /** The listening socket, with limits for callers that are slow on purpose. */
 export class HttpServer {
   readonly #server: Server;
+  readonly #underWay = new Set<ServerResponse>();
+  #closing = false;
 
   constructor(listener: RequestListener) {
     this.#server = createServer(
@@ -25,7 +27,12 @@ export class HttpServer {
         connectionsCheckingInterval: CONNECTIONS_CHECKING_INTERVAL_MS,
         keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
       },
-      listener,
+      (request, response) => {
+        response.shouldKeepAlive &&= !this.#closing;
+        this.#underWay.add(response);
+        response.once('close', () => this.#underWay.delete(response));
+        listener(request, response);
+      },
     );
     this.#server.on('clientError', refuseUnparsable);
   }
@@ -40,6 +47,11 @@ export class HttpServer {
 
   /** Takes no new connection, lets requests under way end, and cuts what is left when the time is up. */
   close(graceMs: number): Promise<void> {
+    this.#closing = true;
+    // A connection that a client keeps after its last answer would hold up the end until the time is up.
+    for (const response of this.#underWay) {
+      response.shouldKeepAlive = false;
+    }
     return new Promise((resolve) => {
       const timer = setTimeout(() => this.#server.closeAllConnections(), graceMs);
       this.#server.close(() => {
