@@ -1,9 +1,11 @@
-import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ReleaseStack } from '../src/release-stack.ts';
 import { type CpuProfile, type TimeWindow, topSelfTimes } from './profile.ts';
 import { Server } from './server.ts';
 import type { Sizes } from './sizes.ts';
+
+const PROFILES = join('data', 'bench-profiles');
 
 export type MeasureName = 'accept' | 'deliver' | 'latency';
 
@@ -50,12 +52,14 @@ export class Context {
   profileOf(measure: MeasureName): string | undefined {
     const folder = this.folderOf(measure);
     const file = this.#isProfiling ? readdirSync(folder).find((name) => name.endsWith('.cpuprofile')) : undefined;
-    return file === undefined
-      ? undefined
-      : topSelfTimes(
-          JSON.parse(readFileSync(join(folder, file), 'utf8')) as CpuProfile,
-          this.#windows.get(measure) ?? [],
-        );
+    if (file === undefined) {
+      return undefined;
+    }
+    mkdirSync(PROFILES, { recursive: true });
+    const kept = join(PROFILES, `${measure}.cpuprofile`);
+    copyFileSync(join(folder, file), kept);
+    const profile = JSON.parse(readFileSync(kept, 'utf8')) as CpuProfile;
+    return `${topSelfTimes(profile, this.#windows.get(measure) ?? [])}\n  The whole profile is in ${kept}.`;
   }
 }
 

@@ -6,7 +6,8 @@
  *   npm run bench -- --profile    also prints what the server spent its time on (and costs some speed)
  *
  * How to read it. Machines differ, so each figure stands beside a bare limit that was measured in the same
- * run, in turn with it; the figures are medians over the rounds, which are printed below the table.
+ * run, in turn with it. Figures are medians over the rounds, which are printed below the table. A share is
+ * the median of the rounds' own shares: the two halves of a round see the same machine, those of a run may not.
  *
  *   events accepted    64 keep-alive connections post an event of 300 bytes to an account without
  *                      destinations, and every 202 means a durable commit. Bare: an Express route that reads

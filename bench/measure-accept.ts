@@ -2,6 +2,7 @@ import type { BareExpressCalls } from './bare-express.ts';
 import type { LoadCalls } from './load.ts';
 import { peakMiB, residentMiB } from './memory.ts';
 import type { Context } from './context.ts';
+import { inTurn } from './in-turn.ts';
 import { Worker } from './worker.ts';
 
 export interface AcceptFigures {
@@ -40,18 +41,21 @@ export async function measureAccept(context: Context): Promise<AcceptFigures> {
     await post(server.ingestUrl, sizes.warmUpSeconds);
   }
   const figures = { accepted: [] as number[], bare: [] as number[], idleMiB, bareIdleMiB, peakMiB: 0, barePeakMiB: 0 };
-  for (let round = 0; round < sizes.rounds; round += 1) {
-    const barePeak = await peakMiB(bareExpress.pid, async () => {
+  const measureBare = async (): Promise<void> => {
+    const peak = await peakMiB(bareExpress.pid, async () => {
       figures.bare.push(await post(bareUrl, sizes.acceptSeconds));
     });
+    figures.barePeakMiB = Math.max(figures.barePeakMiB, peak);
+  };
+  const measureServer = async (): Promise<void> => {
     const peak = await peakMiB(server.pid, () =>
       context.profiled('accept', async () => {
         figures.accepted.push(await post(server.ingestUrl, sizes.acceptSeconds));
       }),
     );
-    figures.barePeakMiB = Math.max(figures.barePeakMiB, barePeak);
     figures.peakMiB = Math.max(figures.peakMiB, peak);
-  }
+  };
+  await inTurn(sizes.rounds, measureBare, measureServer);
 
   const stored = await server.storedEvents(id);
   if (stored < acknowledged) {

@@ -7,6 +7,7 @@ import type { LoadCalls } from './load.ts';
 import { peakMiB } from './memory.ts';
 import type { Drained, ReceiverCalls } from './receiver.ts';
 import type { Server } from './server.ts';
+import { inTurn } from './in-turn.ts';
 import { Worker } from './worker.ts';
 
 /** What the server allows one destination by default. */
@@ -54,18 +55,21 @@ export async function measureDeliver(context: Context): Promise<DeliverFigures> 
     await drainServer(parts, sizes.warmUpEvents);
   }
   const figures = { delivered: [] as number[], bare: [] as number[], peakMiB: 0, barePeakMiB: 0 };
-  for (let round = 0; round < sizes.rounds; round += 1) {
-    const barePeak = await peakMiB(bareGot.pid, async () => {
+  const measureBare = async (): Promise<void> => {
+    const peak = await peakMiB(bareGot.pid, async () => {
       figures.bare.push((await drainGot(parts, sizes.backlogEvents)).perSecond);
     });
+    figures.barePeakMiB = Math.max(figures.barePeakMiB, peak);
+  };
+  const measureServer = async (): Promise<void> => {
     const peak = await peakMiB(server.pid, async () => {
       const drained = await drainServer(parts, sizes.backlogEvents);
       context.addProfileWindow('deliver', drained);
       figures.delivered.push(drained.perSecond);
     });
-    figures.barePeakMiB = Math.max(figures.barePeakMiB, barePeak);
     figures.peakMiB = Math.max(figures.peakMiB, peak);
-  }
+  };
+  await inTurn(sizes.rounds, measureBare, measureServer);
 
   const events = sizes.warmUpEvents + sizes.rounds * sizes.backlogEvents;
   await allSucceeded(server, destinationId, events);

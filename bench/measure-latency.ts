@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { Context } from './context.ts';
 import type { LatencyProbeCalls } from './latency-probe.ts';
+import { inTurn } from './in-turn.ts';
 import { Worker } from './worker.ts';
 
 /** Milliseconds, one figure for each event of all rounds. */
@@ -24,14 +25,16 @@ export async function measureLatency(context: Context): Promise<LatencyFigures> 
   await probe.call('bare', { ...order, file, seconds: sizes.warmUpSeconds });
   await probe.call('probe', { ...order, url: server.ingestUrl, token, seconds: sizes.warmUpSeconds });
   const figures = { acceptedToArrived: [] as number[], sentToArrived: [] as number[], bare: [] as number[] };
-  for (let round = 0; round < sizes.rounds; round += 1) {
+  const measureBare = async (): Promise<void> => {
     figures.bare.push(...(await probe.call('bare', { ...order, file })));
-    await context.profiled('latency', async () => {
+  };
+  const measureServer = (): Promise<void> =>
+    context.profiled('latency', async () => {
       const result = await probe.call('probe', { ...order, url: server.ingestUrl, token });
       figures.acceptedToArrived.push(...result.acceptedToArrived);
       figures.sentToArrived.push(...result.sentToArrived);
     });
-  }
+  await inTurn(sizes.rounds, measureBare, measureServer);
   await Promise.all([server.stop(), probe.stop()]);
   return figures;
 }

@@ -1,4 +1,5 @@
-const ROWS = 45;
+const ROWS = 30;
+const PROJECT = new URL('..', import.meta.url).href;
 
 /** On the monotonic clock, which V8 stamps its samples with too, in microseconds. */
 export interface TimeWindow {
@@ -43,7 +44,7 @@ export function topSelfTimes(profile: CpuProfile, windows: readonly TimeWindow[]
 }
 
 function label({ functionName, url, lineNumber }: CallFrame): string {
-  const place = url.replace(/^file:\/\//u, '').replace(/^.*\/(?=node_modules\/|dist\/)/u, '');
+  const place = url.split('/node_modules/').at(-1)?.replace(PROJECT, '') ?? '';
   const name = functionName === '' ? '(anonymous)' : functionName;
   return place === '' ? name : `${name}  ${place}:${lineNumber + 1}`;
 }

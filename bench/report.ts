@@ -41,7 +41,7 @@ export function report({ accept, deliver, latency }: Figures): string {
 }
 
 function rateRow(what: string, figures: readonly number[], bare: readonly number[]): Row {
-  const share = median(figures) / median(bare);
+  const share = median(figures.map((figure, round) => figure / (bare[round] ?? Number.NaN)));
   return {
     what,
     figure: rate(median(figures)),

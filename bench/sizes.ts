@@ -1,4 +1,4 @@
-/** How much is measured. More rounds even out the noise of the machine. */
+/** How much is measured. Many short rounds even out the noise of a machine better than a few long ones. */
 export interface Sizes {
   readonly rounds: number;
   /** Connections that post at the same time. */
@@ -12,13 +12,13 @@ export interface Sizes {
 }
 
 export const FULL: Sizes = {
-  rounds: 3,
+  rounds: 7,
   connections: 64,
-  acceptSeconds: 5,
+  acceptSeconds: 2,
   warmUpSeconds: 2,
-  backlogEvents: 10_000,
+  backlogEvents: 4_000,
   warmUpEvents: 2_000,
-  latencySeconds: 5,
+  latencySeconds: 2,
   latencyPerSecond: 50,
 };
 
