@@ -32,8 +32,9 @@ export class Context {
   async startServer(measure: MeasureName): Promise<Server> {
     const folder = this.folderOf(measure);
     mkdirSync(folder);
-    const server = await Server.start({ folder, profile: this.#isProfiling });
+    const server = new Server({ folder, profile: this.#isProfiling });
     this.cleanUp.add(() => server.stop());
+    await server.ready();
     return server;
   }
 

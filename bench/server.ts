@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 
 const MAIN = fileURLToPath(new URL('../dist/src/main.js', import.meta.url));
@@ -16,36 +17,34 @@ export interface ServerOptions {
 
 /** The built server as a process of its own, with the settings it has by default. */
 export class Server {
-  readonly graphqlUrl: string;
-  readonly ingestUrl: string;
   readonly #child: ChildProcess;
+  #urls: { readonly graphql: string; readonly ingest: string } | undefined;
 
-  private constructor(child: ChildProcess, urls: { graphql: string; ingest: string }) {
-    this.#child = child;
-    this.graphqlUrl = urls.graphql;
-    this.ingestUrl = urls.ingest;
-  }
-
-  static async start({ folder, profile }: ServerOptions): Promise<Server> {
+  constructor({ folder, profile }: ServerOptions) {
     const flags = profile ? ['--cpu-prof', `--cpu-prof-dir=${folder}`] : [];
-    const child = spawn(process.execPath, [...flags, MAIN], {
+    this.#child = spawn(process.execPath, [...flags, MAIN], {
       env: { ...process.env, PORT: '0', DATABASE_URL: `sqlite:${join(folder, 'bench.db')}`, LOG_LEVEL: 'warn' },
       stdio: ['ignore', 'pipe', 'inherit'],
       // Out of reach of the terminal's Ctrl-C: the benchmark stops it.
       detached: true,
     });
-    const urls = new Map<string, string>();
-    for await (const line of createInterface({ input: child.stdout as NodeJS.ReadableStream })) {
-      const [, name, url] = /^ {2}(GraphQL|Ingest) +(\S+)$/u.exec(line) ?? [];
-      urls.set(name ?? '', url ?? '');
-      const graphql = urls.get('GraphQL');
-      const ingest = urls.get('Ingest');
+  }
+
+  async ready(): Promise<void> {
+    let printed = '';
+    for await (const line of createInterface({ input: this.#child.stdout as Readable })) {
+      printed += `${line}\n`;
+      const { graphql, ingest } = /GraphQL +(?<graphql>\S+)\n +Ingest +(?<ingest>\S+)\n/u.exec(printed)?.groups ?? {};
       if (graphql !== undefined && ingest !== undefined) {
-        child.stdout?.resume();
-        return new Server(child, { graphql, ingest });
+        this.#urls = { graphql, ingest };
+        return;
       }
     }
     throw new Error('The server has ended before it was ready.');
+  }
+
+  get ingestUrl(): string {
+    return this.#urls?.ingest ?? '';
   }
 
   get pid(): number {
@@ -96,7 +95,7 @@ export class Server {
   }
 
   async #graphql<Data>(query: string, variables: Record<string, unknown> = {}): Promise<Data> {
-    const response = await fetch(this.graphqlUrl, {
+    const response = await fetch(this.#urls?.graphql ?? '', {
       method: 'POST',
       headers: { 'Content-Type': 'application/json' },
       body: JSON.stringify({ query, variables }),

@@ -1,0 +1,58 @@
+/**
+ * A destination that prints what arrives, and answers 200.
+ *
+ *   npm run receiver               at http://127.0.0.1:4100
+ *   npm run receiver -- 5000       at another port
+ */
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { text } from 'node:stream/consumers';
+
+const DEFAULT_PORT = 4100;
+
+export interface Arrival {
+  readonly method: string;
+  /** Path and query. */
+  readonly target: string;
+  /** Name and value, in the order and letter case they were sent in. */
+  readonly headers: readonly (readonly [name: string, value: string])[];
+  readonly body: string;
+}
+
+/** @param answer gets what arrived, and says which status to answer with. */
+export async function startReceiver(port: number, answer: (arrival: Arrival) => number): Promise<Server> {
+  const server = createServer(async (request, response) => {
+    const status = answer(await arrivalOf(request));
+    response.writeHead(status).end(status < 300 ? 'thank you' : 'not now');
+  });
+  server.listen(port, '127.0.0.1');
+  await once(server, 'listening');
+  return server;
+}
+
+export function urlOf(server: Server): string {
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+/** As it stands on the wire, but for the headers that the connection needs and no receiver cares about. */
+export function describe({ method, target, headers, body }: Arrival): string {
+  const lines = headers
+    .filter(([name]) => !/^(?:host|connection|content-length)$/iu.test(name))
+    .map(([name, value]) => `  ${name}: ${value}`);
+  return [`  ${method} ${target}`, ...lines, ...(body === '' ? [] : ['', `  ${body}`])].join('\n');
+}
+
+async function arrivalOf(request: IncomingMessage): Promise<Arrival> {
+  const { rawHeaders } = request;
+  const headers = rawHeaders.flatMap((name, at) => (at % 2 === 0 ? [[name, rawHeaders[at + 1] ?? ''] as const] : []));
+  return { method: request.method ?? '', target: request.url ?? '', headers, body: await text(request) };
+}
+
+if (import.meta.main) {
+  const server = await startReceiver(Number(process.argv[2] ?? DEFAULT_PORT), (arrival) => {
+    console.log(`${new Date().toLocaleTimeString()}\n${describe(arrival)}\n`);
+    return 200;
+  });
+  console.log(`Waiting for deliveries at ${urlOf(server)}, every path and method. Ctrl-C ends it.\n`);
+}
