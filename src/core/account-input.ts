@@ -19,7 +19,8 @@ export function parseName(text: string): string {
 
 /** Kept exactly as given: it is the account's own description of itself, nothing is ever sent there. */
 export function parseWebsite(text: string): string {
-  if (text.length > WEBSITE_CHARACTERS_MAX || !(BARE_HOST.test(text) || isWebUrl(text))) {
+  const isText = text.length <= WEBSITE_CHARACTERS_MAX && text.isWellFormed() && !/\p{Cc}/u.test(text);
+  if (!isText || !(BARE_HOST.test(text) || isWebUrl(text))) {
     throw DomainError.badInput(
       'website',
       `The website must be an http or https URL, or a host name such as "hello.com", of at most ${WEBSITE_CHARACTERS_MAX} characters.`,
@@ -34,5 +35,5 @@ export function emailKey(email: string): string {
 }
 
 function isWebUrl(text: string): boolean {
-  return /^https?:\/\/\S+$/iu.test(text) && text.isWellFormed() && URL.canParse(text);
+  return /^https?:\/\/\S+$/iu.test(text) && URL.canParse(text);
 }

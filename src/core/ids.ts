@@ -1,5 +1,6 @@
 import { randomFillSync } from 'node:crypto';
 import type { Clock } from './clock.ts';
+import { DomainError } from './errors.ts';
 
 /**
  * Ids are UUIDv7 (RFC 9562, section 5.7): 48 bits of milliseconds, then a 12-bit counter that keeps the
@@ -55,4 +56,15 @@ const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 /** True for text that can be the id of anything; other text is an unknown id, and need not reach the database. */
 export function isId(text: string): boolean {
   return UUID.test(text);
+}
+
+/**
+ * For commands, to which text that cannot be an id is as unknown as any other.
+ *
+ * @throws DomainError NOT_FOUND
+ */
+export function requireId(text: string, what: Parameters<typeof DomainError.notFound>[0]): void {
+  if (!isId(text)) {
+    throw DomainError.notFound(what);
+  }
 }

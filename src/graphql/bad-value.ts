@@ -14,6 +14,7 @@ const VALUE_KINDS: ReadonlySet<string> = new Set([
   Kind.ENUM,
   Kind.LIST,
   Kind.OBJECT,
+  Kind.OBJECT_FIELD,
 ]);
 
 /** What each type allows, in our words: GraphQL's own messages repeat the value, which may be a secret. */
@@ -36,28 +37,30 @@ export function badValue(error: GraphQLError): BadValue | undefined {
   if (!isVariable && !isLiteral) {
     return undefined;
   }
-  const field = missingField(error.message) ?? (isVariable ? fieldOfVariable(error.message) : fieldOfLiteral(value));
-  const rule = (field === undefined ? undefined : RULES[field]) ?? ruleOf(field, error.message);
-  return { message: rule, extensions: { code: 'BAD_USER_INPUT', ...(field !== undefined && { field }) } };
+  const named = NAMED_FIELD.exec(error.message)?.groups;
+  const field = named?.['name'] ?? (isVariable ? fieldOfVariable(error.message) : fieldOfLiteral(value));
+  return {
+    message: (field === undefined ? undefined : RULES[field]) ?? ruleOf(field, named?.['fault']),
+    extensions: { code: 'BAD_USER_INPUT', ...(field !== undefined && { field }) },
+  };
 }
 
-function ruleOf(field: string | undefined, message: string): string {
+/** A field that is missing, or that the input does not have; GraphQL blames the whole input. */
+const NAMED_FIELD = /Field "(?:\w+\.)?(?<name>\w+)" (?<fault>of required type|is not defined by type)/;
+
+function ruleOf(field: string | undefined, fault: string | undefined): string {
   const name = field === undefined ? 'value of a variable' : `field ${field}`;
-  if (missingField(message) !== undefined) {
-    return `The ${name} is required.`;
+  if (fault === undefined) {
+    return `The ${name} does not have the type that the schema asks for.`;
   }
-  return /is not defined by type/.test(message)
-    ? `The ${name} does not exist in this input.`
-    : `The ${name} does not have the type that the schema asks for.`;
+  return fault === 'of required type' ? `The ${name} is required.` : `The ${name} does not exist in this input.`;
 }
 
-function missingField(message: string): string | undefined {
-  return /Field "(?:\w+\.)?(\w+)" (?:of required type|is not defined by type)/.exec(message)?.[1];
-}
-
-// `Variable "$input" got invalid value "x" at "input.email"; ...` or, for a variable of its own, `Variable "$id" ...`
+// `Variable "$input" got invalid value 5 at "input.email"; ...` or, for a variable of its own, `Variable "$id" ...`.
+// Quotes within a value are escaped, so that no text in it looks like the place.
 function fieldOfVariable(message: string): string | undefined {
-  return /" at "(?:[\w[\]]+\.)*(\w+)[^"]*"; /.exec(message)?.[1] ?? /^Variable "\$(\w+)"/.exec(message)?.[1];
+  const place = / at "(?:[\w.[\]]*\.)?(\w+)(?:\[\d+\])*"; /;
+  return place.exec(message)?.[1] ?? /^Variable "\$(\w+)"/.exec(message)?.[1];
 }
 
 // The name stands before the colon before the value.

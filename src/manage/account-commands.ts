@@ -1,7 +1,7 @@
 import { emailKey, parseName, parseWebsite } from '../core/account-input.ts';
 import type { Clock } from '../core/clock.ts';
 import { DomainError } from '../core/errors.ts';
-import type { IdSource } from '../core/ids.ts';
+import { type IdSource, requireId } from '../core/ids.ts';
 import { generateSecretToken } from '../core/secret-token.ts';
 import { isEmailTaken } from '../storage/conflicts.ts';
 import { Account, type AccountEntity } from '../storage/entities/index.ts';
@@ -69,6 +69,7 @@ export class AccountCommands {
    * @throws DomainError NOT_FOUND
    */
   async delete(id: string): Promise<string> {
+    requireId(id, 'account');
     const deleted = await this.#inTransaction((em) => em.nativeDelete(Account, { id }));
     if (deleted === 0) {
       throw DomainError.notFound('account');
@@ -76,7 +77,8 @@ export class AccountCommands {
     return id;
   }
 
-  #change(id: string, fields: Partial<AccountEntity>): Promise<AccountEntity> {
+  async #change(id: string, fields: Partial<AccountEntity>): Promise<AccountEntity> {
+    requireId(id, 'account');
     const { clock } = this.#dependencies;
     return this.#inTransaction(async (em) => {
       const account = await em.findOne(Account, { id });

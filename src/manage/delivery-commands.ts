@@ -1,5 +1,6 @@
 import type { Clock } from '../core/clock.ts';
 import { DomainError } from '../core/errors.ts';
+import { requireId } from '../core/ids.ts';
 import type { Ticket } from '../core/ticket.ts';
 import { Delivery, type DeliveryEntity } from '../storage/entities/index.ts';
 import type { EntityManager } from '../storage/storage.ts';
@@ -24,6 +25,7 @@ export class DeliveryCommands {
    * @throws DomainError NOT_FOUND; CONFLICT while the delivery is pending anyway
    */
   async retry(id: string): Promise<DeliveryEntity> {
+    requireId(id, 'delivery');
     const { fork, clock, publish } = this.#dependencies;
     const delivery = await fork().transactional(async (em) => {
       const found = await em.findOne(Delivery, { id });

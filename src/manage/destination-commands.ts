@@ -5,6 +5,7 @@ import {
   parseHeaders,
 } from '../core/destination-input.ts';
 import { DomainError } from '../core/errors.ts';
+import { requireId } from '../core/ids.ts';
 import { LockMode } from '../storage/conflicts.ts';
 import { Account, Destination, type DestinationEntity } from '../storage/entities/index.ts';
 import type { CommandDependencies } from './account-commands.ts';
@@ -27,10 +28,11 @@ export class DestinationCommands {
   }
 
   /** @throws DomainError BAD_USER_INPUT, NOT_FOUND, CONFLICT */
-  create({ accountId, ...fields }: NewDestination): Promise<DestinationEntity> {
+  async create({ accountId, ...fields }: NewDestination): Promise<DestinationEntity> {
     const { fork, clock, newId } = this.#dependencies;
     const now = new Date(clock.now());
     const parsed = parsePatch(fields) as Required<ReturnType<typeof parsePatch>>;
+    requireId(accountId, 'account');
     return fork().transactional(async (em) => {
       // Locked, so that two of these at the same time count each other.
       const account = await em.findOne(Account, { id: accountId }, { lockMode: LockMode.PESSIMISTIC_WRITE });
@@ -45,9 +47,10 @@ export class DestinationCommands {
   }
 
   /** Attempts that begin from now on use the new settings. @throws DomainError BAD_USER_INPUT, NOT_FOUND */
-  update(id: string, patch: DestinationPatch): Promise<DestinationEntity> {
+  async update(id: string, patch: DestinationPatch): Promise<DestinationEntity> {
     const { fork, clock } = this.#dependencies;
     const fields = parsePatch(patch);
+    requireId(id, 'destination');
     return fork().transactional(async (em) => {
       const destination = await em.findOne(Destination, { id });
       if (destination === null) {
@@ -59,6 +62,7 @@ export class DestinationCommands {
 
   /** Deletes its deliveries and attempts too. @throws DomainError NOT_FOUND */
   async delete(id: string): Promise<string> {
+    requireId(id, 'destination');
     const deleted = await this.#dependencies.fork().transactional((em) => em.nativeDelete(Destination, { id }));
     if (deleted === 0) {
       throw DomainError.notFound('destination');

@@ -40,7 +40,7 @@ describe('an event without one known token is refused with 401', () => {
     return expectUnauthenticated([...JSON_TYPE, 'CL-X-TOKEN', swapped], '{}');
   });
 
-  test.each(["' or 1=1 --", '%', '*', 'null', 'x'.repeat(4_000)])('when the token is %.20s', (wrong) =>
+  test.each(["' or 1=1 --", '%', '*', 'null', 'x'.repeat(100)])('when the token is %s', (wrong) =>
     expectUnauthenticated([...JSON_TYPE, 'CL-X-TOKEN', wrong], '{}'),
   );
 

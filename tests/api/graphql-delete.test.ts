@@ -1,0 +1,148 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import Database from 'better-sqlite3';
+import { heldReceiver, type Sent, sendOne, settled } from '../support/outbox.ts';
+import { Receiver } from '../support/receiver.ts';
+import { TestApp } from '../support/test-app.ts';
+
+const TABLES = ['account', 'destination', 'event', 'delivery', 'attempt'];
+
+let app: TestApp;
+let folder: string;
+let database: Database.Database;
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'data-pusher-test-'));
+  app = await TestApp.start({ DATABASE_URL: `sqlite:${join(folder, 'test.db')}`, RETRY_SCHEDULE: '50ms,50ms' });
+  database = new Database(join(folder, 'test.db'), { readonly: true });
+});
+
+afterAll(async () => {
+  database.close();
+  await app.stop();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+function rowCounts(): number[] {
+  return TABLES.map((table) => database.prepare(`select count(*) from ${table}`).pluck().get() as number);
+}
+
+async function deleteAccount(id: string): Promise<void> {
+  const { deleteAccount: answered } = await app.data('mutation ($id: ID!) { deleteAccount(id: $id) }', { id });
+  expect(answered).toBe(id);
+}
+
+async function deleteDestination(id: string): Promise<void> {
+  const { deleteDestination: answered } = await app.data('mutation ($id: ID!) { deleteDestination(id: $id) }', { id });
+  expect(answered).toBe(id);
+}
+
+async function lookUp({ accountId, destinationId, eventId, deliveryId }: Sent): Promise<Record<string, unknown>> {
+  const query = `query ($a: ID!, $x: ID!, $e: ID!, $d: ID!) {
+    account(id: $a) { id } destination(id: $x) { id } event(id: $e) { deliveries { id } } delivery(id: $d) { id }
+  }`;
+  return app.data(query, { a: accountId, x: destinationId, e: eventId, d: deliveryId });
+}
+
+describe('deleting an account', () => {
+  test('deletes all that is its own and nothing else', async () => {
+    const receiver = await Receiver.start();
+    const kept = await sendOne(app, receiver.url());
+    await settled(app, kept.deliveryId, 'SUCCEEDED');
+    const before = rowCounts();
+    const gone = await sendOne(app, receiver.url());
+    await settled(app, gone.deliveryId, 'SUCCEEDED');
+    expect(rowCounts()).toEqual(before.map((count) => count + 1));
+    await deleteAccount(gone.accountId);
+    expect(rowCounts()).toEqual(before);
+    expect(await lookUp(gone)).toEqual({ account: null, destination: null, event: null, delivery: null });
+    expect(await lookUp(kept)).toMatchObject({ account: { id: kept.accountId }, delivery: { id: kept.deliveryId } });
+    await receiver.stop();
+  });
+
+  test('a second time is NOT_FOUND', async () => {
+    const { id } = await app.createAccount();
+    await deleteAccount(id);
+    const { errors } = await app.graphql('mutation ($id: ID!) { deleteAccount(id: $id) }', { id });
+    expect(errors?.[0]?.extensions).toEqual({ code: 'NOT_FOUND' });
+  });
+});
+
+describe('deleting a destination', () => {
+  test('deletes its deliveries and attempts, and keeps the event and what went elsewhere', async () => {
+    const receiver = await Receiver.start();
+    const { id, token } = await app.createAccount();
+    const gone = await app.createDestination(id, receiver.url('/gone'));
+    const kept = await app.createDestination(id, receiver.url('/kept'));
+    const eventId = await app.sendAccepted(token, '{}');
+    const query = 'query ($id: ID!) { event(id: $id) { payloadText deliveries { id destination { id } status } } }';
+    await app.eventually(
+      async () => (await app.data(query, { id: eventId })).event.deliveries,
+      (all) => all.every(({ status }: { status: string }) => status === 'SUCCEEDED'),
+    );
+    const before = rowCounts();
+    await deleteDestination(gone);
+    const [accounts, destinations, events, deliveries, attempts] = before as [number, number, number, number, number];
+    expect(rowCounts()).toEqual([accounts, destinations - 1, events, deliveries - 1, attempts - 1]);
+    const { event } = await app.data(query, { id: eventId });
+    expect(event.deliveries).toMatchObject([{ destination: { id: kept } }]);
+    await app.sendAccepted(token, '{}');
+    await receiver.arrived(3);
+    expect(receiver.received.filter(({ target }) => target === '/gone')).toHaveLength(1);
+    await receiver.stop();
+  });
+});
+
+describe('after a deletion nothing more is sent or recorded', () => {
+  const deletions: [title: string, remove: (sent: Sent) => Promise<void>][] = [
+    ['account', ({ accountId }) => deleteAccount(accountId)],
+    ['destination', ({ destinationId }) => deleteDestination(destinationId)],
+  ];
+
+  test.each(deletions)('a request under way when its %s goes is not recorded', async (_title, remove) => {
+    const { receiver, release } = await heldReceiver();
+    const before = rowCounts();
+    const sent = await sendOne(app, receiver.url());
+    await receiver.arrived(1);
+    await remove(sent);
+    release();
+    await deliverElsewhere();
+    await deleteAccount(sent.accountId).catch(() => undefined);
+    expect(rowCounts()).toEqual(before);
+    await receiver.stop();
+  });
+
+  test.each(deletions)('a retry that waits when its %s goes is not made', async (_title, remove) => {
+    const receiver = await Receiver.start((response) => response.writeHead(500).end());
+    const sent = await sendOne(app, receiver.url());
+    await receiver.arrived(1);
+    await remove(sent);
+    const requests = receiver.received.length;
+    // As many attempts as the schedule has, made by another destination meanwhile: the retry's time is over then.
+    await failElsewhere();
+    expect(receiver.received.length).toBeLessThanOrEqual(requests + 1);
+    const afterwards = receiver.received.length;
+    await failElsewhere();
+    expect(receiver.received).toHaveLength(afterwards);
+    await receiver.stop();
+  });
+});
+
+/** Whatever was to be recorded before is recorded once this is. */
+async function deliverElsewhere(): Promise<void> {
+  const receiver = await Receiver.start();
+  const sent = await sendOne(app, receiver.url());
+  await settled(app, sent.deliveryId, 'SUCCEEDED');
+  await deleteAccount(sent.accountId);
+  await receiver.stop();
+}
+
+async function failElsewhere(): Promise<void> {
+  const receiver = await Receiver.start((response) => response.writeHead(500).end());
+  const sent = await sendOne(app, receiver.url());
+  await settled(app, sent.deliveryId, 'FAILED');
+  await deleteAccount(sent.accountId);
+  await receiver.stop();
+}
