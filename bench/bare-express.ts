@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import express from 'express';
 import { serveCalls } from './worker.ts';
@@ -7,8 +7,12 @@ import { serveCalls } from './worker.ts';
 const app = express();
 app.disable('x-powered-by');
 app.disable('etag');
-app.all(['/server/incoming_data', '/incoming_data'], async (request, response) => {
-  JSON.parse((await readBody(request)).toString('utf8'));
+app.all(['/server/incoming_data', '/incoming_data'], (request, response, next) => {
+  readBody(request).then((body) => accept(body, response), next);
+});
+
+function accept(body: Buffer, response: ServerResponse): void {
+  JSON.parse(body.toString('utf8'));
   const answer = JSON.stringify({
     success: true,
     message: 'Data Received',
@@ -18,7 +22,7 @@ app.all(['/server/incoming_data', '/incoming_data'], async (request, response) =
   response
     .writeHead(202, { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(answer) })
     .end(answer);
-});
+}
 
 function readBody(request: IncomingMessage): Promise<Buffer> {
   return new Promise((resolve, reject) => {

@@ -58,11 +58,12 @@ async function send(url: string, headers: Record<string, string>): Promise<{ ack
     });
     outgoing.once('error', reject);
     outgoing.once('response', (response) => {
-      if (response.statusCode !== 202 && response.statusCode !== 200) {
+      response.resume();
+      if (response.statusCode === 202 || response.statusCode === 200) {
+        resolve(performance.now());
+      } else {
         reject(new Error(`The event was refused with ${response.statusCode}.`));
       }
-      resolve(performance.now());
-      response.resume();
     });
     outgoing.end(body);
   });

@@ -69,14 +69,16 @@ function latencyRow(
 }
 
 function rounds(accept: AcceptFigures, deliver: DeliverFigures): string {
-  const line = (what: string, figures: readonly number[]): string =>
-    `  ${what.padEnd(22)}${figures.map((figure) => rate(figure).padStart(9)).join('')}`;
   return [
-    line('accepted', accept.accepted),
-    line('  bare Express', accept.bare),
-    line('delivered', deliver.delivered),
-    line('  bare got', deliver.bare),
+    roundsLine('accepted', accept.accepted),
+    roundsLine('  bare Express', accept.bare),
+    roundsLine('delivered', deliver.delivered),
+    roundsLine('  bare got', deliver.bare),
   ].join('\n');
+}
+
+function roundsLine(what: string, figures: readonly number[]): string {
+  return `  ${what.padEnd(22)}${figures.map((figure) => rate(figure).padStart(9)).join('')}`;
 }
 
 function table(rows: readonly Row[]): string {
@@ -95,7 +97,7 @@ function table(rows: readonly Row[]): string {
   const lines = cells.map((row) =>
     row
       .map((cell, column) =>
-        (column === 0 || column === 5 ? cell.padEnd : cell.padStart).call(cell, widths[column] ?? 0),
+        column === 0 || column === 5 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0),
       )
       .join('   ')
       .trimEnd(),

@@ -2,7 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 
 /** What a worker process can be asked to do: named functions with one argument each. */
-// biome-ignore lint/suspicious/noExplicitAny: each call has its own argument
+// oxlint-disable-next-line typescript/no-explicit-any -- each call has its own argument
 export type Calls = Record<string, (argument: any) => unknown>;
 
 interface Question {
@@ -19,18 +19,20 @@ interface Answer {
 
 /** The worker's end: answers calls until the parent goes away, however that ends. */
 export function serveCalls(calls: Calls): void {
-  process.on('message', async ({ id, name, argument }: Question) => {
-    const answer: Answer = await Promise.resolve()
-      .then(() => calls[name]?.(argument))
-      .then(
-        (result) => ({ id, result }),
-        (error: unknown) => ({ id, error: error instanceof Error ? (error.stack ?? error.message) : String(error) }),
-      );
-    process.send?.(answer);
+  process.on('message', (question: Question) => {
+    void answerOf(calls, question).then((answer) => process.send?.(answer));
   });
   process.on('disconnect', () => process.exit());
   // A terminal sends Ctrl-C to all processes; the parent decides when this one ends.
   process.on('SIGINT', () => undefined);
+}
+
+async function answerOf(calls: Calls, { id, name, argument }: Question): Promise<Answer> {
+  try {
+    return { id, result: await calls[name]?.(argument) };
+  } catch (error) {
+    return { id, error: error instanceof Error ? (error.stack ?? error.message) : String(error) };
+  }
 }
 
 /** The parent's end of a process that takes part in a measurement. */

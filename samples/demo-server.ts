@@ -1,7 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
-import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 
 const MAIN = fileURLToPath(new URL('../dist/src/main.js', import.meta.url));
@@ -25,7 +24,7 @@ export class DemoServer {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     let printed = '';
-    for await (const line of createInterface({ input: child.stdout as Readable })) {
+    for await (const line of createInterface({ input: child.stdout })) {
       printed += `${line}\n`;
       const { graphql, ingest } = /GraphQL +(?<graphql>\S+)\n +Ingest +(?<ingest>\S+)\n/u.exec(printed)?.groups ?? {};
       if (graphql !== undefined && ingest !== undefined) {

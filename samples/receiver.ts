@@ -22,9 +22,15 @@ export interface Arrival {
 
 /** @param answer gets what arrived, and says which status to answer with. */
 export async function startReceiver(port: number, answer: (arrival: Arrival) => number): Promise<Server> {
-  const server = createServer(async (request, response) => {
-    const status = answer(await arrivalOf(request));
-    response.writeHead(status).end(status < 300 ? 'thank you' : 'not now');
+  const server = createServer((request, response) => {
+    arrivalOf(request).then(
+      (arrival) => {
+        const status = answer(arrival);
+        response.writeHead(status).end(status < 300 ? 'thank you' : 'not now');
+      },
+      // The sender has gone away in the middle.
+      () => response.destroy(),
+    );
   });
   server.listen(port, '127.0.0.1');
   await once(server, 'listening');

@@ -22,15 +22,12 @@ describe('the sample client', () => {
   });
 
   test.each([
-    ['a wrong token', '{}', 'A'.repeat(16), 'UnauthenticatedError', 'Un Authenticate'],
+    ['a wrong token', '{}', 'A'.repeat(16), 'UnauthenticatedError', /^Un Authenticate$/u],
     ['an event that is no object', '[]', undefined, 'InvalidEventError', /JSON object/u],
     ['an event that is too large', { text: 'x'.repeat(100) }, undefined, 'EventTooLargeError', /100 bytes/u],
   ])('tells %s from other failures, with the reason', async (_what, event, wrongToken, name, message) => {
     const sending = sendEvent(event, { url: server.urls.ingest, token: wrongToken ?? token });
-    await expect(sending).rejects.toMatchObject({
-      name,
-      message: typeof message === 'string' ? message : expect.stringMatching(message),
-    });
+    await expect(sending).rejects.toMatchObject({ name, message: expect.stringMatching(message) });
   });
 
   test('sends again after the time that a busy server asks for', async () => {
