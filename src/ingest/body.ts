@@ -42,7 +42,7 @@ function receive(request: IncomingMessage, maxBytes: number): Promise<Buffer> {
     request.on('data', onData);
     request.once('end', () => resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)));
     // The connection is gone: nobody reads the answer.
-    request.once('close', () => reject(Refusal.invalid('The body ended early.')));
+    request.once('aborted', () => reject(Refusal.invalid('The body ended early.')));
   });
 }
 

@@ -2,7 +2,7 @@ import { Migrator } from '@mikro-orm/migrations';
 import { defineConfig } from '@mikro-orm/sqlite';
 import { Account, Attempt, Delivery, Destination, Event } from './entities/index.ts';
 import { sqliteMigrations } from './migrations/sqlite/index.ts';
-import { prepareConnection } from './sqlite-connection.ts';
+import { sqliteDialect } from './sqlite-connection.ts';
 
 /** Where the data is. */
 export interface DatabaseOptions {
@@ -18,7 +18,7 @@ export function ormOptions(database: DatabaseOptions) {
     entities: [Account, Destination, Event, Delivery, Attempt],
     extensions: [Migrator],
     migrations: { migrationsList: sqliteMigrations, snapshot: false, silent: true },
-    onCreateConnection: prepareConnection,
+    driverOptions: () => sqliteDialect(database.path),
     forceUtcTimezone: true,
   });
 }

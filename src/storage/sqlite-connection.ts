@@ -1,44 +1,55 @@
-import { CompiledQuery, type DatabaseConnection } from 'kysely';
+import Database from 'better-sqlite3';
+import { SqliteDialect } from 'kysely';
 
 /** How long a statement waits for another process (a backup, a shell) to let go of the file. */
 const BUSY_TIMEOUT_MS = 5_000;
 const SYNCHRONOUS_FULL = 2;
+/** The product has a few dozen statements; those that MikroORM composes from inputs are not without number either. */
+const STATEMENTS_KEPT_MAX = 256;
+
+/** @throws Error when the file cannot be opened, or commits to it cannot be made durable. */
+export function sqliteDialect(path: string): SqliteDialect {
+  const database = new Database(path, { timeout: BUSY_TIMEOUT_MS });
+  try {
+    makeDurable(database);
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+  return new SqliteDialect({ database: { prepare: cachedPrepare(database), close: () => void database.close() } });
+}
 
 /**
- * Makes a commit durable: with `synchronous` below FULL a power cut loses commits that were acknowledged.
- * The level is read back after a write, because SQLite applies its own default when it first opens an
- * existing WAL file, whatever was asked for before.
- *
- * @throws Error when the file system or the driver does not give what was asked for.
+ * With `synchronous` below FULL a power cut loses commits that were acknowledged. The level is read back
+ * after a write, because SQLite applies its own default when it first opens an existing WAL file, whatever
+ * was asked for before.
  */
-export async function prepareConnection(connection: unknown): Promise<void> {
-  const database = connection as DatabaseConnection;
-  await run(database, `pragma busy_timeout = ${BUSY_TIMEOUT_MS}`);
-  await run(database, 'pragma foreign_keys = on');
-  await run(database, 'pragma journal_mode = wal');
-  await run(database, 'pragma synchronous = full');
-  await writeSomething(database);
-  await expectSetting(database, 'synchronous', SYNCHRONOUS_FULL);
-  await expectSetting(database, 'foreign_keys', 1);
+function makeDurable(database: Database.Database): void {
+  database.pragma('foreign_keys = on');
+  database.pragma('journal_mode = wal');
+  database.pragma('synchronous = full');
+  database.pragma(`user_version = ${String(database.pragma('user_version', { simple: true }))}`);
+  expectSetting(database, 'synchronous', SYNCHRONOUS_FULL);
+  expectSetting(database, 'foreign_keys', 1);
 }
 
-async function writeSomething(database: DatabaseConnection): Promise<void> {
-  const version = await setting(database, 'user_version');
-  await run(database, `pragma user_version = ${Number(version)}`);
-}
-
-async function expectSetting(database: DatabaseConnection, name: string, expected: number): Promise<void> {
-  const actual = await setting(database, name);
+function expectSetting(database: Database.Database, name: string, expected: number): void {
+  const actual = database.pragma(name, { simple: true });
   if (actual !== expected) {
     throw new Error(`SQLite reports ${name} = ${String(actual)} where ${expected} is needed for commits to be safe.`);
   }
 }
 
-async function setting(database: DatabaseConnection, name: string): Promise<unknown> {
-  const { rows } = await run(database, `pragma ${name}`);
-  return Object.values((rows[0] as Record<string, unknown> | undefined) ?? {})[0];
-}
-
-async function run(database: DatabaseConnection, sql: string): Promise<{ rows: unknown[] }> {
-  return database.executeQuery(CompiledQuery.raw(sql));
+/** Kysely prepares a statement each time it runs it, which costs about as much as running it. */
+function cachedPrepare(database: Database.Database): (sql: string) => Database.Statement {
+  const statements = new Map<string, Database.Statement>();
+  return (sql) => {
+    const statement = statements.get(sql) ?? database.prepare(sql);
+    statements.delete(sql);
+    statements.set(sql, statement);
+    if (statements.size > STATEMENTS_KEPT_MAX) {
+      statements.delete(statements.keys().next().value ?? '');
+    }
+    return statement;
+  };
 }

@@ -25,7 +25,7 @@ export type StatementObserver = (statement: string) => void;
 
 /** @throws DatabaseInUseError, DatabaseFileError */
 export async function openStorage(config: DatabaseOptions, observe?: StatementObserver): Promise<Storage> {
-  let giveUp = (): void => undefined;
+  let giveUp: (() => void) | undefined;
   try {
     giveUp = becomeSoleOwner(config.path);
     const orm = await MikroORM.init({
@@ -42,11 +42,11 @@ export async function openStorage(config: DatabaseOptions, observe?: StatementOb
       ping: async () => void (await sql`select 1`.execute(database)),
       close: async () => {
         await orm.close();
-        giveUp();
+        giveUp?.();
       },
     };
   } catch (error) {
-    giveUp();
+    giveUp?.();
     throw explainFileError(config.path, error);
   }
 }
