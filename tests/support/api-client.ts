@@ -2,7 +2,7 @@ import type { App } from '../../src/app.ts';
 
 export interface GraphQLAnswer {
   readonly status: number;
-  // biome-ignore lint/suspicious/noExplicitAny: the shape is what each test asserts
+  // oxlint-disable-next-line typescript/no-explicit-any -- the shape is what each test asserts
   readonly data: any;
   readonly errors: readonly { message: string; extensions: { code: string; field?: string } }[] | undefined;
 }

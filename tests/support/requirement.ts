@@ -1,24 +1,19 @@
-import { test } from '@jest/globals';
+import { beforeAll, describe } from '@jest/globals';
 
 /**
- * `test` where the machine has what the test needs. Where it has not, a newcomer is told what was left out;
- * in CI the test fails instead, so that a guarantee cannot go unchecked without anybody noticing.
+ * `describe` where the machine has what the tests need. Where it has not, a newcomer is told what was left
+ * out; in CI the tests of the file fail instead, so that no guarantee goes unchecked without anybody noticing.
  */
-export function testWhere(
-  isMet: boolean,
-  need: string,
-): (title: string, body: () => Promise<void>, timeoutMs?: number) => void {
+export function describeWhere(isMet: boolean, need: string): typeof describe.skip {
   if (isMet) {
-    return test;
+    return describe;
   }
-  return (title) => {
-    if (process.env['CI'] === 'true') {
-      test(title, () => {
-        throw new Error(`CI cannot leave this test out, and it needs ${need}.`);
-      });
-      return;
-    }
-    process.stdout.write(`SKIPPED: "${title}" needs ${need}.\n`);
-    test.skip(title, () => undefined);
-  };
+  if (process.env['CI'] === 'true') {
+    beforeAll(() => {
+      throw new Error(`CI may not leave tests out, and these need ${need}.`);
+    });
+    return describe;
+  }
+  process.stdout.write(`SKIPPED: tests that need ${need}.\n`);
+  return describe.skip;
 }

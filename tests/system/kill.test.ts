@@ -55,7 +55,7 @@ describe(`kill -9 under load, ${ROUNDS} times on one database`, () => {
     expect(figures).toMatchObject({ lost: 0, undelivered: 0, changed: 0, idsOfAnother: 0 });
     expect(figures.duplicates).toBeGreaterThan(0);
     expect(Math.max(...restartSeconds)).toBeLessThan(10);
-    expect(integrity()).toEqual({ integrity: 'ok', danglingKeys: [] });
+    expect(faultsOfDatabase()).toEqual([{ integrity_check: 'ok' }]);
   }, 180_000);
 });
 
@@ -128,7 +128,7 @@ function countUp(stored: ReadonlyMap<string, StoredEvent>, { received }: Holding
     duplicates: received.length - arrivals.size,
     idsOfAnother:
       idsByArrival.filter(({ size }) => size !== 1).length +
-      (idsByArrival.length - new Set(idsByArrival.flatMap((ids) => [...ids])).size),
+      (idsByArrival.length - new Set(received.map(({ headers }) => headers['webhook-id'])).size),
   };
 }
 
@@ -140,11 +140,10 @@ function isKept(number: number, event: StoredEvent | undefined): boolean {
   );
 }
 
-function integrity(): { integrity: unknown; danglingKeys: unknown } {
+function faultsOfDatabase(): unknown[] {
   const database = new Database(bench.databasePath);
   try {
-    const integrity = database.pragma('integrity_check', { simple: true });
-    return { integrity, danglingKeys: database.pragma('foreign_key_check') };
+    return [database.pragma('integrity_check'), database.pragma('foreign_key_check')].flat();
   } finally {
     database.close();
   }

@@ -85,7 +85,7 @@ describe('SIGTERM', () => {
       headers: { 'Content-Type': 'application/json', 'CL-X-TOKEN': token },
       body: endless,
       duplex: 'half',
-    } as RequestInit).catch(() => 'cut off');
+    }).catch(() => 'cut off');
     await server.sendAccepted(token, '{}');
 
     const stopping = performance.now();
