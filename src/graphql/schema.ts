@@ -18,6 +18,17 @@ let schema: Promise<GraphQLSchema> | undefined;
 
 /** Built once: type-graphql keeps its metadata for the whole process. Inputs are parsed by the commands, not by decorators. */
 export function graphqlSchema(): Promise<GraphQLSchema> {
-  schema ??= buildSchema({ resolvers: RESOLVERS, validate: false, emitSchemaFile: false });
+  schema ??= build();
   return schema;
+}
+
+async function build(): Promise<GraphQLSchema> {
+  const built = await buildSchema({ resolvers: RESOLVERS, validate: false, emitSchemaFile: false });
+  // type-graphql makes the two roots itself, and has no place for their descriptions.
+  const [query, mutation] = [built.getQueryType(), built.getMutationType()];
+  if (query && mutation) {
+    query.description = 'What can be read. An id that is not known is null, or an empty list.';
+    mutation.description = 'What can be changed. A mutation that is refused has changed nothing.';
+  }
+  return built;
 }

@@ -20,6 +20,10 @@ function inputWith(headers: unknown): Record<string, unknown> {
   return { accountId, url: 'http://127.0.0.1:9/', httpMethod: 'POST', headers };
 }
 
+function many(count: number): Record<string, string> {
+  return Object.fromEntries(Array.from({ length: count }, (_, index) => [`X-${index}`, `${index}`]));
+}
+
 /** The text of the answer, because order is not seen in a parsed object of some names. */
 async function headersText(headers: unknown): Promise<string> {
   const { createDestination } = await app.data(CREATE_QUERY, { input: inputWith(headers) });
@@ -53,7 +57,7 @@ describe('headers that are allowed are kept as given', () => {
   });
 
   test('and arrive in the same order, letter case and number', async () => {
-    const receiver = await Receiver.start();
+    await using receiver = await Receiver.start();
     const { id, token } = await app.createAccount();
     const headers = { zEBRA: '1', 'X-List': ['b', 'a', 'b'], apple: 'ä', __proto__: 'own' };
     await app.createDestination(id, receiver.url(), { headers: JSON.parse(JSON.stringify(headers)) });
@@ -63,7 +67,6 @@ describe('headers that are allowed are kept as given', () => {
     const raw = received?.rawHeaders ?? [];
     const from = raw.indexOf('zEBRA');
     expect(raw.slice(from, from + sent.length)).toEqual(sent);
-    await receiver.stop();
   });
 
   test('written as a literal too', async () => {
@@ -146,9 +149,6 @@ describe('names that are refused', () => {
 });
 
 describe('limits', () => {
-  const many = (count: number) =>
-    Object.fromEntries(Array.from({ length: count }, (_, index) => [`X-${index}`, `${index}`]));
-
   test('50 headers are allowed, 51 are not', async () => {
     expect(await headersText(many(50))).toBe(JSON.stringify(many(50)));
     await expectRefused(many(51));

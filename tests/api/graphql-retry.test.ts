@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { heldReceiver, sendOne, settled } from '../support/outbox.ts';
+import { heldAnswers, sendOne, settled } from '../support/outbox.ts';
 import { Receiver } from '../support/receiver.ts';
 import { TestApp } from '../support/test-app.ts';
 
@@ -17,7 +17,7 @@ afterAll(() => app.stop());
 
 describe('retryDelivery', () => {
   test('sends a failed delivery again at once, keeps its history, and has the whole schedule before it', async () => {
-    const receiver = await Receiver.start((response) => response.writeHead(503).end('not yet'));
+    await using receiver = await Receiver.start((response) => response.writeHead(503).end('not yet'));
     const { deliveryId } = await sendOne(app, receiver.url());
     const failed = await settled(app, deliveryId, 'FAILED');
     expect(failed).toMatchObject({ attemptCount: 3, nextAttemptAt: null, completedAt: expect.any(String) });
@@ -35,21 +35,20 @@ describe('retryDelivery', () => {
     expect(succeeded.attempts.slice(0, 3)).toEqual(failed.attempts);
     expect(succeeded.attempts[6]).toMatchObject({ statusCode: 200, error: null, responseBody: 'ok' });
     expect(new Set(receiver.received.map(({ headers }) => headers['webhook-id']))).toEqual(new Set([deliveryId]));
-    await receiver.stop();
   });
 
   test('sends a delivery that has succeeded once more', async () => {
-    const receiver = await Receiver.start();
+    await using receiver = await Receiver.start();
     const { deliveryId } = await sendOne(app, receiver.url());
     await settled(app, deliveryId, 'SUCCEEDED');
     await app.data(RETRY, { id: deliveryId });
     const [first, second] = await receiver.arrived(2);
     expect(second?.body.equals(first?.body ?? Buffer.alloc(0))).toBe(true);
-    await receiver.stop();
   });
 
   test('is refused with CONFLICT while the delivery is pending, and changes nothing', async () => {
-    const { receiver, release } = await heldReceiver();
+    const { answer, release } = heldAnswers();
+    await using receiver = await Receiver.start(answer);
     const { deliveryId } = await sendOne(app, receiver.url());
     await receiver.arrived(1);
     const { errors } = await app.graphql(RETRY, { id: deliveryId });
@@ -57,6 +56,5 @@ describe('retryDelivery', () => {
     release();
     expect(await settled(app, deliveryId, 'SUCCEEDED')).toMatchObject({ attemptCount: 1 });
     expect(receiver.received).toHaveLength(1);
-    await receiver.stop();
   });
 });

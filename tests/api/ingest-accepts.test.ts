@@ -20,7 +20,7 @@ afterAll(() => app.stop());
 
 describe('a valid event is accepted', () => {
   test('with 202, the id of the stored event and the number of its deliveries', async () => {
-    const receiver = await Receiver.start();
+    await using receiver = await Receiver.start();
     const { id, token: own } = await app.createAccount();
     await app.createDestination(id, receiver.url('/one'));
     await app.createDestination(id, receiver.url('/two'));
@@ -38,7 +38,6 @@ describe('a valid event is accepted', () => {
     expect(event).toMatchObject({ payloadText: '{"a":1}', account: { id } });
     expect(event.deliveries).toHaveLength(2);
     await receiver.arrived(2);
-    await receiver.stop();
   });
 
   test('also when the account has no destinations', async () => {

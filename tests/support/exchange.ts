@@ -13,7 +13,7 @@ export interface RawAnswer {
   readonly headers: IncomingMessage['headers'];
   readonly text: string;
   /** The body as JSON; undefined when it is empty. */
-  // biome-ignore lint/suspicious/noExplicitAny: the shape is what each test asserts
+  // oxlint-disable-next-line typescript/no-explicit-any -- the shape is what each test asserts
   readonly json: any;
 }
 
@@ -40,12 +40,10 @@ export async function sendUntilAnswered(
 ): Promise<EndlessAnswer> {
   const outgoing = open(url, method, headers);
   const answer = answerOf(outgoing);
-  let answered = false;
-  outgoing.once('response', () => {
-    answered = true;
-  });
+  const answered = new AbortController();
+  outgoing.once('response', () => answered.abort());
   let sentBytes = 0;
-  while (!answered && sentBytes < maxBytes) {
+  while (!answered.signal.aborted && sentBytes < maxBytes) {
     sentBytes += CHUNK.length;
     // The turn of the event loop is what lets the answer in between two chunks.
     await (outgoing.write(CHUNK) ? new Promise(setImmediate) : Promise.race([once(outgoing, 'drain'), answer]));

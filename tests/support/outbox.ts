@@ -1,4 +1,4 @@
-import { Receiver } from './receiver.ts';
+import type { Answer } from './receiver.ts';
 import type { TestApp } from './test-app.ts';
 
 export interface Sent {
@@ -19,7 +19,7 @@ export async function sendOne(app: TestApp, url: string): Promise<Sent> {
 }
 
 /** Waits until a delivery stands so. */
-// biome-ignore lint/suspicious/noExplicitAny: the shape is what each test asserts
+// oxlint-disable-next-line typescript/no-explicit-any -- the shape is what each test asserts
 export async function settled(app: TestApp, deliveryId: string, status: string): Promise<any> {
   const query = `query ($id: ID!) { delivery(id: $id) {
     id status attemptCount nextAttemptAt completedAt event { id } destination { id }
@@ -31,9 +31,15 @@ export async function settled(app: TestApp, deliveryId: string, status: string):
   );
 }
 
-/** A receiver that holds every answer back until it is told to go on. */
-export async function heldReceiver(): Promise<{ receiver: Receiver; release: () => void }> {
+/** Answers that are held back until they are released. */
+export function heldAnswers(): { answer: Answer; release: () => void } {
   const held: (() => void)[] = [];
-  const receiver = await Receiver.start((response) => void held.push(() => response.end('late')));
-  return { receiver, release: () => held.splice(0).forEach((answer) => answer()) };
+  return {
+    answer: (response) => void held.push(() => response.end('late')),
+    release: () => {
+      for (const answer of held.splice(0)) {
+        answer();
+      }
+    },
+  };
 }

@@ -60,6 +60,11 @@ export class Receiver {
     await new Promise((resolve) => this.#server.close(resolve));
   }
 
+  /** For `await using`: stopped whatever becomes of the test. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+
   async #receive(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const chunks: Buffer[] = [];
     for await (const chunk of request) {

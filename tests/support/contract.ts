@@ -1,0 +1,64 @@
+/** The names that clients rely on: what the schema must have. A change here is a breaking change or a new feature. */
+export const CONTRACT = /* GraphQL */ `
+  scalar DateTime
+  scalar EmailAddress
+  scalar JSON
+  scalar JSONObject
+  enum HttpMethod { GET POST PUT PATCH DELETE }
+  enum DeliveryStatus { PENDING SUCCEEDED FAILED }
+
+  type Account {
+    id: ID!  email: EmailAddress!  name: String!  website: String
+    appSecretToken: String!  createdAt: DateTime!  updatedAt: DateTime!
+    destinations: [Destination!]!
+    events(first: Int = 20, after: String): EventConnection!
+  }
+  type Destination {
+    id: ID!  account: Account!  url: String!  httpMethod: HttpMethod!  headers: JSONObject!
+    createdAt: DateTime!  updatedAt: DateTime!
+    deliveries(first: Int = 20, after: String, status: DeliveryStatus): DeliveryConnection!
+  }
+  type Event {
+    id: ID!  account: Account!  receivedAt: DateTime!
+    payload: JSON!  payloadText: String!  deliveries: [Delivery!]!
+  }
+  type Delivery {
+    id: ID!  event: Event!  destination: Destination!  status: DeliveryStatus!
+    attemptCount: Int!  nextAttemptAt: DateTime  completedAt: DateTime  attempts: [Attempt!]!
+  }
+  type Attempt {
+    number: Int!  startedAt: DateTime!  durationMs: Int!  statusCode: Int  error: String  responseBody: String
+  }
+
+  type PageInfo { hasNextPage: Boolean!  hasPreviousPage: Boolean!  startCursor: String  endCursor: String }
+  type AccountEdge { cursor: String!  node: Account! }
+  type AccountConnection { edges: [AccountEdge!]!  nodes: [Account!]!  pageInfo: PageInfo!  totalCount: Int! }
+  type EventEdge { cursor: String!  node: Event! }
+  type EventConnection { edges: [EventEdge!]!  nodes: [Event!]!  pageInfo: PageInfo!  totalCount: Int! }
+  type DeliveryEdge { cursor: String!  node: Delivery! }
+  type DeliveryConnection { edges: [DeliveryEdge!]!  nodes: [Delivery!]!  pageInfo: PageInfo!  totalCount: Int! }
+
+  type Query {
+    account(id: ID!): Account
+    accounts(first: Int = 20, after: String): AccountConnection!
+    destination(id: ID!): Destination
+    destinations(accountId: ID!): [Destination!]!
+    event(id: ID!): Event
+    delivery(id: ID!): Delivery
+  }
+  type Mutation {
+    createAccount(input: CreateAccountInput!): Account!
+    updateAccount(id: ID!, input: UpdateAccountInput!): Account!
+    deleteAccount(id: ID!): ID!
+    rotateAppSecretToken(accountId: ID!): Account!
+    createDestination(input: CreateDestinationInput!): Destination!
+    updateDestination(id: ID!, input: UpdateDestinationInput!): Destination!
+    deleteDestination(id: ID!): ID!
+    retryDelivery(id: ID!): Delivery!
+  }
+
+  input CreateAccountInput { email: EmailAddress!  name: String!  website: String }
+  input UpdateAccountInput { email: EmailAddress  name: String  website: String }
+  input CreateDestinationInput { accountId: ID!  url: String!  httpMethod: HttpMethod!  headers: JSONObject! }
+  input UpdateDestinationInput { url: String  httpMethod: HttpMethod  headers: JSONObject }
+`;
