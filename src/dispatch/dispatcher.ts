@@ -108,8 +108,8 @@ export class Dispatcher {
   }
 
   async #claim(lane: Lane, ticket: Ticket, now: number): Promise<void> {
-    const lease = { now, leasedUntil: now + this.#leaseMs };
-    const claimed = await this.#storing('claim', () => this.#options.deliveries.claim(ticket, lease));
+    const leasedUntil = now + this.#leaseMs;
+    const claimed = await this.#storing('claim', () => this.#options.deliveries.claim(ticket, leasedUntil));
     lane.claiming -= 1;
     this.#lanes.forget(ticket.deliveryId);
     if (claimed !== undefined) {

@@ -109,7 +109,8 @@ export class Lanes {
   }
 
   dropIfIdle(lane: Lane): void {
-    if (lane.isIdle) {
+    // An exchange of a lane that was dropped may end when its destination has another lane already.
+    if (lane.isIdle && this.#lanes.get(lane.destinationId) === lane) {
       this.#lanes.delete(lane.destinationId);
     }
   }

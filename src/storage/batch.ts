@@ -1,4 +1,12 @@
-import type { CommitLine, Transaction } from './commit-line.ts';
+import type { CommitLine, Rows, Statement } from './commit-line.ts';
+
+/** How items of one kind are written, many at once. */
+export interface BatchKind<Item, Result> {
+  /** @param items never empty */
+  readonly statements: (items: readonly Item[]) => readonly Statement[];
+  /** Reads what the statements answered; the results are in the items' order. */
+  readonly results: (items: readonly Item[], answers: readonly Rows[]) => readonly Result[];
+}
 
 interface Entry<Item, Result> {
   readonly item: Item;
@@ -6,24 +14,18 @@ interface Entry<Item, Result> {
   readonly reject: (cause: unknown) => void;
 }
 
-/** Runs the statements of one kind for many items at once; the results are in the items' order. */
-export type BatchStatements<Item, Result> = (
-  transaction: Transaction,
-  items: readonly Item[],
-) => Promise<readonly Result[]>;
-
 /** Upper bound of one statement's work, so that a commit stays short. */
 const BATCH_MAX = 512;
 
 /** Collects items of one kind, so that all that wait for the same commit are written by the same statements. */
 export class Batch<Item, Result> {
   readonly #line: CommitLine;
-  readonly #statements: BatchStatements<Item, Result>;
+  readonly #kind: BatchKind<Item, Result>;
   #entries: Entry<Item, Result>[] = [];
 
-  constructor(line: CommitLine, statements: BatchStatements<Item, Result>) {
+  constructor(line: CommitLine, kind: BatchKind<Item, Result>) {
     this.#line = line;
-    this.#statements = statements;
+    this.#kind = kind;
   }
 
   add(item: Item): Promise<Result> {
@@ -31,35 +33,28 @@ export class Batch<Item, Result> {
       this.#entries.push({ item, resolve, reject });
       // The first entry of a batch queues it; the others find it queued.
       if (this.#entries.length % BATCH_MAX === 1) {
-        this.#enqueue();
+        void this.#write();
       }
     });
   }
 
-  #enqueue(): void {
-    let taken: Entry<Item, Result>[] = [];
-    this.#line
-      .write((transaction) => {
-        // Taken when the transaction is open, not when it was queued: all that has arrived by then goes along.
+  async #write(): Promise<void> {
+    let taken: readonly Entry<Item, Result>[] = [];
+    let items: readonly Item[] = [];
+    try {
+      const answers = await this.#line.write(() => {
         taken = this.#entries.splice(0, BATCH_MAX);
-        return this.#statements(
-          transaction,
-          taken.map(({ item }) => item),
-        );
-      })
-      .then(
-        (results) => {
-          for (const [index, { resolve }] of taken.entries()) {
-            resolve(results[index] as Result);
-          }
-        },
-        (error: unknown) => {
-          // A commit that failed before this work had its turn has taken nothing yet.
-          const failed = taken.length > 0 ? taken : this.#entries.splice(0, BATCH_MAX);
-          for (const { reject } of failed) {
-            reject(error);
-          }
-        },
-      );
+        items = taken.map(({ item }) => item);
+        return items.length === 0 ? [] : this.#kind.statements(items);
+      });
+      const results = items.length === 0 ? [] : this.#kind.results(items, answers);
+      for (const [index, { resolve }] of taken.entries()) {
+        resolve(results[index] as Result);
+      }
+    } catch (error) {
+      for (const { reject } of taken) {
+        reject(error);
+      }
+    }
   }
 }

@@ -1,14 +1,18 @@
-import type { Transaction as KyselyTransaction } from 'kysely';
+import type { RawBuilder } from 'kysely';
 
-/** The handle that storage code runs its statements on, inside the transaction of a commit. */
-export type Transaction = KyselyTransaction<unknown>;
+export type Statement = RawBuilder<unknown>;
+/** The rows that a statement answered with. */
+export type Rows = readonly unknown[];
 
-/** Opens a transaction, runs the work in it, and commits durably before it resolves. */
-export type Transact = (work: (transaction: Transaction) => Promise<void>) => Promise<void>;
+/**
+ * Runs the statements in one transaction and commits durably before it resolves. They are known before it
+ * begins, so that it takes one round trip to the database, not one for each.
+ */
+export type Transact = (statements: readonly Statement[]) => Promise<readonly Rows[]>;
 
 interface Waiting {
-  readonly work: (transaction: Transaction) => Promise<unknown>;
-  readonly resolve: (value: unknown) => void;
+  readonly statements: () => readonly Statement[];
+  readonly resolve: (results: readonly Rows[]) => void;
   readonly reject: (cause: unknown) => void;
 }
 
@@ -26,9 +30,10 @@ export class CommitLine {
     this.#transact = transact;
   }
 
-  write<Result>(work: (transaction: Transaction) => Promise<Result>): Promise<Result> {
-    return new Promise<Result>((resolve, reject) => {
-      this.#waiting.push({ work, resolve: resolve as (value: unknown) => void, reject });
+  /** @param statements asked for when the transaction begins, so that it can take in what has come by then. */
+  write(statements: () => readonly Statement[]): Promise<readonly Rows[]> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ statements, resolve, reject });
       if (!this.#running) {
         this.#running = true;
         // Everything that came in with the same turn of the event loop goes into the same commit.
@@ -47,21 +52,19 @@ export class CommitLine {
   }
 
   async #commit(batch: readonly Waiting[]): Promise<void> {
-    const results: unknown[] = [];
     try {
-      await this.#transact(async (transaction) => {
-        for (const { work } of batch) {
-          results.push(await work(transaction));
-        }
-      });
+      const lists = batch.map(({ statements }) => statements());
+      const results = await this.#transact(lists.flat());
+      let from = 0;
+      for (const [index, { resolve }] of batch.entries()) {
+        const to = from + (lists[index]?.length ?? 0);
+        resolve(results.slice(from, to));
+        from = to;
+      }
     } catch (error) {
       for (const { reject } of batch) {
         reject(error);
       }
-      return;
-    }
-    for (const [index, { resolve }] of batch.entries()) {
-      resolve(results[index]);
     }
   }
 }

@@ -4,8 +4,8 @@ import type { RequestSource } from '../core/outgoing-request.ts';
 import type { Ticket } from '../core/ticket.ts';
 import { Batch } from './batch.ts';
 import type { CommitLine } from './commit-line.ts';
-import { type ClaimRequest, claimDeliveries } from './claim.ts';
-import { recordAttempts } from './record.ts';
+import { type ClaimRequest, CLAIMS } from './claim.ts';
+import { RECORDS } from './record.ts';
 
 export interface ClaimedDelivery extends RequestSource {
   readonly destinationId: string;
@@ -35,13 +35,16 @@ export class DeliveryStore {
   constructor(line: CommitLine, database: Kysely<unknown>) {
     this.#line = line;
     this.#database = database;
-    this.#claims = new Batch(line, claimDeliveries);
-    this.#records = new Batch(line, recordAttempts);
+    this.#claims = new Batch(line, CLAIMS);
+    this.#records = new Batch(line, RECORDS);
   }
 
-  /** @returns `undefined` when the delivery is finished, deleted, or somebody else's. */
-  claim(ticket: Ticket, lease: { now: number; leasedUntil: number }): Promise<ClaimedDelivery | undefined> {
-    return this.#claims.add({ ticket, ...lease });
+  /**
+   * @param leasedUntil milliseconds since the Unix epoch
+   * @returns `undefined` when the delivery is finished, deleted, or somebody else's.
+   */
+  claim(ticket: Ticket, leasedUntil: number): Promise<ClaimedDelivery | undefined> {
+    return this.#claims.add({ ticket, leasedUntil });
   }
 
   /** @returns false when the delivery was deleted, or a newer attempt has begun; nothing is recorded then. */
@@ -50,16 +53,14 @@ export class DeliveryStore {
   }
 
   /** Gives back claims whose request was never sent: they are due at once, and the attempt does not count. */
-  release(claims: readonly ClaimedDelivery[], now: number): Promise<void> {
+  async release(claims: readonly ClaimedDelivery[], now: number): Promise<void> {
     const rows = JSON.stringify(claims.map(({ deliveryId, attempt }) => [deliveryId, attempt]));
-    return this.#line.write(async (transaction) => {
-      await sql`
+    await this.#line.write(() => [
+      sql`
         update delivery set due_at = ${now}, attempt_count = attempt_count - 1
         from json_each(${rows}) c
-        where delivery.id = c.value ->> 0 and attempt_count = c.value ->> 1 and status = 'PENDING'`.execute(
-        transaction,
-      );
-    });
+        where delivery.id = c.value ->> 0 and attempt_count = c.value ->> 1 and status = 'PENDING'`,
+    ]);
   }
 
   /**
@@ -67,14 +68,14 @@ export class DeliveryStore {
    * database, when whoever held the leases must be dead. An attempt without a record is how a lease is told
    * from a retry that waits for its time.
    */
-  recoverLeases(now: number): Promise<void> {
-    return this.#line.write(async (transaction) => {
-      await sql`
+  async recoverLeases(now: number): Promise<void> {
+    await this.#line.write(() => [
+      sql`
         update delivery set due_at = ${now}
         where status = 'PENDING' and due_at > ${now} and not exists (
           select 1 from attempt where delivery_id = delivery.id and number = attempt_count
-        )`.execute(transaction);
-    });
+        )`,
+    ]);
   }
 
   /** The oldest due deliveries of one destination. */

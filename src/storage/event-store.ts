@@ -1,8 +1,8 @@
 import { type Kysely, sql } from 'kysely';
 import { ORDINAL_DIGITS } from '../core/ids.ts';
 import type { Ticket } from '../core/ticket.ts';
-import { Batch } from './batch.ts';
-import type { CommitLine, Transaction } from './commit-line.ts';
+import { Batch, type BatchKind } from './batch.ts';
+import type { CommitLine } from './commit-line.ts';
 import { PackedBytes } from './packed-bytes.ts';
 
 export interface NewEvent {
@@ -18,6 +18,8 @@ export interface AcceptedEvent {
   readonly tickets: readonly Ticket[];
 }
 
+type FanOutRow = Ticket & { readonly eventId: string };
+
 const ID_STEM_CHARACTERS = 36 - ORDINAL_DIGITS;
 
 /** Stores events together with their fan-out. */
@@ -27,7 +29,7 @@ export class EventStore {
 
   constructor(line: CommitLine, database: Kysely<unknown>) {
     this.#database = database;
-    this.#batch = new Batch(line, insertEvents);
+    this.#batch = new Batch(line, EVENTS);
   }
 
   /**
@@ -47,48 +49,39 @@ export class EventStore {
   }
 }
 
-async function insertEvents(
-  transaction: Transaction,
-  events: readonly NewEvent[],
-): Promise<(AcceptedEvent | undefined)[]> {
-  if (events.length === 0) {
-    return [];
-  }
-  const payloads = new PackedBytes();
-  const rows = JSON.stringify(
-    events.map(({ id, token, payload, receivedAt }) => [id, token, receivedAt, ...payloads.add(payload)]),
-  );
-  // `cross join` fixes the order of the loops: the batch outside, each look-up by its index inside.
-  const inserted = await sql<{ id: string }>`
-    insert into event (id, account_id, payload, received_at)
-    select e.value ->> 0, a.id, substr(${payloads.toBuffer()}, e.value ->> 3, e.value ->> 4), e.value ->> 2
-    from json_each(${rows}) e cross join account a on a.app_secret_token = e.value ->> 1
-    returning id`.execute(transaction);
-  const fanOut = await sql<Ticket & { eventId: string }>`
-    insert into delivery (id, event_id, destination_id, status, attempt_count, round_start, due_at)
-    select substr(e.value ->> 0, 1, ${sql.lit(ID_STEM_CHARACTERS)})
-             || printf('%03x', row_number() over (partition by e.key order by d.id)),
-           e.value ->> 0, d.id, 'PENDING', 0, 0, e.value ->> 2
-    from json_each(${rows}) e
-      cross join account a on a.app_secret_token = e.value ->> 1
-      cross join destination d on d.account_id = a.id
-    returning id as "deliveryId", destination_id as "destinationId", event_id as "eventId", attempt_count as "attempt"`.execute(
-    transaction,
-  );
-  return groupByEvent(events, inserted.rows, fanOut.rows);
-}
+const EVENTS: BatchKind<NewEvent, AcceptedEvent | undefined> = {
+  statements(events) {
+    const payloads = new PackedBytes();
+    const rows = JSON.stringify(
+      events.map(({ id, token, payload, receivedAt }) => [id, token, receivedAt, ...payloads.add(payload)]),
+    );
+    // `cross join` fixes the order of the loops: the batch outside, each look-up by its index inside.
+    return [
+      sql`
+        insert into event (id, account_id, payload, received_at)
+        select e.value ->> 0, a.id, substr(${payloads.toBuffer()}, e.value ->> 3, e.value ->> 4), e.value ->> 2
+        from json_each(${rows}) e cross join account a on a.app_secret_token = e.value ->> 1
+        returning id`,
+      sql`
+        insert into delivery (id, event_id, destination_id, status, attempt_count, round_start, due_at)
+        select substr(e.value ->> 0, 1, ${sql.lit(ID_STEM_CHARACTERS)})
+                 || printf('%03x', row_number() over (partition by e.key order by d.id)),
+               e.value ->> 0, d.id, 'PENDING', 0, 0, e.value ->> 2
+        from json_each(${rows}) e
+          cross join account a on a.app_secret_token = e.value ->> 1
+          cross join destination d on d.account_id = a.id
+        returning id as "deliveryId", destination_id as "destinationId", event_id as "eventId", attempt_count as "attempt"`,
+    ];
+  },
 
-function groupByEvent(
-  events: readonly NewEvent[],
-  inserted: readonly { id: string }[],
-  fanOut: readonly (Ticket & { eventId: string })[],
-): (AcceptedEvent | undefined)[] {
-  const tickets = new Map<string, Ticket[]>(inserted.map(({ id }) => [id, []]));
-  for (const { eventId, ...ticket } of fanOut) {
-    tickets.get(eventId)?.push(ticket);
-  }
-  return events.map(({ id }) => {
-    const own = tickets.get(id);
-    return own && { tickets: own };
-  });
-}
+  results(events, [inserted = [], fanOut = []]) {
+    const tickets = new Map<string, Ticket[]>((inserted as { id: string }[]).map(({ id }) => [id, []]));
+    for (const { eventId, ...ticket } of fanOut as FanOutRow[]) {
+      tickets.get(eventId)?.push(ticket);
+    }
+    return events.map(({ id }) => {
+      const own = tickets.get(id);
+      return own && { tickets: own };
+    });
+  },
+};

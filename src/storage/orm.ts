@@ -2,7 +2,8 @@ import { Migrator } from '@mikro-orm/migrations';
 import { defineConfig } from '@mikro-orm/sqlite';
 import { Account, Attempt, Delivery, Destination, Event } from './entities/index.ts';
 import { sqliteMigrations } from './migrations/sqlite/index.ts';
-import { sqliteDialect } from './sqlite-connection.ts';
+import { ThreadedConnection } from './sqlite/connection.ts';
+import { threadedSqliteDialect } from './sqlite/dialect.ts';
 
 /** Where the data is. */
 export interface DatabaseOptions {
@@ -12,13 +13,13 @@ export interface DatabaseOptions {
 }
 
 /** MikroORM's options: classes are listed, never discovered by file name, so that every loader sees the same. */
-export function ormOptions(database: DatabaseOptions) {
+export function ormOptions(database: DatabaseOptions, connection = () => new ThreadedConnection(database.path)) {
   return defineConfig({
     dbName: database.path,
     entities: [Account, Destination, Event, Delivery, Attempt],
     extensions: [Migrator],
     migrations: { migrationsList: sqliteMigrations, snapshot: false, silent: true },
-    driverOptions: () => sqliteDialect(database.path),
+    driverOptions: () => threadedSqliteDialect(connection()),
     forceUtcTimezone: true,
   });
 }

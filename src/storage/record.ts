@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import type { Transaction } from './commit-line.ts';
+import type { BatchKind } from './batch.ts';
 import type { AttemptRecord } from './delivery-store.ts';
 import { PackedBytes } from './packed-bytes.ts';
 
@@ -7,28 +7,31 @@ import { PackedBytes } from './packed-bytes.ts';
  * Writes the attempts and the new states of their deliveries. Both are guarded by the attempt number, so
  * that a worker that comes late, after its lease ran out, cannot overwrite a newer attempt.
  */
-export async function recordAttempts(transaction: Transaction, records: readonly AttemptRecord[]): Promise<boolean[]> {
-  if (records.length === 0) {
-    return [];
-  }
-  const bodies = new PackedBytes();
-  const rows = JSON.stringify(records.map((record) => toRow(record, bodies)));
-  await sql`
-    insert into attempt (delivery_id, number, started_at, duration_ms, status_code, error, response_body)
-    select d.id, r.value ->> 1, r.value ->> 2, r.value ->> 3, r.value ->> 4, r.value ->> 5,
-           case when r.value ->> 9 is null then null else substr(${bodies.toBuffer()}, r.value ->> 9, r.value ->> 10) end
-    from json_each(${rows}) r
-      cross join delivery d on d.id = r.value ->> 0 and d.attempt_count = r.value ->> 1 and d.status = 'PENDING'`.execute(
-    transaction,
-  );
-  const { rows: updated } = await sql<{ id: string }>`
-    update delivery set status = r.value ->> 6, due_at = r.value ->> 7, completed_at = r.value ->> 8
-    from json_each(${rows}) r
-    where delivery.id = r.value ->> 0 and attempt_count = r.value ->> 1 and status = 'PENDING'
-    returning delivery.id`.execute(transaction);
-  const recorded = new Set(updated.map(({ id }) => id));
-  return records.map(({ deliveryId }) => recorded.has(deliveryId));
-}
+export const RECORDS: BatchKind<AttemptRecord, boolean> = {
+  statements(records) {
+    const bodies = new PackedBytes();
+    const rows = JSON.stringify(records.map((record) => toRow(record, bodies)));
+    return [
+      sql`
+        insert into attempt (delivery_id, number, started_at, duration_ms, status_code, error, response_body)
+        select d.id, r.value ->> 1, r.value ->> 2, r.value ->> 3, r.value ->> 4, r.value ->> 5,
+               case when r.value ->> 9 is null then null
+                    else substr(${bodies.toBuffer()}, r.value ->> 9, r.value ->> 10) end
+        from json_each(${rows}) r
+          cross join delivery d on d.id = r.value ->> 0 and d.attempt_count = r.value ->> 1 and d.status = 'PENDING'`,
+      sql`
+        update delivery set status = r.value ->> 6, due_at = r.value ->> 7, completed_at = r.value ->> 8
+        from json_each(${rows}) r
+        where delivery.id = r.value ->> 0 and attempt_count = r.value ->> 1 and status = 'PENDING'
+        returning delivery.id`,
+    ];
+  },
+
+  results(records, [, updated = []]) {
+    const recorded = new Set((updated as { id: string }[]).map(({ id }) => id));
+    return records.map(({ deliveryId }) => recorded.has(deliveryId));
+  },
+};
 
 function toRow({ deliveryId, attempt, outcome, state }: AttemptRecord, bodies: PackedBytes): unknown[] {
   return [

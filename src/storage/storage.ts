@@ -5,7 +5,8 @@ import { DeliveryStore } from './delivery-store.ts';
 import { EventStore } from './event-store.ts';
 import { explainFileError } from './file-error.ts';
 import { type DatabaseOptions, ormOptions } from './orm.ts';
-import { becomeSoleOwner } from './sole-owner.ts';
+import { ThreadedConnection } from './sqlite/connection.ts';
+import { becomeSoleOwner } from './sqlite/sole-owner.ts';
 
 export type EntityManager = SqlEntityManager;
 
@@ -26,27 +27,37 @@ export type StatementObserver = (statement: string) => void;
 /** @throws DatabaseInUseError, DatabaseFileError */
 export async function openStorage(config: DatabaseOptions, observe?: StatementObserver): Promise<Storage> {
   let giveUp: (() => void) | undefined;
+  let orm: MikroORM | undefined;
+  const close = async (): Promise<void> => {
+    await orm?.close();
+    giveUp?.();
+  };
   try {
     giveUp = becomeSoleOwner(config.path);
-    const orm = await MikroORM.init({
-      ...ormOptions(config),
+    const connection = new ThreadedConnection(config.path);
+    orm = await MikroORM.init({
+      ...ormOptions(config, () => connection),
       ...(observe && { debug: ['query'], logger: observe, colors: false }),
     });
     await orm.migrator.up();
-    const database = orm.em.getDriver().getConnection().getClient<unknown>();
-    const line = new CommitLine((work) => database.transaction().execute(work));
-    return {
-      events: new EventStore(line, database),
-      deliveries: new DeliveryStore(line, database),
-      fork: () => orm.em.fork(),
-      ping: async () => void (await sql`select 1`.execute(database)),
-      close: async () => {
-        await orm.close();
-        giveUp?.();
-      },
-    };
+    return assemble(orm, connection, close);
   } catch (error) {
-    giveUp?.();
+    await close();
     throw explainFileError(config.path, error);
   }
+}
+
+function assemble(orm: MikroORM, connection: ThreadedConnection, close: () => Promise<void>): Storage {
+  const database = orm.em.getDriver().getConnection().getClient<unknown>();
+  const line = new CommitLine((statements) =>
+    // Kysely hands the connection out in turns; holding it, no transaction of MikroORM's can be open on it.
+    database.connection().execute(() => connection.transact(statements.map((one) => one.compile(database)))),
+  );
+  return {
+    events: new EventStore(line, database),
+    deliveries: new DeliveryStore(line, database),
+    fork: () => orm.em.fork(),
+    ping: async () => void (await sql`select 1`.execute(database)),
+    close,
+  };
 }

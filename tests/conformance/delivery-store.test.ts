@@ -4,7 +4,7 @@ import type { ClaimedDelivery } from '../../src/storage/delivery-store.ts';
 import { DELIVERED, NOW, StoreFixture } from '../support/store-fixture.ts';
 import { STORES, type StoreUnderTest } from './backends.ts';
 
-const LEASE = { now: NOW, leasedUntil: NOW + 45_000 };
+const LEASED_UNTIL = NOW + 45_000;
 const SUCCEEDED = { status: 'SUCCEEDED', dueAt: null, completedAt: NOW + 12 } as const;
 const RETRY_LATER = { status: 'PENDING', dueAt: NOW + 5_000, completedAt: null } as const;
 const FAILED = { ...DELIVERED, statusCode: 500, error: 'HTTP_STATUS' } as const;
@@ -19,7 +19,7 @@ describe.each(STORES)('deliveries on $name', ({ create }) => {
   });
   afterEach(() => store.dispose());
 
-  const claim = (ticket: Ticket, lease = LEASE) => store.storage.deliveries.claim(ticket, lease);
+  const claim = (ticket: Ticket) => store.storage.deliveries.claim(ticket, LEASED_UNTIL);
   const dueIds = async (now: number, limit = 100) =>
     (await store.storage.deliveries.dueOfEach(now, limit)).map(({ deliveryId }) => deliveryId);
   const record = (
@@ -37,7 +37,7 @@ describe.each(STORES)('deliveries on $name', ({ create }) => {
       destinationId: destinationIds[0],
       attempt: 1,
       attemptInRound: 1,
-      leasedUntil: LEASE.leasedUntil,
+      leasedUntil: LEASED_UNTIL,
       url: 'http://127.0.0.1/1',
       httpMethod: 'POST',
       headers: [
@@ -57,8 +57,8 @@ describe.each(STORES)('deliveries on $name', ({ create }) => {
   test('a leased delivery is not due until the lease is over, and then for the next attempt', async () => {
     const ticket = await fixture.ticket();
     await claim(ticket);
-    expect(await dueIds(LEASE.leasedUntil - 1)).toEqual([]);
-    const [next] = await store.storage.deliveries.dueOfEach(LEASE.leasedUntil, 10);
+    expect(await dueIds(LEASED_UNTIL - 1)).toEqual([]);
+    const [next] = await store.storage.deliveries.dueOfEach(LEASED_UNTIL, 10);
     expect(next).toEqual({ ...ticket, attempt: 1 });
     expect(await claim(ticket)).toBeUndefined();
     expect(await claim(next as Ticket)).toMatchObject({ attempt: 2 });

@@ -85,4 +85,15 @@ describe('Lanes', () => {
     ]);
     expect(lanes.of('late').tickets).toHaveLength(16);
   });
+
+  test('an idle lane that is dropped twice does not take its successor along', () => {
+    const lanes = lanesWith({ maxConcurrency: 8, maxConcurrencyPerDestination: 8 }, []);
+    const first = lanes.of('a');
+    lanes.dropIfIdle(first);
+    for (const ticket of tickets('a', 3)) {
+      lanes.offer(ticket);
+    }
+    lanes.dropIfIdle(first);
+    expect(lanes.takeTurn(NOW)).toHaveLength(3);
+  });
 });

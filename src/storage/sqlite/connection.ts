@@ -1,0 +1,102 @@
+import { once } from 'node:events';
+import { Worker } from 'node:worker_threads';
+import type { CompiledQuery, DatabaseConnection, QueryResult } from 'kysely';
+import type { Rows } from '../commit-line.ts';
+import type { Reply, Request, StatementResult } from './protocol.ts';
+
+interface Waiting {
+  readonly resolve: (reply: Reply) => void;
+  readonly reject: (cause: unknown) => void;
+}
+
+/** SQLite's own error, as the thread reported it; `code` is its name for the case, such as SQLITE_FULL. */
+class SqliteError extends Error {
+  override readonly name = 'SqliteError';
+  readonly code: string | undefined;
+
+  constructor(message: string, code: string | undefined) {
+    super(message);
+    this.code = code;
+  }
+}
+
+/** The connection as the main thread sees it: statements go to its thread, and results come back in order. */
+export class ThreadedConnection implements DatabaseConnection {
+  readonly #worker: Worker;
+  #waiting: Waiting[] = [];
+  #failure: unknown;
+
+  constructor(path: string) {
+    // Beside this file, and compiled when this one is.
+    const file = import.meta.url.endsWith('.ts') ? './thread.ts' : './thread.js';
+    this.#worker = new Worker(new URL(file, import.meta.url), { workerData: path });
+    this.#worker.on('message', (reply: Reply) => this.#waiting.shift()?.resolve(reply));
+    this.#worker.on('error', (error) => this.#fail(error));
+    this.#worker.on('exit', () => this.#fail(new Error('The connection to the database is closed.')));
+  }
+
+  async executeQuery<Row>({ sql, parameters }: CompiledQuery): Promise<QueryResult<Row>> {
+    const [result] = await this.#ask({ kind: 'statement', statement: { sql, parameters } });
+    return { rows: (result?.rows ?? []) as Row[], numAffectedRows: BigInt(result?.changes ?? 0) };
+  }
+
+  /** Must not be called while another transaction is open on this connection. */
+  async transact(statements: readonly CompiledQuery[]): Promise<readonly Rows[]> {
+    const plain = statements.map(({ sql, parameters }) => ({ sql, parameters }));
+    return (await this.#ask({ kind: 'transaction', statements: plain })).map(({ rows }) => rows);
+  }
+
+  // biome-ignore lint/correctness/useYield: there is nothing to yield
+  async *streamQuery<Row>(): AsyncIterableIterator<QueryResult<Row>> {
+    throw new Error('The SQLite connection does not stream; read in pages.');
+  }
+
+  async close(): Promise<void> {
+    if (this.#failure === undefined) {
+      const closed = once(this.#worker, 'exit');
+      this.#post({ kind: 'close' });
+      await closed;
+    }
+  }
+
+  async #ask(request: Request): Promise<readonly StatementResult[]> {
+    const reply = await new Promise<Reply>((resolve, reject) => {
+      if (this.#failure !== undefined) {
+        reject(this.#failure);
+        return;
+      }
+      this.#waiting.push({ resolve, reject });
+      this.#post(request);
+    });
+    if ('message' in reply) {
+      throw new SqliteError(reply.message, reply.code);
+    }
+    for (const { rows } of reply.results) {
+      restoreBuffers(rows);
+    }
+    return reply.results;
+  }
+
+  #post(request: Request): void {
+    this.#worker.postMessage(request);
+  }
+
+  #fail(error: unknown): void {
+    this.#failure ??= error;
+    for (const { reject } of this.#waiting.splice(0)) {
+      reject(this.#failure);
+    }
+  }
+}
+
+/** Between threads a Buffer arrives as the plain byte array that it is made of. */
+function restoreBuffers(rows: readonly unknown[]): void {
+  for (const row of rows as Record<string, unknown>[]) {
+    for (const column in row) {
+      const value = row[column];
+      if (value instanceof Uint8Array) {
+        row[column] = Buffer.from(value.buffer, value.byteOffset, value.byteLength);
+      }
+    }
+  }
+}

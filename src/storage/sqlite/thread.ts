@@ -1,0 +1,66 @@
+/**
+ * Runs in a thread of its own and owns the connection. SQLite's calls block, a commit for as long as the
+ * disk takes; here they hold up nothing but the next statement.
+ */
+import { parentPort, workerData } from 'node:worker_threads';
+import type Database from 'better-sqlite3';
+import { openDurably } from './durable-database.ts';
+import type { PlainStatement, Reply, Request, StatementResult } from './protocol.ts';
+
+/** The product has a few dozen statements; those that MikroORM composes from inputs are not without number either. */
+const STATEMENTS_KEPT_MAX = 256;
+
+const database = openDurably(workerData as string);
+const statements = new Map<string, Database.Statement>();
+
+parentPort?.on('message', (request: Request) => {
+  if (request.kind === 'close') {
+    database.close();
+    parentPort?.close();
+    return;
+  }
+  parentPort?.postMessage(replyTo(request));
+});
+
+function replyTo(request: Exclude<Request, { kind: 'close' }>): Reply {
+  try {
+    const results = request.kind === 'statement' ? [run(request.statement)] : runAll(request.statements);
+    return { results };
+  } catch (error) {
+    const { message, code } = error as Error & { code?: string };
+    return { message, code };
+  }
+}
+
+function runAll(statements: readonly PlainStatement[]): StatementResult[] {
+  prepared('begin immediate').run();
+  try {
+    const results = statements.map(run);
+    prepared('commit').run();
+    return results;
+  } catch (error) {
+    // A full disk, among others, has made SQLite roll back by itself.
+    if (database.inTransaction) {
+      prepared('rollback').run();
+    }
+    throw error;
+  }
+}
+
+function run({ sql, parameters }: PlainStatement): StatementResult {
+  const statement = prepared(sql);
+  return statement.reader
+    ? { rows: statement.all(...parameters), changes: 0 }
+    : { rows: [], changes: statement.run(...parameters).changes };
+}
+
+/** Preparing a statement costs about as much as running it. */
+function prepared(sql: string): Database.Statement {
+  const statement = statements.get(sql) ?? database.prepare(sql);
+  statements.delete(sql);
+  statements.set(sql, statement);
+  if (statements.size > STATEMENTS_KEPT_MAX) {
+    statements.delete(statements.keys().next().value ?? '');
+  }
+  return statement;
+}
