@@ -12,6 +12,7 @@ import { Worker } from './worker.ts';
 
 /** What the server allows one destination by default. */
 const CONCURRENCY = 32;
+const SETTLED_WITHIN_MS = 10_000;
 
 export interface DeliverFigures {
   /** Deliveries per second, one figure for each round. */
@@ -99,14 +100,17 @@ async function drainGot({ receiver, receiverUrl, bareGot }: Parts, requests: num
 }
 
 async function untilWaiting(receiver: Worker<ReceiverCalls>): Promise<void> {
-  while ((await receiver.call('arrivals')) < CONCURRENCY) {
+  for (const deadline = Date.now() + SETTLED_WITHIN_MS; (await receiver.call('arrivals')) < CONCURRENCY; ) {
+    if (Date.now() > deadline) {
+      throw new Error(`The sender does not keep ${CONCURRENCY} requests under way.`);
+    }
     await delay(5);
   }
 }
 
 /** The last attempts are recorded shortly after they have arrived. */
 async function allSucceeded(server: Server, destinationId: string, events: number): Promise<void> {
-  const deadline = Date.now() + 10_000;
+  const deadline = Date.now() + SETTLED_WITHIN_MS;
   while ((await server.deliveries(destinationId, 'PENDING')) > 0 && Date.now() < deadline) {
     await delay(50);
   }

@@ -1,6 +1,9 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 
+/** No call takes longer unless something is lost, such as a delivery that is waited for. */
+const ANSWER_WITHIN_MS = 120_000;
+
 /** What a worker process can be asked to do: named functions with one argument each. */
 // oxlint-disable-next-line typescript/no-explicit-any -- each call has its own argument
 export type Calls = Record<string, (argument: any) => unknown>;
@@ -71,7 +74,20 @@ export class Worker<Served extends Calls> {
     this.#lastId += 1;
     const id = this.#lastId;
     return new Promise((resolve, reject) => {
-      this.#waiting.set(id, { resolve: resolve as (result: unknown) => void, reject });
+      const timer = setTimeout(
+        () => reject(new Error(`The call ${name} was not answered within ${ANSWER_WITHIN_MS} ms.`)),
+        ANSWER_WITHIN_MS,
+      );
+      this.#waiting.set(id, {
+        resolve: (result) => {
+          clearTimeout(timer);
+          resolve(result as Awaited<ReturnType<Served[Name]>>);
+        },
+        reject: (error) => {
+          clearTimeout(timer);
+          reject(error);
+        },
+      });
       this.#child.send({ id, name, argument } satisfies Question, (error) => error && reject(error));
     });
   }
