@@ -49,18 +49,25 @@ export class Context {
     this.#windows.set(measure, [...(this.#windows.get(measure) ?? []), window]);
   }
 
-  /** What the server of a measure spent its time on; undefined when no profile was taken. */
-  profileOf(measure: MeasureName): string | undefined {
-    const folder = this.folderOf(measure);
-    const file = this.#isProfiling ? readdirSync(folder).find((name) => name.endsWith('.cpuprofile')) : undefined;
-    if (file === undefined) {
-      return undefined;
+  /** What each thread of a measure's server spent its time on; nothing when no profile was taken. */
+  profilesOf(measure: MeasureName): string[] {
+    if (!this.#isProfiling) {
+      return [];
     }
     mkdirSync(PROFILES, { recursive: true });
-    const kept = join(PROFILES, `${measure}.cpuprofile`);
-    copyFileSync(join(folder, file), kept);
+    const folder = this.folderOf(measure);
+    return readdirSync(folder).flatMap((name) => {
+      // V8 names the file after the date, the time, the process, the thread, and a running number.
+      const thread = /^CPU\.\d+\.\d+\.\d+\.(\d+)\..*cpuprofile$/u.exec(name)?.[1];
+      return thread === undefined ? [] : [this.#keptProfile(measure, join(folder, name), thread)];
+    });
+  }
+
+  #keptProfile(measure: MeasureName, file: string, thread: string): string {
+    const kept = join(PROFILES, `${measure}-thread-${thread}.cpuprofile`);
+    copyFileSync(file, kept);
     const profile = JSON.parse(readFileSync(kept, 'utf8')) as CpuProfile;
-    return `${topSelfTimes(profile, this.#windows.get(measure) ?? [])}\n  The whole profile is in ${kept}.`;
+    return `${topSelfTimes(profile, this.#windows.get(measure) ?? [])}\n  The whole profile of thread ${thread} is in ${kept}.`;
   }
 }
 

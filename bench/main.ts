@@ -73,8 +73,7 @@ async function announced<Result>(
 ): Promise<Result> {
   console.error(`${title} ...`);
   const result = await measure(context);
-  const profile = context.profileOf(name);
-  if (profile !== undefined) {
+  for (const profile of context.profilesOf(name)) {
     console.log(`\n${title}: time spent in each function itself\n${profile}\n`);
   }
   return result;
