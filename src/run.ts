@@ -1,7 +1,7 @@
 import { startApp } from './app.ts';
 import { ConfigError, loadConfig } from './config.ts';
 import { DatabaseFileError } from './storage/file-error.ts';
-import { DatabaseInUseError } from './storage/sole-owner.ts';
+import { DatabaseInUseError } from './storage/sqlite/sole-owner.ts';
 import { welcome } from './welcome.ts';
 
 /** Runs the server until a signal ends it. What an operator can mend is told in one line, without a stack trace. */

@@ -47,7 +47,7 @@ describe('what counts as delivered', () => {
     receiver.answerWith((response, _received, attempt) => response.writeHead(attempt < 3 ? 500 : 200).end());
     const delivery = await deliverTo(receiver.url());
     expect(delivery).toMatchObject({ status: 'SUCCEEDED', attemptCount: 3 });
-    expect(receiver.received.map(({ headers, body }) => `${headers['webhook-id']} ${body.toString()}`)).toEqual(
+    expect(receiver.received.map(({ headers, body }) => [headers['webhook-id'], body.toString()].join(' '))).toEqual(
       Array.from({ length: 3 }, () => `${delivery.id} {"n":1}`),
     );
   });

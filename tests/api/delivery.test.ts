@@ -108,7 +108,7 @@ describe('fan-out', () => {
     await app.createDestination(id, receiver.url('/c'), { httpMethod: 'PUT', headers: { 'X-Who': 'c' } });
     await app.sendAccepted(token, '{"k":"v"}');
     const received = await receiver.arrived(3);
-    const seen = received.map(({ method, target, headers }) => `${method} ${target} ${headers['x-who']}`);
+    const seen = received.map(({ method, target, headers }) => [method, target, headers['x-who']].join(' '));
     expect(seen.toSorted()).toEqual(['GET /b?k=v b', 'POST /a a', 'PUT /c c']);
     expect(new Set(received.map(({ headers }) => headers['webhook-id'])).size).toBe(3);
   });

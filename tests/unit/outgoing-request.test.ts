@@ -15,9 +15,12 @@ describe('buildRequest', () => {
       url: 'https://example.com/a',
       method,
       headerLines: [
-        ...['X-Key', 'v', 'Content-Type', 'application/json', 'User-Agent', 'Data-Pusher/1'],
-        ...['webhook-id', 'D', 'webhook-timestamp', '1700000000'],
-      ],
+        'X-Key: v',
+        'Content-Type: application/json',
+        'User-Agent: Data-Pusher/1',
+        'webhook-id: D',
+        'webhook-timestamp: 1700000000',
+      ].flatMap((line) => line.split(': ')),
       body: Buffer.from('{"a":1}'),
     });
   });

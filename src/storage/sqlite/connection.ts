@@ -46,8 +46,7 @@ export class ThreadedConnection implements DatabaseConnection {
     return (await this.#ask({ kind: 'transaction', statements: plain })).map(({ rows }) => rows);
   }
 
-  // biome-ignore lint/correctness/useYield: there is nothing to yield
-  async *streamQuery<Row>(): AsyncIterableIterator<QueryResult<Row>> {
+  streamQuery(): never {
     throw new Error('The SQLite connection does not stream; read in pages.');
   }
 

@@ -32,10 +32,10 @@ function replyTo(request: Exclude<Request, { kind: 'close' }>): Reply {
   }
 }
 
-function runAll(statements: readonly PlainStatement[]): StatementResult[] {
+function runAll(list: readonly PlainStatement[]): StatementResult[] {
   prepared('begin immediate').run();
   try {
-    const results = statements.map(run);
+    const results = list.map(run);
     prepared('commit').run();
     return results;
   } catch (error) {
