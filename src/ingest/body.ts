@@ -10,16 +10,18 @@ const DECOMPRESSORS = { gzip: promisify(gunzip), 'x-gzip': promisify(gunzip), br
  *
  * @throws Refusal 413 as soon as the limit is passed; 400 for an encoding that is unknown or broken.
  */
-export async function readBody(request: IncomingMessage, maxBytes: number): Promise<Buffer> {
+export function readBody(request: IncomingMessage, maxBytes: number): Promise<Buffer> {
   const encoding = request.headers['content-encoding']?.trim().toLowerCase() ?? 'identity';
-  const received = await receive(request, maxBytes);
-  if (encoding === 'identity' || encoding === '') {
-    return received;
-  }
+  const received = receive(request, maxBytes);
+  return encoding === 'identity' || encoding === '' ? received : decoded(received, encoding, maxBytes);
+}
+
+async function decoded(received: Promise<Buffer>, encoding: string, maxBytes: number): Promise<Buffer> {
+  const bytes = await received;
   if (!Object.hasOwn(DECOMPRESSORS, encoding)) {
     throw Refusal.invalid('The content encoding must be gzip, br or identity.');
   }
-  return decompress(received, encoding as keyof typeof DECOMPRESSORS, maxBytes);
+  return decompress(bytes, encoding as keyof typeof DECOMPRESSORS, maxBytes);
 }
 
 function receive(request: IncomingMessage, maxBytes: number): Promise<Buffer> {

@@ -60,8 +60,7 @@ const EVENTS: BatchKind<NewEvent, AcceptedEvent | undefined> = {
       sql`
         insert into event (id, account_id, payload, received_at)
         select e.value ->> 0, a.id, substr(${payloads.toBuffer()}, e.value ->> 3, e.value ->> 4), e.value ->> 2
-        from json_each(${rows}) e cross join account a on a.app_secret_token = e.value ->> 1
-        returning id`,
+        from json_each(${rows}) e cross join account a on a.app_secret_token = e.value ->> 1`,
       sql`
         insert into delivery (id, event_id, destination_id, status, attempt_count, round_start, due_at)
         select substr(e.value ->> 0, 1, ${sql.lit(ID_STEM_CHARACTERS)})
@@ -71,17 +70,26 @@ const EVENTS: BatchKind<NewEvent, AcceptedEvent | undefined> = {
           cross join account a on a.app_secret_token = e.value ->> 1
           cross join destination d on d.account_id = a.id
         returning id as "deliveryId", destination_id as "destinationId", event_id as "eventId", attempt_count as "attempt"`,
+      // The exceptions, and not the rule: nothing has to be answered for an event that was stored.
+      sql`
+        select key from json_each(${rows}) e
+        where not exists (select 1 from account where app_secret_token = e.value ->> 1)`,
     ];
   },
 
-  results(events, [inserted = [], fanOut = []]) {
-    const tickets = new Map<string, Ticket[]>((inserted as { id: string }[]).map(({ id }) => [id, []]));
-    for (const { eventId, ...ticket } of fanOut as FanOutRow[]) {
-      tickets.get(eventId)?.push(ticket);
-    }
-    return events.map(({ id }) => {
-      const own = tickets.get(id);
-      return own && { tickets: own };
-    });
+  results(events, [, fanOut = [], unknown = []]) {
+    const fanOuts = Map.groupBy(fanOut as FanOutRow[], ({ eventId }) => eventId);
+    const refused = new Set((unknown as { key: number }[]).map(({ key }) => key));
+    return events.map(({ id }, index) =>
+      refused.has(index)
+        ? undefined
+        : {
+            tickets: (fanOuts.get(id) ?? []).map(({ deliveryId, destinationId, attempt }) => ({
+              deliveryId,
+              destinationId,
+              attempt,
+            })),
+          },
+    );
   },
 };
