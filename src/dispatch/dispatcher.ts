@@ -1,7 +1,8 @@
+import { setTimeout } from 'node:timers/promises';
 import type { Clock } from '../core/clock.ts';
 import type { Ticket } from '../core/ticket.ts';
 import type { Facts } from '../observe/facts.ts';
-import type { ClaimedDelivery, DeliveryStore } from '../storage/delivery-store.ts';
+import type { AttemptRecord, ClaimedDelivery, DeliveryStore } from '../storage/delivery-store.ts';
 import type { Lane } from './lane.ts';
 import { type Bounds, Lanes } from './lanes.ts';
 import { TaskGroup } from './task-group.ts';
@@ -152,9 +153,21 @@ export class Dispatcher {
     this.#startReady(lane);
     this.#pumpSoon();
     if (record !== undefined) {
-      await this.#storing('record', () => this.#options.deliveries.record(record));
+      await this.#record(record, delivery.leasedUntil);
     }
     this.#lanes.dropIfIdle(lane);
+  }
+
+  /** Tries for as long as the lease keeps the delivery: what is not recorded is sent a second time. */
+  async #record(record: AttemptRecord, leasedUntil: number): Promise<void> {
+    const { deliveries, clock } = this.#options;
+    for (;;) {
+      const recorded = await this.#storing('record', () => deliveries.record(record));
+      if (recorded !== undefined || this.#stopping || clock.now() + STORE_PAUSE_MS >= leasedUntil) {
+        return;
+      }
+      await setTimeout(STORE_PAUSE_MS);
+    }
   }
 
   /** A store that fails stops the dispatcher for a while; nothing is lost, every lease and every due time stands. */
