@@ -63,10 +63,6 @@ export class Facts {
     this.#log.info(fact, 'started');
   }
 
-  stopping(fact: { reason: string }): void {
-    this.#log.info(fact, 'stopping');
-  }
-
   stopped(fact: { unfinished: number }): void {
     this.#log.info(fact, 'stopped');
   }
