@@ -16,7 +16,6 @@ import { createLog, type Log } from './observe/log.ts';
 import type { DeliveryQueue } from './queue/delivery-queue.ts';
 import { LocalQueue } from './queue/local-queue.ts';
 import { ReleaseStack } from './release-stack.ts';
-import { AccountReads } from './storage/read-models/accounts.ts';
 import { openStorage, type StatementObserver, type Storage } from './storage/storage.ts';
 import { version } from './version.ts';
 
@@ -59,8 +58,10 @@ export async function startApp(config: Config, overrides: Overrides = {}): Promi
   try {
     const storage = await openStorage(config.database, overrides.observeStatement);
     started.add(() => storage.close());
-    await storage.deliveries.recoverLeases(clock.now());
-    const isEmpty = (await new AccountReads(storage.fork()).accountCount()) === 0;
+    if (storage.isSoleOwner) {
+      await storage.deliveries.recoverLeases(clock.now());
+    }
+    const isEmpty = (await storage.reads().accounts.accountCount()) === 0;
     const base: Base = { config, clock, facts, storage, queue: new LocalQueue() };
 
     const dispatch = await startDispatch({
@@ -106,7 +107,7 @@ async function startHttp(base: Base, dispatch: Dispatch, started: ReleaseStack):
         facts,
       }),
       graphql,
-      graphqlContext: () => createContext(fork, commands),
+      graphqlContext: () => createContext(storage.reads(), commands),
       checkReadiness: storage.ping,
       facts,
     }),

@@ -14,10 +14,9 @@ export interface Config {
   readonly shutdownTimeoutMs: number;
 }
 
-export interface DatabaseConfig {
-  readonly type: 'sqlite';
-  readonly path: string;
-}
+export type DatabaseConfig =
+  /** `path` is that of a file, or `:memory:`. */
+  { readonly type: 'sqlite'; readonly path: string } | { readonly type: 'postgresql'; readonly url: string };
 
 export interface DeliveryConfig {
   readonly timeoutMs: number;
@@ -67,10 +66,13 @@ export function parseConfig(variables: Readonly<Record<string, string | undefine
 }
 
 function parseDatabaseUrl(text: string): DatabaseConfig {
+  if (/^postgres(?:ql)?:\/\//u.test(text) && URL.canParse(text)) {
+    return { type: 'postgresql', url: text };
+  }
   const path = /^(?:sqlite|file):(?:\/\/(?=\/))?(.+)$/u.exec(text)?.[1];
   if (path === undefined || path.includes('\0')) {
     throw new ConfigError(
-      'DATABASE_URL must be "sqlite:" followed by the path of a file, for example sqlite:./data/data-pusher.db.',
+      'DATABASE_URL must be "sqlite:" and the path of a file, such as sqlite:./data/data-pusher.db, or postgresql://user:password@host:5432/database.',
     );
   }
   return { type: 'sqlite', path };

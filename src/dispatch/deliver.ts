@@ -2,7 +2,7 @@ import type { Clock } from '../core/clock.ts';
 import { buildRequest } from '../core/outgoing-request.ts';
 import { type RetrySchedule, stateAfterAttempt } from '../core/retry-policy.ts';
 import type { Facts } from '../observe/facts.ts';
-import type { AttemptRecord, ClaimedDelivery } from '../storage/delivery-store.ts';
+import type { AttemptRecord, ClaimedDelivery } from '../storage/statements.ts';
 import type { Sender } from './sender.ts';
 
 export interface DeliverDependencies {

@@ -1,5 +1,5 @@
 import type { Ticket } from '../core/ticket.ts';
-import type { ClaimedDelivery } from '../storage/delivery-store.ts';
+import type { ClaimedDelivery } from '../storage/statements.ts';
 
 /** What a worker holds for one destination: tickets to claim, claims to send, requests under way. */
 export class Lane {

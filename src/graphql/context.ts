@@ -1,10 +1,7 @@
 import type { AccountCommands } from '../manage/account-commands.ts';
 import type { DeliveryCommands } from '../manage/delivery-commands.ts';
 import type { DestinationCommands } from '../manage/destination-commands.ts';
-import { AccountReads } from '../storage/read-models/accounts.ts';
-import { DeliveryReads } from '../storage/read-models/deliveries.ts';
-import { EventReads } from '../storage/read-models/events.ts';
-import type { EntityManager } from '../storage/storage.ts';
+import type { Reads } from '../storage/read-models/reads.ts';
 import { Budget } from './budget.ts';
 
 export interface Commands {
@@ -14,21 +11,11 @@ export interface Commands {
 }
 
 /** What the resolvers of one request share: its reads (and their cache), its budget, and the commands. */
-export interface GraphQLContext {
-  readonly accounts: AccountReads;
-  readonly events: EventReads;
-  readonly deliveries: DeliveryReads;
+export interface GraphQLContext extends Reads {
   readonly commands: Commands;
   readonly budget: Budget;
 }
 
-export function createContext(fork: () => EntityManager, commands: Commands): GraphQLContext {
-  const em = fork();
-  return {
-    accounts: new AccountReads(em),
-    events: new EventReads(em),
-    deliveries: new DeliveryReads(em),
-    commands,
-    budget: new Budget(),
-  };
+export function createContext(reads: Reads, commands: Commands): GraphQLContext {
+  return { ...reads, commands, budget: new Budget() };
 }

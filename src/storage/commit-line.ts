@@ -17,38 +17,48 @@ interface Waiting {
 }
 
 /**
- * The line in which writes wait for their commit. One commit is under way at a time; whatever arrives
- * meanwhile shares the next one, so the price of a durable commit is paid once for all of them.
- * They also share its fate: when it fails, every caller in it gets the error and nothing was stored.
+ * The line in which writes wait for their commit. What arrives while as many commits are under way as may be
+ * shares the next one, so the price of a durable commit is paid once for all of them. They also share its
+ * fate: when it fails, every caller in it gets the error and nothing was stored.
  */
 export class CommitLine {
   readonly #transact: Transact;
+  readonly #underWayMax: number;
   #waiting: Waiting[] = [];
-  #running = false;
+  #underWay = 0;
+  #isScheduled = false;
 
-  constructor(transact: Transact) {
+  constructor(transact: Transact, underWayMax = 1) {
     this.#transact = transact;
+    this.#underWayMax = underWayMax;
   }
 
   /** @param statements asked for when the transaction begins, so that it can take in what has come by then. */
   write(statements: () => readonly Statement[]): Promise<readonly Rows[]> {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ statements, resolve, reject });
-      if (!this.#running) {
-        this.#running = true;
+      if (!this.#isScheduled) {
+        this.#isScheduled = true;
         // Everything that came in with the same turn of the event loop goes into the same commit.
-        setImmediate(() => void this.#run());
+        setImmediate(() => {
+          this.#isScheduled = false;
+          this.#next();
+        });
       }
     });
   }
 
-  async #run(): Promise<void> {
-    while (this.#waiting.length > 0) {
-      const batch = this.#waiting;
-      this.#waiting = [];
-      await this.#commit(batch);
+  #next(): void {
+    if (this.#waiting.length === 0 || this.#underWay >= this.#underWayMax) {
+      return;
     }
-    this.#running = false;
+    const batch = this.#waiting;
+    this.#waiting = [];
+    this.#underWay += 1;
+    void this.#commit(batch).then(() => {
+      this.#underWay -= 1;
+      this.#next();
+    });
   }
 
   async #commit(batch: readonly Waiting[]): Promise<void> {

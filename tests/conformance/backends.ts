@@ -3,7 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { DeliveryQueue } from '../../src/queue/delivery-queue.ts';
 import { LocalQueue } from '../../src/queue/local-queue.ts';
+import type { DatabaseOptions } from '../../src/storage/orm.ts';
 import { openStorage, type Storage } from '../../src/storage/storage.ts';
+
+import { createTemporaryDatabase, TEST_DATABASE_URL } from '../support/postgresql.ts';
 
 /** A store under test: empty when created; `reopen` is a new process's view of the same data. */
 export interface StoreUnderTest {
@@ -18,14 +21,29 @@ export interface Backend<Subject> {
 }
 
 /** Every database that a store runs on; the same suite is run on each. */
-export const STORES: readonly Backend<StoreUnderTest>[] = [{ name: 'SQLite', create: createSqlite }];
+export const STORES: readonly Backend<StoreUnderTest>[] = [
+  { name: 'SQLite', create: createSqlite },
+  ...(TEST_DATABASE_URL === undefined
+    ? []
+    : [{ name: 'PostgreSQL', create: () => createPostgresql(TEST_DATABASE_URL as string) }]),
+];
 
 /** Every queue; the same suite is run on each. */
 export const QUEUES: readonly Backend<DeliveryQueue>[] = [{ name: 'local', create: async () => new LocalQueue() }];
 
 async function createSqlite(): Promise<StoreUnderTest> {
   const folder = mkdtempSync(join(tmpdir(), 'data-pusher-store-'));
-  const options = { type: 'sqlite', path: join(folder, 'store.db') } as const;
+  return underTest({ type: 'sqlite', path: join(folder, 'store.db') }, () =>
+    rmSync(folder, { recursive: true, force: true }),
+  );
+}
+
+async function createPostgresql(server: string): Promise<StoreUnderTest> {
+  const { url, drop } = await createTemporaryDatabase(server);
+  return underTest({ type: 'postgresql', url }, drop);
+}
+
+async function underTest(options: DatabaseOptions, cleanUp: () => Promise<void> | void): Promise<StoreUnderTest> {
   let storage = await openStorage(options);
   return {
     get storage() {
@@ -37,7 +55,7 @@ async function createSqlite(): Promise<StoreUnderTest> {
     },
     async dispose() {
       await storage.close();
-      rmSync(folder, { recursive: true, force: true });
+      await cleanUp();
     },
   };
 }

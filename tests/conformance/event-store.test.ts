@@ -1,5 +1,4 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { EventReads } from '../../src/storage/read-models/events.ts';
 import { NOW, StoreFixture } from '../support/store-fixture.ts';
 import { STORES, type StoreUnderTest } from './backends.ts';
 
@@ -15,7 +14,7 @@ describe.each(STORES)('events on $name', ({ create }) => {
 
   const accept = (token: string, payload: Buffer, id = fixture.newId()) =>
     store.storage.events.accept({ id, token, payload, receivedAt: NOW });
-  const reads = () => new EventReads(store.storage.fork());
+  const reads = () => store.storage.reads().events;
 
   test('an event is stored with one delivery for each destination of its account, and of no other', async () => {
     const account = await fixture.account(3);

@@ -5,18 +5,19 @@ import { pino } from 'pino';
 import { type App, type Overrides, startApp } from '../../src/app.ts';
 import { parseConfig } from '../../src/config.ts';
 import { ApiClient } from './api-client.ts';
+import { createTemporaryDatabase, type TemporaryDatabase, TEST_DATABASE_URL } from './postgresql.ts';
 
 export type { GraphQLAnswer } from './api-client.ts';
 
-/** The whole application in this process, on a database file of its own, spoken to over HTTP only. */
+/** The whole application in this process, on a database of its own, spoken to over HTTP only. */
 export class TestApp extends ApiClient {
   override readonly urls: App['urls'];
   /** What was logged, one JSON line each. */
   readonly logLines: string[];
   readonly #app: App;
-  readonly #cleanUp: () => void;
+  readonly #cleanUp: () => Promise<void>;
 
-  private constructor(app: App, logLines: string[], cleanUp: () => void) {
+  private constructor(app: App, logLines: string[], cleanUp: () => Promise<void>) {
     super();
     this.#app = app;
     this.urls = app.urls;
@@ -26,16 +27,28 @@ export class TestApp extends ApiClient {
 
   /** @param variables environment variables; the port and the database are chosen unless they are given. */
   static async start(variables: Record<string, string> = {}, overrides: Overrides = {}): Promise<TestApp> {
-    const folder = mkdtempSync(join(tmpdir(), 'data-pusher-test-'));
-    const config = parseConfig({ PORT: '0', DATABASE_URL: `sqlite:${join(folder, 'test.db')}`, ...variables });
+    const database = await createDatabase();
+    const config = parseConfig({ PORT: '0', DATABASE_URL: database.url, ...variables });
     const logLines: string[] = [];
     const log = pino({ level: 'trace' }, { write: (line: string) => void logLines.push(line) });
     const app = await startApp(config, { log, ...overrides });
-    return new TestApp(app, logLines, () => rmSync(folder, { recursive: true, force: true }));
+    return new TestApp(app, logLines, database.drop);
   }
 
   async stop(): Promise<void> {
     await this.#app.stop();
-    this.#cleanUp();
+    await this.#cleanUp();
   }
+}
+
+/** With `TEST_STACK=services` the same suites run on PostgreSQL, otherwise on the embedded default. */
+async function createDatabase(): Promise<TemporaryDatabase> {
+  if (process.env['TEST_STACK'] === 'services') {
+    return createTemporaryDatabase(TEST_DATABASE_URL ?? 'TEST_DATABASE_URL is not set');
+  }
+  const folder = mkdtempSync(join(tmpdir(), 'data-pusher-test-'));
+  return {
+    url: `sqlite:${join(folder, 'test.db')}`,
+    drop: async () => rmSync(folder, { recursive: true, force: true }),
+  };
 }

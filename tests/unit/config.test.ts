@@ -29,8 +29,15 @@ describe('parseConfig', () => {
     ['file:./x.db', './x.db'],
     ['sqlite::memory:', ':memory:'],
   ])('DATABASE_URL %s names the file %s', (url, path) => {
-    expect(parseConfig({ DATABASE_URL: url }).database.path).toBe(path);
+    expect(parseConfig({ DATABASE_URL: url }).database).toEqual({ type: 'sqlite', path });
   });
+
+  test.each(['postgresql://user:pass@db:5432/pusher', 'postgres://localhost/x'])(
+    'DATABASE_URL %s names a PostgreSQL database',
+    (url) => {
+      expect(parseConfig({ DATABASE_URL: url }).database).toEqual({ type: 'postgresql', url });
+    },
+  );
 
   test('RETRY_SCHEDULE none means a single attempt', () => {
     expect(parseConfig({ RETRY_SCHEDULE: 'none' }).delivery.retrySchedule).toEqual([]);

@@ -1,5 +1,11 @@
 import DataLoader from 'dataloader';
 
+/** How many children a parent has; PostgreSQL's driver answers counts as text. */
+export interface Count {
+  readonly key: string;
+  readonly count: number | string;
+}
+
 /** Answers all look-ups of one turn by one statement; the answers are kept for the rest of the request. */
 export function oneByKey<Row>(
   find: (keys: readonly string[]) => Promise<readonly Row[]>,

@@ -2,32 +2,25 @@ import type DataLoader from 'dataloader';
 import { sql } from 'kysely';
 import type { DeliveryStatus } from '../../core/delivery.ts';
 import { Attempt, type AttemptEntity, Delivery, type DeliveryEntity } from '../entities/index.ts';
+import type { KeyedId, Statements } from '../statements.ts';
 import type { EntityManager } from '../storage.ts';
-import { allFound, manyByKey, oneByKey } from './by-key.ts';
+import { allFound, type Count, manyByKey, oneByKey } from './by-key.ts';
 import { ID_BEYOND_ALL, type Page, type PageArguments, PageLoaders } from './page.ts';
 
 export type StatusFilter = DeliveryStatus | undefined;
 
-interface KeyedId {
-  readonly key: string;
-  readonly id: string;
-}
-
-interface Count {
-  readonly key: string;
-  readonly count: number;
-}
-
 /** Deliveries and their attempts, as one request reads them. */
 export class DeliveryReads {
   readonly #em: EntityManager;
+  readonly #statements: Statements;
   readonly #deliveries;
   readonly #attempts;
   readonly #deliveriesOfDestination;
   readonly #counts = new Map<StatusFilter, DataLoader<string, Count | undefined>>();
 
-  constructor(em: EntityManager) {
+  constructor(em: EntityManager, statements: Statements) {
     this.#em = em;
+    this.#statements = statements;
     this.#deliveries = oneByKey(
       (ids) => em.find(Delivery, { id: { $in: [...ids] } }),
       ({ id }: DeliveryEntity) => id,
@@ -67,32 +60,23 @@ export class DeliveryReads {
         ({ key }) => key,
       );
     this.#counts.set(status, loader);
-    return (await loader.load(destinationId))?.count ?? 0;
+    return Number((await loader.load(destinationId))?.count ?? 0);
   }
 
   async #count(destinationIds: readonly string[], status: StatusFilter): Promise<Count[]> {
     const { rows } = await sql<Count>`
       select destination_id as key, count(*) as count from delivery
-      where destination_id in (select value from json_each(${JSON.stringify(destinationIds)})) ${withStatus(status)}
+      where destination_id in (${sql.join(destinationIds)}) ${status === undefined ? sql`` : sql`and status = ${sql.lit(status)}`}
       group by destination_id`.execute(this.#em.getKysely());
     return rows;
   }
 
   async #findIds(
-    destinationIds: readonly string[],
+    parentIds: readonly string[],
     { first, after }: PageArguments,
     status: StatusFilter,
   ): Promise<KeyedId[]> {
-    const { rows } = await sql<KeyedId>`
-      select d.destination_id as key, d.id from json_each(${JSON.stringify(destinationIds)}) p cross join delivery d on d.id in (
-        select id from delivery where destination_id = p.value and id < ${after ?? ID_BEYOND_ALL} ${withStatus(status)}
-        order by id desc limit ${first + 1}
-      ) order by d.id desc`.execute(this.#em.getKysely());
-    return rows;
+    const page = { parentIds, before: after ?? ID_BEYOND_ALL, limit: first + 1 };
+    return (await this.#statements.deliveryIdsOf(page, status).execute(this.#em.getKysely())).rows;
   }
-}
-
-// Written into the statement, so that the planner can match it with the index over one status.
-function withStatus(status: StatusFilter) {
-  return status === undefined ? sql`` : sql`and status = ${sql.lit(status)}`;
 }

@@ -1,25 +1,23 @@
 import { sql } from 'kysely';
 import { Delivery, type DeliveryEntity, Event, type EventEntity } from '../entities/index.ts';
+import type { KeyedId, Statements } from '../statements.ts';
 import type { EntityManager } from '../storage.ts';
-import { allFound, manyByKey, oneByKey } from './by-key.ts';
+import { allFound, type Count, manyByKey, oneByKey } from './by-key.ts';
 import { ID_BEYOND_ALL, type Page, type PageArguments, PageLoaders } from './page.ts';
-
-interface KeyedId {
-  readonly key: string;
-  readonly id: string;
-}
 
 /** Events, their payloads and their fan-out, as one request reads them. */
 export class EventReads {
   readonly #em: EntityManager;
+  readonly #statements: Statements;
   readonly #events;
   readonly #payloads;
   readonly #deliveriesOfEvent;
   readonly #eventsOfAccount;
   readonly #countOfAccount;
 
-  constructor(em: EntityManager) {
+  constructor(em: EntityManager, statements: Statements) {
     this.#em = em;
+    this.#statements = statements;
     this.#events = oneByKey(
       (ids) => em.find(Event, { id: { $in: [...ids] } }),
       ({ id }: EventEntity) => id,
@@ -64,32 +62,24 @@ export class EventReads {
   }
 
   async eventCountOf(accountId: string): Promise<number> {
-    return (await this.#countOfAccount.load(accountId))?.count ?? 0;
+    return Number((await this.#countOfAccount.load(accountId))?.count ?? 0);
   }
 
   async #findPayloads(ids: readonly string[]): Promise<{ id: string; payload: Buffer }[]> {
     const { rows } = await sql<{ id: string; payload: Buffer }>`
-      select id, payload from event where id in (select value from json_each(${JSON.stringify(ids)}))`.execute(
-      this.#em.getKysely(),
-    );
+      select id, payload from event where id in (${sql.join(ids)})`.execute(this.#em.getKysely());
     return rows;
   }
 
-  async #findIds(accountIds: readonly string[], { first, after }: PageArguments): Promise<KeyedId[]> {
-    const { rows } = await sql<KeyedId>`
-      select e.account_id as key, e.id from json_each(${JSON.stringify(accountIds)}) a cross join event e on e.id in (
-        select x.id from event x where x.account_id = a.value and x.id < ${after ?? ID_BEYOND_ALL}
-        order by x.id desc limit ${first + 1}
-      ) order by e.id desc`.execute(this.#em.getKysely());
-    return rows;
+  async #findIds(parentIds: readonly string[], { first, after }: PageArguments): Promise<KeyedId[]> {
+    const page = { parentIds, before: after ?? ID_BEYOND_ALL, limit: first + 1 };
+    return (await this.#statements.eventIdsOf(page).execute(this.#em.getKysely())).rows;
   }
 
-  async #count(accountIds: readonly string[]): Promise<{ key: string; count: number }[]> {
-    const { rows } = await sql<{ key: string; count: number }>`
+  async #count(accountIds: readonly string[]): Promise<Count[]> {
+    const { rows } = await sql<Count>`
       select account_id as key, count(*) as count from event
-      where account_id in (select value from json_each(${JSON.stringify(accountIds)})) group by account_id`.execute(
-      this.#em.getKysely(),
-    );
+      where account_id in (${sql.join(accountIds)}) group by account_id`.execute(this.#em.getKysely());
     return rows;
   }
 }

@@ -1,13 +1,8 @@
 import { sql } from 'kysely';
-import type { BatchKind } from './batch.ts';
-import type { AttemptRecord } from './delivery-store.ts';
-import { PackedBytes } from './packed-bytes.ts';
+import { PackedBytes } from '../packed-bytes.ts';
+import type { AttemptRecord, Statements } from '../statements.ts';
 
-/**
- * Writes the attempts and the new states of their deliveries. Both are guarded by the attempt number, so
- * that a worker that comes late, after its lease ran out, cannot overwrite a newer attempt.
- */
-export const RECORDS: BatchKind<AttemptRecord, boolean> = {
+export const RECORDS: Statements['records'] = {
   statements(records) {
     const bodies = new PackedBytes();
     const rows = JSON.stringify(records.map((record) => toRow(record, bodies)));

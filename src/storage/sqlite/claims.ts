@@ -1,14 +1,6 @@
 import { sql } from 'kysely';
-import type { HeaderEntry, HttpMethod } from '../core/destination-input.ts';
-import type { Ticket } from '../core/ticket.ts';
-import type { BatchKind } from './batch.ts';
-import type { ClaimedDelivery } from './delivery-store.ts';
-
-export interface ClaimRequest {
-  readonly ticket: Ticket;
-  /** Milliseconds since the Unix epoch. */
-  readonly leasedUntil: number;
-}
+import type { HeaderEntry, HttpMethod } from '../../core/destination-input.ts';
+import type { ClaimedDelivery, Statements } from '../statements.ts';
 
 interface ClaimedRow {
   readonly deliveryId: string;
@@ -22,11 +14,7 @@ interface ClaimedRow {
   readonly target: string;
 }
 
-/**
- * Leases the deliveries, begins their next attempt, and reads what its request is made of. The attempt
- * number guards the claim: of all who hold a ticket for the same attempt, one gets it.
- */
-export const CLAIMS: BatchKind<ClaimRequest, ClaimedDelivery | undefined> = {
+export const CLAIMS: Statements['claims'] = {
   statements(requests) {
     const tickets = JSON.stringify(
       requests.map(({ ticket, leasedUntil }) => [ticket.deliveryId, ticket.attempt, leasedUntil]),

@@ -1,0 +1,48 @@
+import { sql } from 'kysely';
+import type { ClaimedDelivery, Statements } from '../statements.ts';
+
+type ClaimedRow = Omit<ClaimedDelivery, 'leasedUntil' | 'attemptInRound'> & { readonly roundStart: number };
+
+/** Rows that another worker is claiming at this moment are passed over, not waited for. */
+export const CLAIMS: Statements['claims'] = {
+  statements(requests) {
+    const tickets = JSON.stringify(
+      requests.map(({ ticket, leasedUntil }) => ({
+        id: ticket.deliveryId,
+        attempt: ticket.attempt,
+        leased_until: leasedUntil,
+      })),
+    );
+    return [
+      sql`
+        with ticket as (
+          select distinct on (id) * from json_to_recordset(${tickets}::json) as t (id uuid, attempt int, leased_until bigint)
+        ), free as (
+          select d.id, t.leased_until from delivery d join ticket t on t.id = d.id and t.attempt = d.attempt_count
+          where d.status = 'PENDING' order by d.id for update of d skip locked
+        ), claimed as (
+          update delivery d
+          set due_at = to_timestamp(f.leased_until / 1000.0), attempt_count = d.attempt_count + 1
+          from free f where d.id = f.id
+          returning d.id, d.attempt_count, d.round_start, d.event_id, d.destination_id
+        )
+        select c.id as "deliveryId", c.attempt_count as "attempt", c.round_start as "roundStart",
+               c.event_id as "eventId", c.destination_id as "destinationId",
+               e.payload, x.url, x.http_method as "httpMethod", x.headers
+        from claimed c join event e on e.id = c.event_id join destination x on x.id = c.destination_id`,
+    ];
+  },
+
+  results(requests, [rows = []]) {
+    const byId = new Map((rows as readonly ClaimedRow[]).map((row) => [row.deliveryId, row]));
+    return requests.map(({ ticket, leasedUntil }) => {
+      const row = byId.get(ticket.deliveryId);
+      byId.delete(ticket.deliveryId);
+      return row && toClaimed(row, leasedUntil);
+    });
+  },
+};
+
+function toClaimed({ roundStart, ...row }: ClaimedRow, leasedUntil: number): ClaimedDelivery {
+  return { ...row, attemptInRound: row.attempt - roundStart, leasedUntil };
+}

@@ -1,0 +1,81 @@
+import { defineConfig, MikroORM } from '@mikro-orm/postgresql';
+import { type Kysely, sql } from 'kysely';
+import { CommitLine, type Transact } from '../commit-line.ts';
+import { DeliveryStore } from '../delivery-store.ts';
+import { EventStore } from '../event-store.ts';
+import { postgresqlMigrations } from '../migrations/postgresql/index.ts';
+import { COMMON_OPTIONS, type PostgresqlOptions } from '../orm.ts';
+import { createReads } from '../read-models/reads.ts';
+import type { StatementObserver, Storage } from '../storage.ts';
+import { migrateAlone } from './migrate-alone.ts';
+import { POSTGRESQL_STATEMENTS } from './statements.ts';
+
+const CONNECTIONS_MAX = 10;
+const CONNECT_TIMEOUT_MS = 5_000;
+/** A frozen server would otherwise hang a query, and all that wait behind it, for ever. */
+const QUERY_TIMEOUT_MS = 5_000;
+/** While one batch is on its way to the server, the server works on the other. */
+const COMMITS_UNDER_WAY_MAX = 2;
+
+export function postgresqlOptions({ url }: PostgresqlOptions) {
+  return defineConfig({
+    ...COMMON_OPTIONS,
+    clientUrl: url,
+    migrations: { migrationsList: postgresqlMigrations, snapshot: false, silent: true },
+    pool: { min: 0, max: CONNECTIONS_MAX },
+    driverOptions: {
+      connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+      query_timeout: QUERY_TIMEOUT_MS,
+      keepAlive: true,
+      application_name: 'data-pusher',
+    },
+  });
+}
+
+export async function openPostgresql(options: PostgresqlOptions, observe?: StatementObserver): Promise<Storage> {
+  const orm = await MikroORM.init({
+    ...postgresqlOptions(options),
+    ...(observe && { debug: ['query'], logger: observe, colors: false }),
+  });
+  try {
+    const database = orm.em.getDriver().getConnection().getClient<unknown>();
+    await migrateAlone(orm, database);
+    return assemble(orm, database);
+  } catch (error) {
+    await orm.close(true);
+    throw error;
+  }
+}
+
+function assemble(orm: MikroORM, database: Kysely<unknown>): Storage {
+  const transact = transactOn(database);
+  // A line for each kind: on this database each is one statement and its own transaction, and none waits for another.
+  const line = () => new CommitLine(transact, COMMITS_UNDER_WAY_MAX);
+  const fork = () => orm.em.fork();
+  return {
+    events: new EventStore(line(), database, POSTGRESQL_STATEMENTS),
+    deliveries: new DeliveryStore({ claims: line(), records: line() }, database, POSTGRESQL_STATEMENTS),
+    isSoleOwner: false,
+    fork,
+    reads: () => createReads(fork(), POSTGRESQL_STATEMENTS),
+    ping: async () => void (await sql`select 1`.execute(database)),
+    close: () => orm.close(),
+  };
+}
+
+/** A single statement is its own transaction; sent alone it takes one round trip instead of three. */
+function transactOn(database: Kysely<unknown>): Transact {
+  return async (statements) => {
+    const [only] = statements;
+    if (only !== undefined && statements.length === 1) {
+      return [(await only.execute(database)).rows];
+    }
+    return database.transaction().execute(async (transaction) => {
+      const results: (readonly unknown[])[] = [];
+      for (const statement of statements) {
+        results.push((await statement.execute(transaction)).rows);
+      }
+      return results;
+    });
+  };
+}

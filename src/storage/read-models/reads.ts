@@ -1,0 +1,20 @@
+import type { Statements } from '../statements.ts';
+import type { EntityManager } from '../storage.ts';
+import { AccountReads } from './accounts.ts';
+import { DeliveryReads } from './deliveries.ts';
+import { EventReads } from './events.ts';
+
+/** What one request reads. Answers are kept for as long as it lasts, and look-ups of one turn share a statement. */
+export interface Reads {
+  readonly accounts: AccountReads;
+  readonly events: EventReads;
+  readonly deliveries: DeliveryReads;
+}
+
+export function createReads(em: EntityManager, statements: Statements): Reads {
+  return {
+    accounts: new AccountReads(em),
+    events: new EventReads(em, statements),
+    deliveries: new DeliveryReads(em, statements),
+  };
+}

@@ -1,0 +1,65 @@
+import { defineConfig, MikroORM } from '@mikro-orm/sqlite';
+import { sql } from 'kysely';
+import { CommitLine } from '../commit-line.ts';
+import { DeliveryStore } from '../delivery-store.ts';
+import { EventStore } from '../event-store.ts';
+import { explainFileError } from '../file-error.ts';
+import { sqliteMigrations } from '../migrations/sqlite/index.ts';
+import { COMMON_OPTIONS, type SqliteOptions } from '../orm.ts';
+import { createReads } from '../read-models/reads.ts';
+import type { StatementObserver, Storage } from '../storage.ts';
+import { ThreadedConnection } from './connection.ts';
+import { threadedSqliteDialect } from './dialect.ts';
+import { becomeSoleOwner } from './sole-owner.ts';
+import { SQLITE_STATEMENTS } from './statements.ts';
+
+export function sqliteOptions({ path }: SqliteOptions, connection = () => new ThreadedConnection(path)) {
+  return defineConfig({
+    ...COMMON_OPTIONS,
+    dbName: path,
+    migrations: { migrationsList: sqliteMigrations, snapshot: false, silent: true },
+    driverOptions: () => threadedSqliteDialect(connection()),
+  });
+}
+
+/** @throws DatabaseInUseError, DatabaseFileError */
+export async function openSqlite(options: SqliteOptions, observe?: StatementObserver): Promise<Storage> {
+  let giveUp: (() => void) | undefined;
+  let orm: MikroORM | undefined;
+  const close = async (): Promise<void> => {
+    await orm?.close();
+    giveUp?.();
+  };
+  try {
+    giveUp = becomeSoleOwner(options.path);
+    const connection = new ThreadedConnection(options.path);
+    orm = await MikroORM.init({
+      ...sqliteOptions(options, () => connection),
+      ...(observe && { debug: ['query'], logger: observe, colors: false }),
+    });
+    await orm.migrator.up();
+    return assemble(orm, connection, close);
+  } catch (error) {
+    await close();
+    throw explainFileError(options.path, error);
+  }
+}
+
+function assemble(orm: MikroORM, connection: ThreadedConnection, close: () => Promise<void>): Storage {
+  const database = orm.em.getDriver().getConnection().getClient<unknown>();
+  // One line for all kinds: there is one writer, and what shares a commit shares its price.
+  const line = new CommitLine((statements) =>
+    // Kysely hands the connection out in turns; holding it, no transaction of MikroORM's can be open on it.
+    database.connection().execute(() => connection.transact(statements.map((one) => one.compile(database)))),
+  );
+  const fork = () => orm.em.fork();
+  return {
+    events: new EventStore(line, database, SQLITE_STATEMENTS),
+    deliveries: new DeliveryStore({ claims: line, records: line }, database, SQLITE_STATEMENTS),
+    isSoleOwner: true,
+    fork,
+    reads: () => createReads(fork(), SQLITE_STATEMENTS),
+    ping: async () => void (await sql`select 1`.execute(database)),
+    close,
+  };
+}

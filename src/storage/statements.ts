@@ -1,0 +1,83 @@
+import type { RawBuilder } from 'kysely';
+import type { AttemptOutcome, DeliveryState, DeliveryStatus } from '../core/delivery.ts';
+import type { RequestSource } from '../core/outgoing-request.ts';
+import type { Ticket } from '../core/ticket.ts';
+import type { BatchKind } from './batch.ts';
+import type { Statement } from './commit-line.ts';
+
+export interface NewEvent {
+  readonly id: string;
+  readonly token: string;
+  readonly payload: Buffer;
+  /** Milliseconds since the Unix epoch. */
+  readonly receivedAt: number;
+}
+
+/** The fan-out of a stored event: one ticket for each delivery. */
+export interface AcceptedEvent {
+  readonly tickets: readonly Ticket[];
+}
+
+export interface ClaimRequest {
+  readonly ticket: Ticket;
+  /** Milliseconds since the Unix epoch. */
+  readonly leasedUntil: number;
+}
+
+export interface ClaimedDelivery extends RequestSource {
+  readonly destinationId: string;
+  readonly eventId: string;
+  /** The attempt that this claim begins; counts from 1. */
+  readonly attempt: number;
+  /** The same, counted from the last manual retry: the place in the retry schedule. */
+  readonly attemptInRound: number;
+  /** Milliseconds since the Unix epoch; after that the delivery is due again. */
+  readonly leasedUntil: number;
+}
+
+export interface AttemptRecord {
+  readonly deliveryId: string;
+  readonly attempt: number;
+  readonly outcome: AttemptOutcome;
+  readonly state: DeliveryState;
+}
+
+export interface KeyedId {
+  /** The parent's id. */
+  readonly key: string;
+  readonly id: string;
+}
+
+/** A list of children that is read newest first, for several parents at once. */
+export interface NestedPage {
+  readonly parentIds: readonly string[];
+  /** Children with lower ids than this. */
+  readonly before: string;
+  /** Of each parent. */
+  readonly limit: number;
+}
+
+/**
+ * The statements that are beyond the mapper, because they do much at once, in the words of one database. One
+ * that does not belong to a transaction of several must be atomic by itself.
+ */
+export interface Statements {
+  /** Stores events with their fan-out. */
+  readonly events: BatchKind<NewEvent, AcceptedEvent | undefined>;
+  /**
+   * Leases deliveries, begins their next attempt, and reads what its request is made of. The attempt number
+   * guards the claim: of all who hold a ticket for the same attempt, one gets it.
+   */
+  readonly claims: BatchKind<ClaimRequest, ClaimedDelivery | undefined>;
+  /**
+   * Writes attempts and the new states of their deliveries, both guarded by the attempt number, so that a
+   * worker that comes late, after its lease ran out, cannot overwrite a newer attempt.
+   */
+  readonly records: BatchKind<AttemptRecord, boolean>;
+  readonly release: (claims: readonly ClaimedDelivery[], now: number) => Statement;
+  readonly recoverLeases: (now: number) => Statement;
+  readonly dueOf: (destinationId: string, now: number, limit: number) => RawBuilder<Ticket>;
+  readonly dueOfEach: (now: number, limitPerDestination: number) => RawBuilder<Ticket>;
+  readonly eventIdsOf: (page: NestedPage) => RawBuilder<KeyedId>;
+  readonly deliveryIdsOf: (page: NestedPage, status: DeliveryStatus | undefined) => RawBuilder<KeyedId>;
+}
