@@ -1,8 +1,8 @@
 import type { AttemptOutcome, DeliveryState } from '../core/delivery.ts';
 import type { Log } from './log.ts';
 
-/** A store that is down fails every request; each part of the program says so once in that time. */
-const STORAGE_FAILED_QUIET_MS = 10_000;
+/** A service that is down fails every request; each part of the program says so once in that time. */
+const FAILURE_QUIET_MS = 10_000;
 
 /**
  * One log line for each business fact, made here and nowhere else. A failing destination is data: its line is
@@ -11,7 +11,7 @@ const STORAGE_FAILED_QUIET_MS = 10_000;
  */
 export class Facts {
   readonly #log: Log;
-  readonly #storageFailures = new Map<string, { saidAt: number; unsaid: number }>();
+  readonly #failures = new Map<string, { saidAt: number; unsaid: number }>();
 
   constructor(log: Log) {
     this.#log = log;
@@ -44,14 +44,32 @@ export class Facts {
 
   /** The store does not answer or cannot write: deliveries stand still, and events are refused. */
   storageFailed(during: string, error: unknown): void {
-    const now = performance.now();
-    const last = this.#storageFailures.get(during);
-    if (last !== undefined && now - last.saidAt < STORAGE_FAILED_QUIET_MS) {
-      last.unsaid += 1;
-      return;
-    }
-    this.#storageFailures.set(during, { saidAt: now, unsaid: 0 });
-    this.#log.error({ during, err: error, unsaidBefore: last?.unsaid ?? 0 }, 'storage failed');
+    this.#once(`storage ${during}`, (unsaidBefore) =>
+      this.#log.error({ during, err: error, unsaidBefore }, 'storage failed'),
+    );
+  }
+
+  queueConnected(fact: { use: string }): void {
+    this.#log.info(fact, 'queue connected');
+  }
+
+  /** Deliveries go on without the broker, but wait for the sweeper. */
+  queueUnavailable({ use }: { use: string }, error: unknown): void {
+    this.#once(`queue ${use}`, (unsaidBefore) =>
+      this.#log.warn({ use, err: error, unsaidBefore }, 'queue unavailable'),
+    );
+  }
+
+  ticketsNotPublished({ tickets, reason }: { tickets: number; reason: string }): void {
+    this.#once(`tickets ${reason}`, (unsaidBefore) =>
+      this.#log.warn({ tickets, reason, unsaidBefore }, 'tickets left to the sweeper'),
+    );
+  }
+
+  queueMessageDropped({ reason }: { reason: string }): void {
+    this.#once(`message ${reason}`, (unsaidBefore) =>
+      this.#log.warn({ reason, unsaidBefore }, 'queue message dropped'),
+    );
   }
 
   /** A fault of the program; `where` names the edge that caught it. */
@@ -65,5 +83,16 @@ export class Facts {
 
   stopped(fact: { unfinished: number }): void {
     this.#log.info(fact, 'stopped');
+  }
+
+  #once(failure: string, say: (unsaidBefore: number) => void): void {
+    const now = performance.now();
+    const last = this.#failures.get(failure);
+    if (last !== undefined && now - last.saidAt < FAILURE_QUIET_MS) {
+      last.unsaid += 1;
+      return;
+    }
+    this.#failures.set(failure, { saidAt: now, unsaid: 0 });
+    say(last?.unsaid ?? 0);
   }
 }

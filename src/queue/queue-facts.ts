@@ -1,0 +1,13 @@
+/** What a queue between processes has to say; the log is not its business. */
+export interface QueueFacts {
+  /** Said for each new connection. */
+  queueConnected(fact: { use: QueueUse }): void;
+  /** Said for each attempt that fails: deliveries go on, but wait for the sweeper. */
+  queueUnavailable(fact: { use: QueueUse }, error: unknown): void;
+  /** Their deliveries start when the sweeper finds them. */
+  ticketsNotPublished(fact: { tickets: number; reason: string }): void;
+  /** A message that cannot be understood, by this version at least. */
+  queueMessageDropped(fact: { reason: string }): void;
+}
+
+export type QueueUse = 'publish' | 'consume';

@@ -1,0 +1,167 @@
+import { setTimeout } from 'node:timers/promises';
+import { type ChannelModel, type ConfirmChannel, connect } from 'amqplib';
+import type { QueueFacts, QueueUse } from './queue-facts.ts';
+
+export type { ConfirmChannel, ConsumeMessage } from 'amqplib';
+
+const RETRY_MS_MIN = 100;
+const RETRY_MS_MAX = 5_000;
+/** For everything until the connection is of use: a broker that is frozen or has no leader answers nothing. */
+const OPEN_TIMEOUT_MS = 10_000;
+const CLOSE_TIMEOUT_MS = 1_000;
+/** A connection that died without a word is noticed after two of these. */
+const HEARTBEAT_S = 10;
+
+export interface RabbitConnectionOptions {
+  readonly url: string;
+  readonly use: QueueUse;
+  readonly facts: QueueFacts;
+  /** A number in [0, 1). */
+  readonly random: () => number;
+  /** Makes the channel of each new connection ready for use. */
+  readonly prepare: (channel: ConfirmChannel) => Promise<void>;
+  readonly lost?: () => void;
+  /** The broker takes nothing that is published: memory or disk run short there. */
+  readonly blocked?: (isBlocked: boolean) => void;
+}
+
+/** One connection with one channel. What ends either is followed by a new connection, until `stop`. */
+export class RabbitConnection {
+  readonly #options: RabbitConnectionOptions;
+  readonly #stopping = new AbortController();
+  #model: ChannelModel | undefined;
+  #channel: ConfirmChannel | undefined;
+  /** Aborting it destroys the socket, at once and whatever amqplib waits for. */
+  #socket = new AbortController();
+  #running: Promise<void> | undefined;
+  #failures = 0;
+
+  constructor(options: RabbitConnectionOptions) {
+    this.#options = options;
+  }
+
+  /** Connects in the background. May be called again. */
+  start(): void {
+    if (!this.#stopping.signal.aborted) {
+      this.#running ??= this.#run();
+    }
+  }
+
+  /** Gives the connection up for a new one. */
+  replace(reason: Error): void {
+    this.#socket.abort(reason);
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    const inTime = setTimeout(CLOSE_TIMEOUT_MS, undefined, { ref: false });
+    await Promise.race([this.#close(), inTime]);
+    this.#socket.abort();
+    await this.#running;
+  }
+
+  /** The channel first: a broker that is told to end the connection may forget acknowledgements that came before. */
+  async #close(): Promise<void> {
+    try {
+      await this.#channel?.close();
+      await this.#model?.close();
+    } catch {
+      // What is to be closed has come to an end by itself.
+    }
+  }
+
+  async #run(): Promise<void> {
+    const { facts, use, random } = this.#options;
+    const { signal } = this.#stopping;
+    while (!signal.aborted) {
+      const error = await this.#holdOne();
+      if (!signal.aborted) {
+        facts.queueUnavailable({ use }, error);
+        await setTimeout(retryAfterMs(this.#failures, random()), undefined, { signal }).catch(() => {});
+        this.#failures += 1;
+      }
+    }
+  }
+
+  /** @returns why there is no connection, or none any more. */
+  async #holdOne(): Promise<unknown> {
+    const socket = new AbortController();
+    this.#socket = socket;
+    const timer = globalThis.setTimeout(() => socket.abort(new Error('The broker did not answer.')), OPEN_TIMEOUT_MS);
+    try {
+      const model = await this.#connect(socket.signal);
+      const closed = endOf(model);
+      this.#model = model;
+      await Promise.race([this.#open(model), closed.then(throwIt)]);
+      clearTimeout(timer);
+      this.#failures = 0;
+      const error = await closed;
+      return socket.signal.aborted ? socket.signal.reason : error;
+    } catch (error) {
+      return socket.signal.aborted ? socket.signal.reason : error;
+    } finally {
+      clearTimeout(timer);
+      socket.abort();
+      this.#model = undefined;
+      this.#channel = undefined;
+      this.#options.lost?.();
+    }
+  }
+
+  async #connect(signal: AbortSignal): Promise<ChannelModel> {
+    const { url, use } = this.#options;
+    const options = {
+      timeout: OPEN_TIMEOUT_MS,
+      noDelay: true,
+      clientProperties: { connection_name: `data-pusher ${use}` },
+      signal,
+    };
+    return connect(withHeartbeat(url), options);
+  }
+
+  async #open(model: ChannelModel): Promise<void> {
+    const { prepare, blocked, facts, use } = this.#options;
+    model.on('blocked', () => blocked?.(true));
+    model.on('unblocked', () => blocked?.(false));
+    blocked?.(false);
+    const channel = await model.createConfirmChannel();
+    // The broker closes a channel for an error in its use; there is no use for the connection without it.
+    channel.on('error', (error) => this.replace(error));
+    channel.on('handler-error', (error) => this.replace(error));
+    channel.on('close', () => {
+      if (!this.#stopping.signal.aborted) {
+        this.replace(new Error('The channel was closed.'));
+      }
+    });
+    this.#channel = channel;
+    await prepare(channel);
+    facts.queueConnected({ use });
+  }
+}
+
+/** Also listens to the errors, which end the process where nobody does; "close" follows each of them. */
+function endOf(model: ChannelModel): Promise<unknown> {
+  return new Promise((resolve) => {
+    model.on('error', resolve);
+    model.on('handler-error', resolve);
+    model.on('close', (error) => resolve(error ?? new Error('The connection was closed.')));
+  });
+}
+
+function throwIt(error: unknown): never {
+  throw error;
+}
+
+/** Doubles with each failure; the random half keeps the processes of a fleet apart when their broker returns. */
+function retryAfterMs(failures: number, random: number): number {
+  const bound = Math.min(RETRY_MS_MAX, RETRY_MS_MIN * 2 ** Math.min(failures, 16));
+  return bound / 2 + (bound / 2) * random;
+}
+
+function withHeartbeat(url: string): string {
+  const target = new URL(url);
+  if (!target.searchParams.has('heartbeat')) {
+    target.searchParams.set('heartbeat', String(HEARTBEAT_S));
+  }
+  return target.href;
+}

@@ -1,0 +1,240 @@
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import type { Ticket } from '../../src/core/ticket.ts';
+import { CuttingProxy } from '../support/cutting-proxy.ts';
+import { brokerUrl, RabbitFixture, TEST_QUEUE_NEED, TEST_QUEUE_URL } from '../support/rabbit-fixture.ts';
+import { describeWhere } from '../support/requirement.ts';
+
+const DESTINATION = '01a20000-0000-7000-8000-0000000000ff';
+
+function tickets(name: string, count: number): Ticket[] {
+  return Array.from({ length: count }, (_, index) => ({
+    deliveryId: `${name}-${index}`,
+    destinationId: DESTINATION,
+    attempt: index,
+  }));
+}
+
+/** Collects what a queue hands over, and says when something is there. */
+class Inbox {
+  readonly received: Ticket[] = [];
+  #look = () => {};
+
+  readonly receive = (some: readonly Ticket[]): void => {
+    this.received.push(...some);
+    this.#look();
+  };
+
+  async holds(wanted: readonly Ticket[]): Promise<void> {
+    const isThere = () => {
+      const ids = new Set(this.received.map(({ deliveryId }) => deliveryId));
+      return wanted.every(({ deliveryId }) => ids.has(deliveryId));
+    };
+    while (!isThere()) {
+      await new Promise<void>((resolve) => {
+        this.#look = resolve;
+      });
+    }
+  }
+}
+
+describeWhere(TEST_QUEUE_URL !== undefined, TEST_QUEUE_NEED)('the RabbitMQ queue', () => {
+  let fixture: RabbitFixture;
+  let proxy: CuttingProxy;
+  let inbox: Inbox;
+
+  beforeEach(async () => {
+    fixture = new RabbitFixture();
+    proxy = await CuttingProxy.start(new URL(brokerUrl()));
+    inbox = new Inbox();
+  });
+  afterEach(async () => {
+    await fixture.dispose();
+    await proxy.stop();
+  });
+
+  function queueBehindProxy() {
+    const url = new URL(brokerUrl());
+    url.hostname = '127.0.0.1';
+    url.port = String(proxy.port);
+    return fixture.queue(url.href);
+  }
+
+  async function connectedQueueBehindProxy() {
+    const queue = queueBehindProxy();
+    await queue.subscribe(inbox.receive);
+    queue.connect();
+    await fixture.heard({ fact: 'queueConnected' }, 2);
+    return queue;
+  }
+
+  test('many tickets published in one turn travel as few messages, of ids and nothing else', async () => {
+    const queue = fixture.queue();
+    const published = tickets('one-turn', 130);
+    await Promise.all(published.map((ticket) => queue.publish([ticket])));
+    await queue.stop();
+    const contents = await fixture.raw(async (channel) => {
+      const messages = [await channel.get(fixture.queueName), await channel.get(fixture.queueName)];
+      return messages.map((message) => message && message.content.toString());
+    });
+    const rows = published.map(({ deliveryId, destinationId, attempt }) => [deliveryId, destinationId, attempt]);
+    expect(contents).toEqual([
+      JSON.stringify({ version: 1, tickets: rows.slice(0, 100) }),
+      JSON.stringify({ version: 1, tickets: rows.slice(100) }),
+    ]);
+    expect(fixture.count({ fact: 'ticketsNotPublished' })).toBe(0);
+  });
+
+  test('of several subscribers each ticket reaches one', async () => {
+    const other = new Inbox();
+    await fixture.queue().subscribe(inbox.receive);
+    await fixture.queue().subscribe(other.receive);
+    await fixture.heard({ fact: 'queueConnected', use: 'consume' }, 2);
+    const published = tickets('shared', 1_000);
+    const publisher = fixture.queue();
+    await publisher.publish(published);
+    await publisher.stop();
+    while (inbox.received.length + other.received.length < published.length) {
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    const ids = [...inbox.received, ...other.received].map(({ deliveryId }) => deliveryId);
+    expect(new Set(ids).size).toBe(1_000);
+    expect(ids).toHaveLength(1_000);
+    expect(inbox.received.length).toBeGreaterThan(0);
+    expect(other.received.length).toBeGreaterThan(0);
+  });
+
+  test('connects again whenever its connections are cut, and works as before', async () => {
+    const queue = await connectedQueueBehindProxy();
+    for (let round = 1; round <= 3; round += 1) {
+      proxy.cut();
+      await fixture.heard({ fact: 'queueConnected' }, 2 + 2 * round);
+      const published = tickets(`round-${round}`, 3);
+      await queue.publish(published);
+      await inbox.holds(published);
+    }
+    expect(fixture.count({ fact: 'queueUnavailable' })).toBeGreaterThanOrEqual(6);
+  });
+
+  test('starts without a broker, and publishes what it kept once there is one', async () => {
+    proxy.close();
+    const queue = queueBehindProxy();
+    await queue.subscribe(inbox.receive);
+    const published = tickets('early', 3);
+    await queue.publish(published);
+    await fixture.heard({ fact: 'queueUnavailable', use: 'publish' }, 2);
+    await fixture.heard({ fact: 'queueUnavailable', use: 'consume' }, 2);
+    proxy.open();
+    await inbox.holds(published);
+    expect(inbox.received).toEqual(published);
+  });
+
+  test('keeps a bounded number of tickets while the broker is away, and leaves the rest to the sweeper', async () => {
+    const queue = await connectedQueueBehindProxy();
+    proxy.close();
+    await fixture.heard({ fact: 'queueUnavailable', use: 'publish' });
+    for (let batch = 0; batch < 12; batch += 1) {
+      await expect(queue.publish(tickets(`away-${batch}`, 1_000))).resolves.toBeUndefined();
+    }
+    const dropped = fixture.said.filter(({ fact }) => fact === 'ticketsNotPublished');
+    expect(dropped.map((fact) => fact.tickets)).toEqual([1_000, 1_000]);
+    proxy.open();
+    await inbox.holds(tickets('away-9', 1_000));
+    await queue.publish(tickets('back', 1));
+    await inbox.holds(tickets('back', 1));
+    expect(inbox.received.some(({ deliveryId }) => deliveryId.startsWith('away-11'))).toBe(false);
+  });
+
+  test('what was sent and not confirmed when the connection was cut is published again', async () => {
+    const publisher = queueBehindProxy();
+    publisher.connect();
+    await fixture.queue().subscribe(inbox.receive);
+    await fixture.heard({ fact: 'queueConnected' }, 2);
+    const published = tickets('unconfirmed', 3);
+    await publisher.publish(published);
+    // The message is written in the same turn of the event loop, and never gets further than the proxy.
+    await new Promise((resolve) => setImmediate(resolve));
+    proxy.cut();
+    await inbox.holds(published);
+    expect(fixture.count({ fact: 'ticketsNotPublished' })).toBe(0);
+  });
+
+  test('a message outlives the subscriber that died before it could acknowledge', async () => {
+    const published = tickets('survivor', 2);
+    const publisher = fixture.queue();
+    await publisher.publish(published);
+    await publisher.stop();
+    const dying = queueBehindProxy();
+    await new Promise<void>((resolve) => {
+      void dying.subscribe((some) => {
+        proxy.close();
+        expect(some).toEqual(published);
+        resolve();
+      });
+    });
+    await dying.stop();
+    await fixture.queue().subscribe(inbox.receive);
+    await inbox.holds(published);
+  });
+
+  test('what cannot be read, or is of a later version, is dropped once and blocks nothing', async () => {
+    const queue = fixture.queue();
+    await queue.subscribe(inbox.receive);
+    await fixture.heard({ fact: 'queueConnected' });
+    const unreadable = [
+      '',
+      'null',
+      '[]',
+      '{"version":2,"tickets":[]}',
+      '{"version":1}',
+      '{"version":1,"tickets":[["a"]]}',
+    ];
+    await fixture.raw(async (channel) => {
+      for (const content of unreadable) {
+        channel.sendToQueue(fixture.queueName, Buffer.from(content), { persistent: true });
+      }
+      await channel.waitForConfirms();
+    });
+    await queue.publish(tickets('good', 1));
+    await inbox.holds(tickets('good', 1));
+    await queue.stop();
+    expect(fixture.count({ fact: 'queueMessageDropped' })).toBe(unreadable.length);
+    expect(fixture.count({ fact: 'queueMessageDropped', reason: 'The version is unknown.' })).toBe(2);
+    expect(await fixture.raw((channel) => channel.get(fixture.queueName))).toBe(false);
+  });
+
+  test('declares its queue anew when the broker has lost it', async () => {
+    const queue = await connectedQueueBehindProxy();
+    await fixture.raw((channel) => channel.deleteQueue(fixture.queueName));
+    await fixture.heard({ fact: 'queueConnected', use: 'consume' }, 2);
+    await queue.publish(tickets('anew', 1));
+    await inbox.holds(tickets('anew', 1));
+    expect(inbox.received).toEqual(tickets('anew', 1));
+  });
+
+  test('a receiver that fails costs a connection, and neither the process nor the tickets', async () => {
+    const published = tickets('again', 1);
+    const queue = fixture.queue();
+    await queue.subscribe((some) => {
+      inbox.receive(some);
+      if (inbox.received.length === 1) {
+        throw new Error('The receiver fails.');
+      }
+    });
+    await queue.publish(published);
+    await fixture.heard({ fact: 'queueConnected', use: 'consume' }, 2);
+    while (inbox.received.length < 2) {
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect(inbox.received).toEqual([...published, ...published]);
+  });
+
+  test('stops at once while a broker that does not answer is waited for', async () => {
+    proxy.fallSilent();
+    const queue = queueBehindProxy();
+    await queue.subscribe(inbox.receive);
+    queue.connect();
+    const began = performance.now();
+    await queue.stop();
+    expect(performance.now() - began).toBeLessThan(2_000);
+  });
+});

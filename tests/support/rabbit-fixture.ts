@@ -1,0 +1,80 @@
+import { randomUUID } from 'node:crypto';
+import { connect } from 'amqplib';
+import type { QueueFacts } from '../../src/queue/queue-facts.ts';
+import { RabbitQueue } from '../../src/queue/rabbit-queue.ts';
+
+/** Where a RabbitMQ for tests listens; `npm run services` starts one and prints its address. */
+export const TEST_QUEUE_URL = process.env['TEST_QUEUE_URL'];
+export const TEST_QUEUE_NEED = 'RabbitMQ: npm run services, then TEST_QUEUE_URL=<its QUEUE_URL>';
+
+export interface Said {
+  readonly fact: keyof QueueFacts;
+  readonly reason?: string;
+  readonly use?: string;
+  readonly tickets?: number;
+}
+
+/** A queue name of its own, and what the queues of this test said. */
+export class RabbitFixture {
+  readonly queueName = `data-pusher.test-${randomUUID()}`;
+  readonly said: Said[] = [];
+  readonly #waiting = new Set<() => void>();
+  readonly #queues: RabbitQueue[] = [];
+
+  queue(url = brokerUrl()): RabbitQueue {
+    const queue = new RabbitQueue({ url, queueName: this.queueName, random: Math.random, facts: this.#facts });
+    this.#queues.push(queue);
+    return queue;
+  }
+
+  /** Resolves when a fact like this has been said so many times. */
+  async heard(like: Partial<Said>, times = 1): Promise<void> {
+    while (this.count(like) < times) {
+      await new Promise<void>((resolve) => this.#waiting.add(resolve));
+    }
+  }
+
+  count(like: Partial<Said>): number {
+    const wanted = Object.entries(like);
+    return this.said.filter((said) => wanted.every(([name, value]) => said[name as keyof Said] === value)).length;
+  }
+
+  /** A connection without any of our code; the queue must have been declared. */
+  async raw<Result>(work: (channel: RawChannel) => Promise<Result>): Promise<Result> {
+    const model = await connect(brokerUrl());
+    try {
+      return await work(await model.createConfirmChannel());
+    } finally {
+      await model.close();
+    }
+  }
+
+  async dispose(): Promise<void> {
+    await Promise.all(this.#queues.map((queue) => queue.stop()));
+    await this.raw((channel) => channel.deleteQueue(this.queueName));
+  }
+
+  readonly #facts: QueueFacts = {
+    queueConnected: (fact) => this.#say({ fact: 'queueConnected', ...fact }),
+    queueUnavailable: (fact) => this.#say({ fact: 'queueUnavailable', ...fact }),
+    ticketsNotPublished: (fact) => this.#say({ fact: 'ticketsNotPublished', ...fact }),
+    queueMessageDropped: (fact) => this.#say({ fact: 'queueMessageDropped', ...fact }),
+  };
+
+  #say(said: Said): void {
+    this.said.push(said);
+    for (const resolve of this.#waiting) {
+      resolve();
+    }
+    this.#waiting.clear();
+  }
+}
+
+type RawChannel = Awaited<ReturnType<Awaited<ReturnType<typeof connect>>['createConfirmChannel']>>;
+
+export function brokerUrl(): string {
+  if (TEST_QUEUE_URL === undefined) {
+    throw new Error(`This needs ${TEST_QUEUE_NEED}.`);
+  }
+  return TEST_QUEUE_URL;
+}
