@@ -7,6 +7,7 @@ import type { DatabaseOptions } from '../../src/storage/orm.ts';
 import { openStorage, type Storage } from '../../src/storage/storage.ts';
 
 import { createTemporaryDatabase, TEST_DATABASE_URL } from '../support/postgresql.ts';
+import { RabbitFixture, TEST_QUEUE_URL } from '../support/rabbit-fixture.ts';
 
 /** A store under test: empty when created; `reopen` is a new process's view of the same data. */
 export interface StoreUnderTest {
@@ -29,7 +30,10 @@ export const STORES: readonly Backend<StoreUnderTest>[] = [
 ];
 
 /** Every queue; the same suite is run on each. */
-export const QUEUES: readonly Backend<DeliveryQueue>[] = [{ name: 'local', create: async () => new LocalQueue() }];
+export const QUEUES: readonly Backend<DeliveryQueue>[] = [
+  { name: 'local', create: async () => new LocalQueue() },
+  ...(TEST_QUEUE_URL === undefined ? [] : [{ name: 'RabbitMQ', create: createRabbit }]),
+];
 
 async function createSqlite(): Promise<StoreUnderTest> {
   const folder = mkdtempSync(join(tmpdir(), 'data-pusher-store-'));
@@ -57,5 +61,17 @@ async function underTest(options: DatabaseOptions, cleanUp: () => Promise<void> 
       await storage.close();
       await cleanUp();
     },
+  };
+}
+
+/** Its stop also removes the queue from the broker. */
+async function createRabbit(): Promise<DeliveryQueue> {
+  const fixture = new RabbitFixture();
+  const queue = fixture.queue();
+  return {
+    visibilityMs: queue.visibilityMs,
+    publish: (tickets) => queue.publish(tickets),
+    subscribe: (receive) => queue.subscribe(receive),
+    stop: () => fixture.dispose(),
   };
 }
