@@ -4,7 +4,7 @@ import { createIdSource } from './core/ids.ts';
 import { type Dispatch, startDispatch } from './dispatch/start-dispatch.ts';
 import { createContext } from './graphql/context.ts';
 import { startGraphqlServer } from './graphql/server.ts';
-import { createHttpApp, GRAPHQL_PATH, INGEST_PATH } from './http/http-app.ts';
+import { type ApiRoutes, createHttpApp, GRAPHQL_PATH, INGEST_PATH } from './http/http-app.ts';
 import { HttpServer } from './http/http-server.ts';
 import { createAcceptEvent } from './ingest/accept-event.ts';
 import { ingestRoute } from './ingest/route.ts';
@@ -15,6 +15,7 @@ import { Facts } from './observe/facts.ts';
 import { createLog, type Log } from './observe/log.ts';
 import type { DeliveryQueue } from './queue/delivery-queue.ts';
 import { LocalQueue } from './queue/local-queue.ts';
+import { NotifyQueue } from './queue/notify-queue.ts';
 import { ReleaseStack } from './release-stack.ts';
 import { openStorage, type StatementObserver, type Storage } from './storage/storage.ts';
 import { version } from './version.ts';
@@ -40,6 +41,8 @@ export interface App {
 interface Base {
   readonly config: Config;
   readonly clock: Clock;
+  /** A number in [0, 1). */
+  readonly random: () => number;
   readonly facts: Facts;
   readonly storage: Storage;
   readonly queue: DeliveryQueue;
@@ -62,16 +65,12 @@ export async function startApp(config: Config, overrides: Overrides = {}): Promi
       await storage.deliveries.recoverLeases(clock.now());
     }
     const isEmpty = (await storage.reads().accounts.accountCount()) === 0;
-    const base: Base = { config, clock, facts, storage, queue: new LocalQueue() };
-
-    const dispatch = await startDispatch({
-      ...base,
-      deliveries: storage.deliveries,
-      ...config.delivery,
-      userAgent: `Data-Pusher/${version}`,
-      random: overrides.random ?? Math.random,
-    });
-    started.add(async () => void (await dispatch.stop(0)));
+    const random = overrides.random ?? Math.random;
+    const queue = await createQueue(config, storage, facts, random);
+    started.add(() => queue.stop());
+    const base: Base = { config, clock, random, facts, storage, queue };
+    const dispatch = config.roles.includes('worker') ? await startWorker(base) : undefined;
+    started.add(async () => void (await dispatch?.stop(0)));
     const origin = await startHttp(base, dispatch, started);
     facts.started({ url: origin });
     return {
@@ -85,12 +84,59 @@ export async function startApp(config: Config, overrides: Overrides = {}): Promi
   }
 }
 
-/** @returns the origin that the server listens at. */
-async function startHttp(base: Base, dispatch: Dispatch, started: ReleaseStack): Promise<string> {
-  const { config, clock, facts, storage, queue } = base;
+/** How long a ticket from a store that others ask too is good, in milliseconds: they take it up after that. */
+const SHARED_VISIBILITY_MS = 30_000;
+
+async function createQueue(
+  config: Config,
+  storage: Storage,
+  facts: Facts,
+  random: () => number,
+): Promise<DeliveryQueue> {
+  if (config.queueUrl !== undefined) {
+    const { RabbitQueue } = await import('./queue/rabbit-queue.ts');
+    const queue = new RabbitQueue({ url: config.queueUrl, facts, random });
+    queue.connect();
+    return queue;
+  }
+  return storage.bell === undefined ? new LocalQueue() : new NotifyQueue(storage.bell);
+}
+
+function startWorker({ config, clock, random, facts, storage, queue }: Base): Promise<Dispatch> {
+  return startDispatch({
+    queue,
+    deliveries: storage.deliveries,
+    clock,
+    facts,
+    random,
+    ...config.delivery,
+    visibilityMs: storage.isSoleOwner ? 0 : SHARED_VISIBILITY_MS,
+    userAgent: `Data-Pusher/${version}`,
+  });
+}
+
+/** @returns the origin that the server listens at; a process that only makes deliveries has its health there. */
+async function startHttp(base: Base, dispatch: Dispatch | undefined, started: ReleaseStack): Promise<string> {
+  const { config, facts, storage } = base;
+  const api = config.roles.includes('api') ? await startApi(base, started) : undefined;
+  const server = new HttpServer(createHttpApp({ api, checkReadiness: storage.ping, facts }));
+  const { port } = await server.listen(config.host, config.port);
+  // Side by side, because both have the same time to come to an end.
+  started.add(async () => {
+    const [, unfinished] = await Promise.all([
+      server.close(config.shutdownTimeoutMs),
+      dispatch?.stop(config.shutdownTimeoutMs),
+    ]);
+    facts.stopped({ unfinished: unfinished ?? 0 });
+  });
+  return `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`;
+}
+
+async function startApi({ config, clock, facts, storage, queue }: Base, started: ReleaseStack): Promise<ApiRoutes> {
   const newId = createIdSource(clock);
   const publish = queue.publish.bind(queue);
-  const { fork } = storage;
+  const { visibilityMs } = queue;
+  const { fork, events } = storage;
   const commands = {
     accounts: new AccountCommands({ fork, clock, newId }),
     destinations: new DestinationCommands({ fork, clock, newId }),
@@ -98,28 +144,14 @@ async function startHttp(base: Base, dispatch: Dispatch, started: ReleaseStack):
   };
   const graphql = await startGraphqlServer(facts);
   started.add(() => graphql.stop());
-  const server = new HttpServer(
-    createHttpApp({
-      ingest: ingestRoute({
-        acceptEvent: createAcceptEvent({ events: storage.events, publish, clock, newId, facts }),
-        knowsToken: (token) => storage.events.knowsToken(token),
-        maxBodyBytes: config.ingest.maxBodyBytes,
-        facts,
-      }),
-      graphql,
-      graphqlContext: () => createContext(storage.reads(), commands),
-      checkReadiness: storage.ping,
+  return {
+    graphql,
+    graphqlContext: () => createContext(storage.reads(), commands),
+    ingest: ingestRoute({
+      acceptEvent: createAcceptEvent({ events, publish, visibilityMs, clock, newId, facts }),
+      knowsToken: (token) => events.knowsToken(token),
+      maxBodyBytes: config.ingest.maxBodyBytes,
       facts,
     }),
-  );
-  const { port } = await server.listen(config.host, config.port);
-  // Side by side, because both have the same time to come to an end.
-  started.add(async () => {
-    const [, unfinished] = await Promise.all([
-      server.close(config.shutdownTimeoutMs),
-      dispatch.stop(config.shutdownTimeoutMs),
-    ]);
-    facts.stopped({ unfinished });
-  });
-  return `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`;
+  };
 }

@@ -8,11 +8,18 @@ export interface Config {
   readonly host: string;
   readonly port: number;
   readonly database: DatabaseConfig;
+  /** The broker between processes, as an amqp URL. */
+  readonly queueUrl: string | undefined;
+  /** What this process does: accept events and serve the API, make deliveries, or both. */
+  readonly roles: readonly Role[];
   readonly logLevel: LogLevel;
   readonly ingest: { readonly maxBodyBytes: number };
   readonly delivery: DeliveryConfig;
   readonly shutdownTimeoutMs: number;
 }
+
+export const ROLES = ['api', 'worker'] as const;
+export type Role = (typeof ROLES)[number];
 
 export type DatabaseConfig =
   /** `path` is that of a file, or `:memory:`. */
@@ -46,6 +53,8 @@ export function parseConfig(variables: Readonly<Record<string, string | undefine
     host: environment.text('HOST', '127.0.0.1'),
     port: environment.integer('PORT', 4000, { min: 0, max: 65_535 }),
     database: parseDatabaseUrl(environment.text('DATABASE_URL', 'sqlite:./data/data-pusher.db')),
+    queueUrl: parseQueueUrl(environment.text('QUEUE_URL', '')),
+    roles: environment.someOf('ROLES', ROLES),
     logLevel: environment.oneOf('LOG_LEVEL', LOG_LEVELS, 'info'),
     ingest: { maxBodyBytes: environment.integer('MAX_BODY_BYTES', 1_048_576, { min: 1, max: 64 * 1_048_576 }) },
     delivery: {
@@ -62,7 +71,19 @@ export function parseConfig(variables: Readonly<Record<string, string | undefine
   if (config.delivery.maxConcurrencyPerDestination > config.delivery.maxConcurrency) {
     throw new ConfigError('MAX_CONCURRENCY_PER_DESTINATION must not be greater than MAX_CONCURRENCY.');
   }
+  if (config.database.type === 'sqlite' && (config.queueUrl !== undefined || config.roles.length < ROLES.length)) {
+    throw new ConfigError(
+      'QUEUE_URL and ROLES are for several processes, which need a PostgreSQL DATABASE_URL: a SQLite file has one owner.',
+    );
+  }
   return Object.freeze(config);
+}
+
+function parseQueueUrl(text: string): string | undefined {
+  if (text !== '' && !(/^amqps?:\/\//u.test(text) && URL.canParse(text))) {
+    throw new ConfigError('QUEUE_URL must be that of a RabbitMQ broker, such as amqp://user:password@host:5672.');
+  }
+  return text === '' ? undefined : text;
 }
 
 function parseDatabaseUrl(text: string): DatabaseConfig {

@@ -42,6 +42,17 @@ export class Environment {
     return choice;
   }
 
+  /** Names separated by commas; not set means all of them. */
+  someOf<const Choice extends string>(name: string, choices: readonly Choice[]): Choice[] {
+    const named = this.text(name, choices.join(','))
+      .split(',')
+      .map((part) => part.trim());
+    if (!named.every((part) => choices.some((choice) => choice === part))) {
+      throw new ConfigError(`${name} must be one or more of ${choices.join(', ')}, separated by commas.`);
+    }
+    return choices.filter((choice) => named.includes(choice));
+  }
+
   /** @returns milliseconds */
   duration(name: string, fallback: string, range: Range): number {
     const value = durationMs(this.text(name, fallback));

@@ -3,7 +3,7 @@ import type { Clock } from '../core/clock.ts';
 import type { Ticket } from '../core/ticket.ts';
 import type { Facts } from '../observe/facts.ts';
 import type { DeliveryStore } from '../storage/delivery-store.ts';
-import type { AttemptRecord, ClaimedDelivery } from '../storage/statements.ts';
+import type { AttemptRecord, ClaimedDelivery, DueRequest } from '../storage/statements.ts';
 import type { Lane } from './lane.ts';
 import { type Bounds, Lanes } from './lanes.ts';
 import { TaskGroup } from './task-group.ts';
@@ -21,6 +21,8 @@ export interface DispatcherOptions extends DeliverDependencies {
   readonly bounds: Bounds;
   /** Upper bound of one request. */
   readonly timeoutMs: number;
+  /** How long a ticket from the store is good; 0 where this process is the only one to ask. */
+  readonly visibilityMs: number;
 }
 
 /**
@@ -72,8 +74,11 @@ export class Dispatcher {
    */
   async stop(graceMs: number): Promise<number> {
     this.#stopping = true;
-    this.#lanes.clearTickets();
+    const unused = this.#lanes.clearTickets();
     await this.#claims.settled();
+    if (unused.length > 0 && this.#options.visibilityMs > 0) {
+      await this.#storing('return', () => this.#options.deliveries.returnTickets(unused, this.#options.clock.now()));
+    }
     const unsent = [...this.#lanes.all()].flatMap(({ ready }) => ready.splice(0));
     if (unsent.length > 0) {
       await this.#storing('release', () => this.#options.deliveries.release(unsent, this.#options.clock.now()));
@@ -83,6 +88,15 @@ export class Dispatcher {
     this.#options.sender.close();
     await this.#exchanges.settled();
     return unfinished;
+  }
+
+  /** Destinations whose lanes have no room for another sweep's tickets. */
+  fullDestinations(): string[] {
+    return this.#lanes.full().map(({ destinationId }) => destinationId);
+  }
+
+  #due(now: number, limitPerDestination: number): DueRequest {
+    return { now, limitPerDestination, visibilityMs: this.#options.visibilityMs, except: [] };
   }
 
   // One turn for all that happened in this round of the event loop, so that claims share a commit.
@@ -126,7 +140,9 @@ export class Dispatcher {
     lane.refilling = true;
     lane.hasMoreInStore = false;
     const limit = Lanes.refillLimit;
-    const tickets = await this.#storing('refill', () => this.#options.deliveries.dueOf(lane.destinationId, now, limit));
+    const tickets = await this.#storing('refill', () =>
+      this.#options.deliveries.takeDueOf(lane.destinationId, this.#due(now, limit)),
+    );
     lane.refilling = false;
     this.offerDue(tickets ?? [], limit);
     this.#lanes.dropIfIdle(lane);

@@ -115,12 +115,19 @@ export class Lanes {
     }
   }
 
-  clearTickets(): void {
+  /** @returns the tickets that nobody will use now. */
+  clearTickets(): Ticket[] {
+    const unused = [...this.#lanes.values()].flatMap(({ tickets }) => tickets.splice(0));
     for (const lane of this.#lanes.values()) {
-      lane.tickets.length = 0;
       lane.hasMoreInStore = false;
     }
     this.#held.clear();
+    return unused;
+  }
+
+  /** Lanes that a sweep need not bring anything for; they ask for more when they run low. */
+  full(): Lane[] {
+    return [...this.#lanes.values()].filter((lane) => lane.hasMoreInStore && lane.tickets.length > REFILL_BELOW);
   }
 
   #hasRoom({ tickets }: Lane): boolean {

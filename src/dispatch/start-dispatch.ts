@@ -13,6 +13,8 @@ export interface DispatchOptions {
   readonly clock: Clock;
   readonly facts: Facts;
   readonly timeoutMs: number;
+  /** How long a ticket from the store is good, in milliseconds; 0 where no other process asks for any. */
+  readonly visibilityMs: number;
   readonly retrySchedule: RetrySchedule;
   readonly maxConcurrency: number;
   readonly maxConcurrencyPerDestination: number;
@@ -38,8 +40,15 @@ export async function startDispatch(options: DispatchOptions): Promise<Dispatch>
     sender: new HttpSender({ clock, timeoutMs }),
     bounds: { maxConcurrency, maxConcurrencyPerDestination },
   });
-  const sweeper = new Sweeper({ ...options, offerDue: (tickets, limit) => dispatcher.offerDue(tickets, limit) });
-  await queue.subscribe((tickets) => dispatcher.offer(tickets));
+  const sweeper = new Sweeper({
+    ...options,
+    fullDestinations: () => dispatcher.fullDestinations(),
+    offerDue: (tickets, limit) => dispatcher.offerDue(tickets, limit),
+  });
+  await queue.subscribe(
+    (tickets) => dispatcher.offer(tickets),
+    () => sweeper.wake(),
+  );
   sweeper.start();
 
   let stopped: Promise<number> | undefined;

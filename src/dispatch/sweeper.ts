@@ -11,6 +11,10 @@ export interface SweeperOptions {
   readonly deliveries: DeliveryStore;
   readonly clock: Clock;
   readonly facts: Facts;
+  /** How long a ticket is good before a sweep may write another; 0 where this process is the only one. */
+  readonly visibilityMs: number;
+  /** Destinations that there is no room for. */
+  readonly fullDestinations: () => readonly string[];
   readonly offerDue: (tickets: readonly Ticket[], limitPerDestination: number) => void;
 }
 
@@ -23,6 +27,8 @@ export class Sweeper {
   #timer: NodeJS.Timeout | undefined;
   #sweeping: Promise<void> = Promise.resolve();
   #running = false;
+  #isSweeping = false;
+  #mustSweepAgain = false;
 
   constructor(options: SweeperOptions) {
     this.#options = options;
@@ -31,6 +37,16 @@ export class Sweeper {
   start(): void {
     if (!this.#running) {
       this.#running = true;
+      this.#next(0);
+    }
+  }
+
+  /** Does not wait for the timer. */
+  wake(): void {
+    if (this.#isSweeping) {
+      this.#mustSweepAgain = true;
+    } else if (this.#running) {
+      clearTimeout(this.#timer);
       this.#next(0);
     }
   }
@@ -48,15 +64,23 @@ export class Sweeper {
   }
 
   async #sweep(): Promise<void> {
-    const { deliveries, clock, facts, offerDue } = this.#options;
+    const { deliveries, clock, facts, visibilityMs, fullDestinations, offerDue } = this.#options;
+    this.#isSweeping = true;
+    this.#mustSweepAgain = false;
     try {
-      const tickets = await deliveries.dueOfEach(clock.now(), TICKETS_PER_DESTINATION);
+      const tickets = await deliveries.takeDue({
+        now: clock.now(),
+        limitPerDestination: TICKETS_PER_DESTINATION,
+        visibilityMs,
+        except: fullDestinations(),
+      });
       offerDue(tickets, TICKETS_PER_DESTINATION);
     } catch (error) {
       facts.storageFailed('sweep', error);
     }
+    this.#isSweeping = false;
     if (this.#running) {
-      this.#next(SWEEP_INTERVAL_MS);
+      this.#next(this.#mustSweepAgain ? 0 : SWEEP_INTERVAL_MS);
     }
   }
 }

@@ -12,33 +12,36 @@ export const INGEST_PATH = '/server/incoming_data';
 const INGEST_PATHS = [INGEST_PATH, '/incoming_data'];
 const GRAPHQL_BODY_MAX = '256kb';
 
-export interface HttpAppDependencies {
+export interface ApiRoutes {
   readonly ingest: RequestHandler;
   readonly graphql: ApolloServer<GraphQLContext>;
   readonly graphqlContext: () => GraphQLContext;
+}
+
+export interface HttpAppDependencies {
+  /** Absent in a process that only makes deliveries. */
+  readonly api: ApiRoutes | undefined;
   readonly checkReadiness: ReadinessCheck;
   readonly facts: Facts;
 }
 
 /** Mounts the routes. Ingest stands first and alone: no middleware of the others touches its bytes. */
-export function createHttpApp({
-  ingest,
-  graphql,
-  graphqlContext,
-  checkReadiness,
-  facts,
-}: HttpAppDependencies): Express {
+export function createHttpApp({ api, checkReadiness, facts }: HttpAppDependencies): Express {
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');
-  app.all(INGEST_PATHS, ingest);
+  if (api !== undefined) {
+    app.all(INGEST_PATHS, api.ingest);
+  }
   app.use('/health', healthRoutes(checkReadiness));
-  app.use(
-    GRAPHQL_PATH,
-    ...apiCors(),
-    express.json({ limit: GRAPHQL_BODY_MAX }),
-    expressMiddleware(graphql, { context: async () => graphqlContext() }),
-  );
+  if (api !== undefined) {
+    app.use(
+      GRAPHQL_PATH,
+      ...apiCors(),
+      express.json({ limit: GRAPHQL_BODY_MAX }),
+      expressMiddleware(api.graphql, { context: async () => api.graphqlContext() }),
+    );
+  }
   app.use(notFound);
   app.use(lastErrorHandler(facts));
   return app;

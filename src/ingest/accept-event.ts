@@ -14,6 +14,8 @@ export type AcceptEvent = (token: string, payload: Buffer) => Promise<Acceptance
 interface Dependencies {
   readonly events: EventStore;
   readonly publish: (tickets: readonly Ticket[]) => Promise<void>;
+  /** How long the tickets may be on their way before the sweeper looks for the deliveries, in milliseconds. */
+  readonly visibilityMs: number;
   readonly clock: Clock;
   readonly newId: IdSource;
   readonly facts: Facts;
@@ -25,10 +27,11 @@ interface Dependencies {
  *
  * @returns `undefined` when no account has the token.
  */
-export function createAcceptEvent({ events, publish, clock, newId, facts }: Dependencies): AcceptEvent {
+export function createAcceptEvent({ events, publish, visibilityMs, clock, newId, facts }: Dependencies): AcceptEvent {
   return async (token, payload) => {
     const eventId = newId();
-    const accepted = await events.accept({ id: eventId, token, payload, receivedAt: clock.now() });
+    const now = clock.now();
+    const accepted = await events.accept({ id: eventId, token, payload, receivedAt: now, dueAt: now + visibilityMs });
     if (accepted === undefined) {
       return undefined;
     }

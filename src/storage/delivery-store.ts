@@ -2,7 +2,7 @@ import type { Kysely } from 'kysely';
 import type { Ticket } from '../core/ticket.ts';
 import { Batch } from './batch.ts';
 import type { CommitLine } from './commit-line.ts';
-import type { AttemptRecord, ClaimedDelivery, ClaimRequest, Statements } from './statements.ts';
+import type { AttemptRecord, ClaimedDelivery, ClaimRequest, DueRequest, Statements } from './statements.ts';
 
 /** The lines in which writes wait for their commit; one for all kinds, or one for each. */
 export interface DeliveryLines {
@@ -53,16 +53,21 @@ export class DeliveryStore {
     await this.#line.write(() => [this.#statements.recoverLeases(now)]);
   }
 
-  /** The oldest due deliveries of one destination. */
-  async dueOf(destinationId: string, now: number, limit: number): Promise<Ticket[]> {
-    return (await this.#statements.dueOf(destinationId, now, limit).execute(this.#database)).rows;
+  /**
+   * Tickets for the oldest due deliveries of every destination, so many of each: a destination with a million
+   * of them hides nobody else's. For as long as a ticket is good, nobody else gets one for the same delivery.
+   */
+  async takeDue(request: DueRequest): Promise<Ticket[]> {
+    return (await this.#statements.takeDue(request).execute(this.#database)).rows;
   }
 
-  /**
-   * The oldest due deliveries of every destination, so many of each: a destination with a million of them
-   * hides nobody else's.
-   */
-  async dueOfEach(now: number, limitPerDestination: number): Promise<Ticket[]> {
-    return (await this.#statements.dueOfEach(now, limitPerDestination).execute(this.#database)).rows;
+  /** The same for one destination. */
+  async takeDueOf(destinationId: string, request: DueRequest): Promise<Ticket[]> {
+    return (await this.#statements.takeDueOf(destinationId, request).execute(this.#database)).rows;
+  }
+
+  /** Tickets that will not be used: their deliveries are due at once. */
+  async returnTickets(tickets: readonly Ticket[], now: number): Promise<void> {
+    await this.#line.write(() => [this.#statements.returnTickets(tickets, now)]);
   }
 }

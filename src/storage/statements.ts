@@ -11,6 +11,8 @@ export interface NewEvent {
   readonly payload: Buffer;
   /** Milliseconds since the Unix epoch. */
   readonly receivedAt: number;
+  /** When the sweeper may look for the deliveries, in milliseconds since the Unix epoch. */
+  readonly dueAt: number;
 }
 
 /** The fan-out of a stored event: one ticket for each delivery. */
@@ -33,6 +35,16 @@ export interface ClaimedDelivery extends RequestSource {
   readonly attemptInRound: number;
   /** Milliseconds since the Unix epoch; after that the delivery is due again. */
   readonly leasedUntil: number;
+}
+
+export interface DueRequest {
+  /** Milliseconds since the Unix epoch. */
+  readonly now: number;
+  readonly limitPerDestination: number;
+  /** How long the tickets are good, in milliseconds; 0 where this process is the only one to ask. */
+  readonly visibilityMs: number;
+  /** Destinations to pass over. */
+  readonly except: readonly string[];
 }
 
 export interface AttemptRecord {
@@ -76,8 +88,9 @@ export interface Statements {
   readonly records: BatchKind<AttemptRecord, boolean>;
   readonly release: (claims: readonly ClaimedDelivery[], now: number) => Statement;
   readonly recoverLeases: (now: number) => Statement;
-  readonly dueOf: (destinationId: string, now: number, limit: number) => RawBuilder<Ticket>;
-  readonly dueOfEach: (now: number, limitPerDestination: number) => RawBuilder<Ticket>;
+  readonly returnTickets: (tickets: readonly Ticket[], now: number) => Statement;
+  readonly takeDue: (request: DueRequest) => RawBuilder<Ticket>;
+  readonly takeDueOf: (destinationId: string, request: DueRequest) => RawBuilder<Ticket>;
   readonly eventIdsOf: (page: NestedPage) => RawBuilder<KeyedId>;
   readonly deliveryIdsOf: (page: NestedPage, status: DeliveryStatus | undefined) => RawBuilder<KeyedId>;
 }

@@ -2,6 +2,7 @@ import type { SqlEntityManager } from '@mikro-orm/sqlite';
 import type { DeliveryStore } from './delivery-store.ts';
 import type { EventStore } from './event-store.ts';
 import type { DatabaseOptions } from './orm.ts';
+import type { PostgresqlBell } from './postgresql/bell.ts';
 import type { Reads } from './read-models/reads.ts';
 
 export type EntityManager = SqlEntityManager;
@@ -12,6 +13,8 @@ export interface Storage {
   readonly deliveries: DeliveryStore;
   /** No other process can hold leases on this database. */
   readonly isSoleOwner: boolean;
+  /** Rings in the other processes of a database that is shared. */
+  readonly bell: PostgresqlBell | undefined;
   /** A unit of work of its own, for one command. */
   readonly fork: () => EntityManager;
   /** For one request. */

@@ -5,6 +5,11 @@ import { DELIVERED, NOW, StoreFixture } from '../support/store-fixture.ts';
 import { STORES, type StoreUnderTest } from './backends.ts';
 
 const LEASED_UNTIL = NOW + 45_000;
+
+function due(now: number, limitPerDestination: number) {
+  return { now, limitPerDestination, visibilityMs: 0, except: [] };
+}
+
 const SUCCEEDED = { status: 'SUCCEEDED', dueAt: null, completedAt: NOW + 12 } as const;
 const RETRY_LATER = { status: 'PENDING', dueAt: NOW + 5_000, completedAt: null } as const;
 const FAILED = { ...DELIVERED, statusCode: 500, error: 'HTTP_STATUS' } as const;
@@ -21,7 +26,7 @@ describe.each(STORES)('deliveries on $name', ({ create }) => {
 
   const claim = (ticket: Ticket) => store.storage.deliveries.claim(ticket, LEASED_UNTIL);
   const dueIds = async (now: number, limit = 100) =>
-    (await store.storage.deliveries.dueOfEach(now, limit)).map(({ deliveryId }) => deliveryId);
+    (await store.storage.deliveries.takeDue(due(now, limit))).map(({ deliveryId }) => deliveryId);
   const record = (
     { deliveryId, attempt }: ClaimedDelivery,
     outcome = DELIVERED,
@@ -58,7 +63,7 @@ describe.each(STORES)('deliveries on $name', ({ create }) => {
     const ticket = await fixture.ticket();
     await claim(ticket);
     expect(await dueIds(LEASED_UNTIL - 1)).toEqual([]);
-    const [next] = await store.storage.deliveries.dueOfEach(LEASED_UNTIL, 10);
+    const [next] = await store.storage.deliveries.takeDue(due(LEASED_UNTIL, 10));
     expect(next).toEqual({ ...ticket, attempt: 1 });
     expect(await claim(ticket)).toBeUndefined();
     expect(await claim(next as Ticket)).toMatchObject({ attempt: 2 });
@@ -100,7 +105,7 @@ describe.each(STORES)('deliveries on $name', ({ create }) => {
     const ticket = await fixture.ticket();
     const claimed = (await claim(ticket)) as ClaimedDelivery;
     await store.storage.deliveries.release([claimed], NOW);
-    expect(await store.storage.deliveries.dueOfEach(NOW, 10)).toEqual([ticket]);
+    expect(await store.storage.deliveries.takeDue(due(NOW, 10))).toEqual([ticket]);
   });
 
   test('a new sole owner finds abandoned leases due at once, and leaves planned retries alone', async () => {
@@ -120,11 +125,35 @@ describe.each(STORES)('deliveries on $name', ({ create }) => {
       await fixture.event(busy.token, NOW + second * 1_000);
     }
     const quiet = await fixture.ticket(NOW + 60_000);
-    const due = await store.storage.deliveries.dueOfEach(NOW + 60_000, 3);
-    expect(due.filter(({ destinationId }) => destinationId === busy.destinationIds[0])).toHaveLength(3);
-    expect(due.map(({ deliveryId }) => deliveryId)).toContain(quiet.deliveryId);
-    const ofBusy = await store.storage.deliveries.dueOf(busy.destinationIds[0] as string, NOW + 2_000, 10);
+    const all = await store.storage.deliveries.takeDue(due(NOW + 60_000, 3));
+    expect(all.filter(({ destinationId }) => destinationId === busy.destinationIds[0])).toHaveLength(3);
+    expect(all.map(({ deliveryId }) => deliveryId)).toContain(quiet.deliveryId);
+    const ofBusy = await store.storage.deliveries.takeDueOf(busy.destinationIds[0] as string, due(NOW + 2_000, 10));
     expect(ofBusy).toHaveLength(3);
+  });
+
+  test('destinations that are passed over keep their due deliveries', async () => {
+    const [full, other] = [await fixture.ticket(), await fixture.ticket()];
+    const request = { ...due(NOW, 10), except: [full.destinationId] };
+    expect(await store.storage.deliveries.takeDue(request)).toEqual([other]);
+    expect(await store.storage.deliveries.takeDueOf(full.destinationId, due(NOW, 10))).toEqual([full]);
+  });
+
+  test('what two take at the same time they share', async () => {
+    const { token } = await fixture.account(1);
+    await Promise.all(Array.from({ length: 40 }, () => fixture.event(token)));
+    const request = { ...due(NOW, 10), visibilityMs: 30_000 };
+    const taken = (await Promise.all([1, 2, 3].map(() => store.storage.deliveries.takeDue(request)))).flat();
+    const ids = new Set(taken.map(({ deliveryId }) => deliveryId));
+    expect(store.storage.isSoleOwner || ids.size === taken.length).toBe(true);
+    expect(ids.size).toBeGreaterThan(0);
+  });
+
+  test('returned tickets are due at once, and one that was used meanwhile is not', async () => {
+    const [unused, used] = [await fixture.ticket(), await fixture.ticket()];
+    await claim(used);
+    await store.storage.deliveries.returnTickets([unused, used], NOW);
+    expect(await dueIds(NOW)).toEqual([unused.deliveryId]);
   });
 
   test('batches larger than one statement takes are claimed and recorded whole', async () => {

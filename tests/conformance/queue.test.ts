@@ -41,7 +41,7 @@ describe.each(QUEUES)('the $name queue', ({ create }) => {
 
   test('hands over nothing after the stop, which may be asked for twice', async () => {
     const received: Ticket[] = [];
-    await queue.subscribe((tickets) => received.push(...tickets));
+    await queue.subscribe((tickets) => void received.push(...tickets));
     await queue.stop();
     await queue.stop();
     await queue.publish(TICKETS);

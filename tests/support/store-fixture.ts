@@ -48,7 +48,13 @@ export class StoreFixture {
 
   /** @returns the tickets of an event that must be accepted. */
   async event(token: string, receivedAt = NOW, payload = Buffer.from('{"a":1}')): Promise<readonly Ticket[]> {
-    const accepted = await this.#storage().events.accept({ id: this.newId(), token, payload, receivedAt });
+    const accepted = await this.#storage().events.accept({
+      id: this.newId(),
+      token,
+      payload,
+      receivedAt,
+      dueAt: receivedAt,
+    });
     if (accepted === undefined) {
       throw new Error('The event was not accepted.');
     }

@@ -7,6 +7,8 @@ describe('parseConfig', () => {
       host: '127.0.0.1',
       port: 4000,
       database: { type: 'sqlite', path: './data/data-pusher.db' },
+      queueUrl: undefined,
+      roles: ['api', 'worker'],
       logLevel: 'info',
       ingest: { maxBodyBytes: 1_048_576 },
       delivery: {
@@ -52,6 +54,10 @@ describe('parseConfig', () => {
     ['RETRY_SCHEDULE', '5s;1m', 'RETRY_SCHEDULE must be durations'],
     ['DATABASE_URL', 'mysql://x', 'DATABASE_URL must be'],
     ['MAX_BODY_BYTES', '-1', 'MAX_BODY_BYTES must be a whole number'],
+    ['ROLES', 'api,cook', 'ROLES must be one or more of api, worker, separated by commas.'],
+    ['ROLES', 'worker', 'QUEUE_URL and ROLES are for several processes, which need a PostgreSQL DATABASE_URL'],
+    ['QUEUE_URL', 'amqp://localhost', 'QUEUE_URL and ROLES are for several processes'],
+    ['QUEUE_URL', 'http://localhost', 'QUEUE_URL must be that of a RabbitMQ broker'],
     ['MAX_CONCURRENCY', '10', 'MAX_CONCURRENCY_PER_DESTINATION must not be greater than MAX_CONCURRENCY.'],
   ])('%s=%s is refused in one line that names it', (name, value, message) => {
     const act = () => parseConfig({ [name]: value });

@@ -21,16 +21,16 @@ export const EVENTS: Statements['events'] = {
   statements(events) {
     const payloads = new PackedBytes();
     const rows = JSON.stringify(
-      events.map(({ id, token, payload, receivedAt }, place) => {
+      events.map(({ id, token, payload, receivedAt, dueAt }, place) => {
         const [start, length] = payloads.add(payload);
-        return { place, id, token, received_at: receivedAt, start, length };
+        return { place, id, token, received_at: receivedAt, due_at: dueAt, start, length };
       }),
     );
     return [
       sql`
         with input as (
           select * from json_to_recordset(${rows}::json)
-            as e (place int, id uuid, token text, received_at bigint, start int, length int)
+            as e (place int, id uuid, token text, received_at bigint, due_at bigint, start int, length int)
         ), sender as (
           select id, app_secret_token from account
           where app_secret_token in (select token from input) order by id for key share
@@ -38,7 +38,7 @@ export const EVENTS: Statements['events'] = {
           select id, account_id from destination
           where account_id in (select id from sender) order by id for key share
         ), accepted as (
-          select i.*, s.id as account_id, to_timestamp(i.received_at / 1000.0) as at
+          select i.*, s.id as account_id, to_timestamp(i.received_at / 1000.0) as at, to_timestamp(i.due_at / 1000.0) as due
           from input i join sender s on s.app_secret_token = i.token
         ), stored as (
           insert into event (id, account_id, payload, received_at)
@@ -47,7 +47,7 @@ export const EVENTS: Statements['events'] = {
           insert into delivery (id, event_id, destination_id, status, attempt_count, round_start, due_at)
           select (left(e.id::text, ${sql.lit(ID_STEM_CHARACTERS)})
                    || lpad(to_hex(row_number() over (partition by e.id order by t.id)), ${sql.lit(ORDINAL_DIGITS)}, '0'))::uuid,
-                 e.id, t.id, 'PENDING', 0, 0, e.at
+                 e.id, t.id, 'PENDING', 0, 0, e.due
           from accepted e join target t on t.account_id = e.account_id
           returning id, event_id, destination_id
         )

@@ -7,6 +7,7 @@ import { postgresqlMigrations } from '../migrations/postgresql/index.ts';
 import { COMMON_OPTIONS, type PostgresqlOptions } from '../orm.ts';
 import { createReads } from '../read-models/reads.ts';
 import type { StatementObserver, Storage } from '../storage.ts';
+import { PostgresqlBell } from './bell.ts';
 import { migrateAlone } from './migrate-alone.ts';
 import { POSTGRESQL_STATEMENTS } from './statements.ts';
 
@@ -40,14 +41,14 @@ export async function openPostgresql(options: PostgresqlOptions, observe?: State
   try {
     const database = orm.em.getDriver().getConnection().getClient<unknown>();
     await migrateAlone(orm, database);
-    return assemble(orm, database);
+    return assemble(orm, database, options.url);
   } catch (error) {
     await orm.close(true);
     throw error;
   }
 }
 
-function assemble(orm: MikroORM, database: Kysely<unknown>): Storage {
+function assemble(orm: MikroORM, database: Kysely<unknown>, url: string): Storage {
   const transact = transactOn(database);
   // A line for each kind: on this database each is one statement and its own transaction, and none waits for another.
   const line = () => new CommitLine(transact, COMMITS_UNDER_WAY_MAX);
@@ -56,6 +57,7 @@ function assemble(orm: MikroORM, database: Kysely<unknown>): Storage {
     events: new EventStore(line(), database, POSTGRESQL_STATEMENTS),
     deliveries: new DeliveryStore({ claims: line(), records: line() }, database, POSTGRESQL_STATEMENTS),
     isSoleOwner: false,
+    bell: new PostgresqlBell(database, url),
     fork,
     reads: () => createReads(fork(), POSTGRESQL_STATEMENTS),
     ping: async () => void (await sql`select 1`.execute(database)),

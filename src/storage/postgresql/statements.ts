@@ -1,6 +1,6 @@
-import { sql } from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
 import type { Ticket } from '../../core/ticket.ts';
-import type { KeyedId, Statements } from '../statements.ts';
+import type { DueRequest, KeyedId, Statements } from '../statements.ts';
 import { CLAIMS } from './claims.ts';
 import { EVENTS } from './events.ts';
 import { RECORDS } from './records.ts';
@@ -24,27 +24,31 @@ export const POSTGRESQL_STATEMENTS: Statements = {
       select 1 from attempt where delivery_id = delivery.id and number = attempt_count
     )`,
 
-  dueOf: (destinationId, now, limit) => sql<Ticket>`
-    select id as "deliveryId", destination_id as "destinationId", attempt_count as "attempt" from delivery
-    where destination_id = ${destinationId} and status = 'PENDING' and due_at <= ${at(now)}
-    order by due_at limit ${limit}`,
+  returnTickets(tickets, now) {
+    const rows = JSON.stringify(tickets.map(({ deliveryId, attempt }) => ({ id: deliveryId, attempt })));
+    return sql`
+      update delivery d set due_at = ${at(now)}
+      from json_to_recordset(${rows}::json) as t (id uuid, attempt int)
+      where d.id = t.id and d.attempt_count = t.attempt and d.status = 'PENDING' and d.due_at > ${at(now)}`;
+  },
+
+  takeDueOf: (destinationId, request) => takeDue(sql`select ${destinationId}::uuid as destination_id`, request),
 
   // Hops from destination to destination by the index, without reading what lies between. There is no min(uuid).
-  dueOfEach: (now, limitPerDestination) => sql<Ticket>`
-    with recursive waiting (destination_id) as (
-      (select destination_id from delivery where status = 'PENDING' order by destination_id limit 1)
-      union all
-      select (select d.destination_id from delivery d
-              where d.status = 'PENDING' and d.destination_id > waiting.destination_id order by d.destination_id limit 1)
-      from waiting where waiting.destination_id is not null
-    )
-    select due.id as "deliveryId", due.destination_id as "destinationId", due.attempt_count as "attempt"
-    from waiting w cross join lateral (
-      select x.id, x.destination_id, x.attempt_count from delivery x
-      where x.destination_id = w.destination_id and x.status = 'PENDING' and x.due_at <= ${at(now)}
-      order by x.due_at limit ${limitPerDestination}
-    ) due
-    where w.destination_id is not null`,
+  takeDue: (request) =>
+    takeDue(
+      sql`
+        with recursive pending (destination_id) as (
+          (select destination_id from delivery where status = 'PENDING' order by destination_id limit 1)
+          union all
+          select (select d.destination_id from delivery d
+                  where d.status = 'PENDING' and d.destination_id > p.destination_id order by d.destination_id limit 1)
+          from pending p where p.destination_id is not null
+        )
+        select destination_id from pending
+        where destination_id is not null and destination_id <> all (${request.except}::uuid[])`,
+      request,
+    ),
 
   eventIdsOf: ({ parentIds, before, limit }) => sql<KeyedId>`
     select p.id as key, e.id from unnest(${parentIds}::uuid[]) as p (id) cross join lateral (
@@ -60,6 +64,21 @@ export const POSTGRESQL_STATEMENTS: Statements = {
       ) d order by d.id desc`;
   },
 };
+
+/** Rows that another worker is taking at this moment are passed over, not waited for. */
+function takeDue(destinations: RawBuilder<unknown>, { now, limitPerDestination, visibilityMs }: DueRequest) {
+  return sql<Ticket>`
+    with waiting as (${destinations}), due as (
+      select x.id from waiting w cross join lateral (
+        select d.id from delivery d
+        where d.destination_id = w.destination_id and d.status = 'PENDING' and d.due_at <= ${at(now)}
+        order by d.due_at limit ${limitPerDestination} for update skip locked
+      ) x
+    )
+    update delivery d set due_at = ${visibilityMs === 0 ? sql`d.due_at` : at(now + visibilityMs)}
+    from due where d.id = due.id
+    returning d.id as "deliveryId", d.destination_id as "destinationId", d.attempt_count as "attempt"`;
+}
 
 function at(ms: number) {
   return sql`to_timestamp(${ms}::bigint / 1000.0)`;

@@ -12,7 +12,13 @@ export const EVENTS: Statements['events'] = {
   statements(events) {
     const payloads = new PackedBytes();
     const rows = JSON.stringify(
-      events.map(({ id, token, payload, receivedAt }) => [id, token, receivedAt, ...payloads.add(payload)]),
+      events.map(({ id, token, payload, receivedAt, dueAt }) => [
+        id,
+        token,
+        receivedAt,
+        ...payloads.add(payload),
+        dueAt,
+      ]),
     );
     // `cross join` fixes the order of the loops: the batch outside, each look-up by its index inside.
     return [
@@ -24,7 +30,7 @@ export const EVENTS: Statements['events'] = {
         insert into delivery (id, event_id, destination_id, status, attempt_count, round_start, due_at)
         select substr(e.value ->> 0, 1, ${sql.lit(ID_STEM_CHARACTERS)})
                  || printf('%03x', row_number() over (partition by e.key order by d.id)),
-               e.value ->> 0, d.id, 'PENDING', 0, 0, e.value ->> 2
+               e.value ->> 0, d.id, 'PENDING', 0, 0, e.value ->> 5
         from json_each(${rows}) e
           cross join account a on a.app_secret_token = e.value ->> 1
           cross join destination d on d.account_id = a.id

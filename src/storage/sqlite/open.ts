@@ -57,6 +57,7 @@ function assemble(orm: MikroORM, connection: ThreadedConnection, close: () => Pr
     events: new EventStore(line, database, SQLITE_STATEMENTS),
     deliveries: new DeliveryStore({ claims: line, records: line }, database, SQLITE_STATEMENTS),
     isSoleOwner: true,
+    bell: undefined,
     fork,
     reads: () => createReads(fork(), SQLITE_STATEMENTS),
     ping: async () => void (await sql`select 1`.execute(database)),

@@ -24,13 +24,22 @@ export const SQLITE_STATEMENTS: Statements = {
       select 1 from attempt where delivery_id = delivery.id and number = attempt_count
     )`,
 
-  dueOf: (destinationId, now, limit) => sql<Ticket>`
+  returnTickets(tickets, now) {
+    const rows = JSON.stringify(tickets.map(({ deliveryId, attempt }) => [deliveryId, attempt]));
+    return sql`
+      update delivery set due_at = ${now}
+      from json_each(${rows}) t
+      where delivery.id = t.value ->> 0 and attempt_count = t.value ->> 1 and status = 'PENDING' and due_at > ${now}`;
+  },
+
+  // Nobody else asks: the file has one owner, whose dispatcher knows which tickets it holds.
+  takeDueOf: (destinationId, { now, limitPerDestination }) => sql<Ticket>`
     select id as "deliveryId", destination_id as "destinationId", attempt_count as "attempt" from delivery
     where destination_id = ${destinationId} and status = 'PENDING' and due_at <= ${now}
-    order by due_at limit ${limit}`,
+    order by due_at limit ${limitPerDestination}`,
 
   // Hops from destination to destination by the index, without reading what lies between.
-  dueOfEach: (now, limitPerDestination) => sql<Ticket>`
+  takeDue: ({ now, limitPerDestination, except }) => sql<Ticket>`
     with recursive waiting (destination_id) as (
       select min(destination_id) from delivery where status = 'PENDING'
       union all
@@ -44,7 +53,8 @@ export const SQLITE_STATEMENTS: Statements = {
       where x.destination_id = w.destination_id and x.status = 'PENDING' and x.due_at <= ${now}
       order by x.due_at limit ${limitPerDestination}
     )
-    where w.destination_id is not null`,
+    where w.destination_id is not null
+      and w.destination_id not in (select value from json_each(${JSON.stringify(except)}))`,
 
   eventIdsOf: ({ parentIds, before, limit }) => sql<KeyedId>`
     select e.account_id as key, e.id from json_each(${JSON.stringify(parentIds)}) p cross join event e on e.id in (
