@@ -31,6 +31,8 @@ export interface Overrides {
 
 export interface App {
   readonly urls: { readonly graphql: string; readonly ingest: string; readonly health: string };
+  /** False in a process that only makes deliveries. */
+  readonly servesApi: boolean;
   /** True when there was no account at the start: a newcomer may want to be shown around. */
   readonly isEmpty: boolean;
   /** Stops accepting, finishes what is under way within the configured time, closes the store. May be called again. */
@@ -76,6 +78,7 @@ export async function startApp(config: Config, overrides: Overrides = {}): Promi
     return {
       urls: { graphql: origin + GRAPHQL_PATH, ingest: origin + INGEST_PATH, health: `${origin}/health` },
       isEmpty,
+      servesApi: config.roles.includes('api'),
       stop: () => started.release(),
     };
   } catch (error) {
@@ -95,7 +98,7 @@ async function createQueue(
 ): Promise<DeliveryQueue> {
   if (config.queueUrl !== undefined) {
     const { RabbitQueue } = await import('./queue/rabbit-queue.ts');
-    const queue = new RabbitQueue({ url: config.queueUrl, facts, random });
+    const queue = new RabbitQueue({ url: config.queueUrl, queueName: config.queueName, facts, random });
     queue.connect();
     return queue;
   }

@@ -8,8 +8,9 @@ export interface Config {
   readonly host: string;
   readonly port: number;
   readonly database: DatabaseConfig;
-  /** The broker between processes, as an amqp URL. */
+  /** The broker between processes, as an amqp URL, and the name of the queue on it. */
   readonly queueUrl: string | undefined;
+  readonly queueName: string;
   /** What this process does: accept events and serve the API, make deliveries, or both. */
   readonly roles: readonly Role[];
   readonly logLevel: LogLevel;
@@ -54,6 +55,7 @@ export function parseConfig(variables: Readonly<Record<string, string | undefine
     port: environment.integer('PORT', 4000, { min: 0, max: 65_535 }),
     database: parseDatabaseUrl(environment.text('DATABASE_URL', 'sqlite:./data/data-pusher.db')),
     queueUrl: parseQueueUrl(environment.text('QUEUE_URL', '')),
+    queueName: environment.text('QUEUE_NAME', 'data-pusher.deliveries'),
     roles: environment.someOf('ROLES', ROLES),
     logLevel: environment.oneOf('LOG_LEVEL', LOG_LEVELS, 'info'),
     ingest: { maxBodyBytes: environment.integer('MAX_BODY_BYTES', 1_048_576, { min: 1, max: 64 * 1_048_576 }) },

@@ -1,7 +1,10 @@
 import type { App } from './app.ts';
 
 /** What the program says to the person who started it. */
-export function welcome({ urls, isEmpty }: Pick<App, 'urls' | 'isEmpty'>): string {
+export function welcome({ urls, isEmpty, servesApi }: Pick<App, 'urls' | 'isEmpty' | 'servesApi'>): string {
+  if (!servesApi) {
+    return `Data Pusher makes deliveries.\n  Health   ${urls.health}/ready\n`;
+  }
   const places = `Data Pusher is ready.\n  GraphQL  ${urls.graphql}\n  Ingest   ${urls.ingest}\n`;
   return isEmpty ? `${places}\n${firstSteps(urls)}` : places;
 }

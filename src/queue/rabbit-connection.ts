@@ -83,6 +83,12 @@ export class RabbitConnection {
     }
   }
 
+  #giveUp(channel: ConfirmChannel): void {
+    if (this.#channel === channel && !this.#stopping.signal.aborted) {
+      this.replace(new Error('The channel was closed.'));
+    }
+  }
+
   /** @returns why there is no connection, or none any more. */
   async #holdOne(): Promise<unknown> {
     const socket = new AbortController();
@@ -128,11 +134,8 @@ export class RabbitConnection {
     // The broker closes a channel for an error in its use; there is no use for the connection without it.
     channel.on('error', (error) => this.replace(error));
     channel.on('handler-error', (error) => this.replace(error));
-    channel.on('close', () => {
-      if (!this.#stopping.signal.aborted) {
-        this.replace(new Error('The channel was closed.'));
-      }
-    });
+    // Later, because a connection that ends closes its channel first, and knows better why.
+    channel.on('close', () => setImmediate(() => this.#giveUp(channel)));
     this.#channel = channel;
     await prepare(channel);
     facts.queueConnected({ use });

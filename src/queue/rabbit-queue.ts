@@ -5,7 +5,6 @@ import { type ConfirmChannel, type ConsumeMessage, RabbitConnection } from './ra
 import { RabbitPublisher } from './rabbit-publisher.ts';
 import { decodeTickets, UnreadableMessageError } from './ticket-message.ts';
 
-const QUEUE_NAME = 'data-pusher.deliveries';
 /** Messages on their way to this process; each is acknowledged as soon as its tickets are in its memory. */
 const PREFETCH = 20;
 
@@ -23,7 +22,7 @@ export interface RabbitQueueOptions {
   readonly facts: QueueFacts;
   /** A number in [0, 1). */
   readonly random: () => number;
-  readonly queueName?: string;
+  readonly queueName: string;
 }
 
 /**
@@ -39,7 +38,7 @@ export class RabbitQueue implements DeliveryQueue {
   #receive: ReceiveTickets | undefined;
   #stopped: Promise<void> | undefined;
 
-  constructor({ url, facts, random, queueName = QUEUE_NAME }: RabbitQueueOptions) {
+  constructor({ url, facts, random, queueName }: RabbitQueueOptions) {
     this.#facts = facts;
     this.#queueName = queueName;
     const declare = async (channel: ConfirmChannel) => {

@@ -7,6 +7,16 @@ import { RabbitQueue } from '../../src/queue/rabbit-queue.ts';
 export const TEST_QUEUE_URL = process.env['TEST_QUEUE_URL'];
 export const TEST_QUEUE_NEED = 'RabbitMQ: npm run services, then TEST_QUEUE_URL=<its QUEUE_URL>';
 
+/** Removes a queue from the broker, whether it exists or not. */
+export async function deleteQueue(name: string): Promise<void> {
+  const model = await connect(brokerUrl());
+  try {
+    await (await model.createChannel()).deleteQueue(name);
+  } finally {
+    await model.close();
+  }
+}
+
 export interface Said {
   readonly fact: keyof QueueFacts;
   readonly reason?: string;

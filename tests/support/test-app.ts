@@ -1,11 +1,8 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { pino } from 'pino';
 import { type App, type Overrides, startApp } from '../../src/app.ts';
 import { parseConfig } from '../../src/config.ts';
 import { ApiClient } from './api-client.ts';
-import { createTemporaryDatabase, type TemporaryDatabase, TEST_DATABASE_URL } from './postgresql.ts';
+import { createBacking } from './backing.ts';
 
 export type { GraphQLAnswer } from './api-client.ts';
 
@@ -27,28 +24,16 @@ export class TestApp extends ApiClient {
 
   /** @param variables environment variables; the port and the database are chosen unless they are given. */
   static async start(variables: Record<string, string> = {}, overrides: Overrides = {}): Promise<TestApp> {
-    const database = await createDatabase();
-    const config = parseConfig({ PORT: '0', DATABASE_URL: database.url, ...variables });
+    const backing = await createBacking();
+    const config = parseConfig({ PORT: '0', ...backing.variables, ...variables });
     const logLines: string[] = [];
     const log = pino({ level: 'trace' }, { write: (line: string) => void logLines.push(line) });
     const app = await startApp(config, { log, ...overrides });
-    return new TestApp(app, logLines, database.drop);
+    return new TestApp(app, logLines, backing.drop);
   }
 
   async stop(): Promise<void> {
     await this.#app.stop();
     await this.#cleanUp();
   }
-}
-
-/** With `TEST_STACK=services` the same suites run on PostgreSQL, otherwise on the embedded default. */
-async function createDatabase(): Promise<TemporaryDatabase> {
-  if (process.env['TEST_STACK'] === 'services') {
-    return createTemporaryDatabase(TEST_DATABASE_URL ?? 'TEST_DATABASE_URL is not set');
-  }
-  const folder = mkdtempSync(join(tmpdir(), 'data-pusher-test-'));
-  return {
-    url: `sqlite:${join(folder, 'test.db')}`,
-    drop: async () => rmSync(folder, { recursive: true, force: true }),
-  };
 }

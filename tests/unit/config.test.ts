@@ -8,6 +8,7 @@ describe('parseConfig', () => {
       port: 4000,
       database: { type: 'sqlite', path: './data/data-pusher.db' },
       queueUrl: undefined,
+      queueName: 'data-pusher.deliveries',
       roles: ['api', 'worker'],
       logLevel: 'info',
       ingest: { maxBodyBytes: 1_048_576 },
