@@ -221,7 +221,7 @@ describeWhere(TEST_QUEUE_URL !== undefined, TEST_QUEUE_NEED)('the RabbitMQ queue
       }
     });
     await queue.publish(published);
-    await fixture.heard({ fact: 'queueConnected', use: 'consume' }, 2);
+    await fixture.heard({ fact: 'queueUnavailable', use: 'consume' });
     while (inbox.received.length < 2) {
       await new Promise((resolve) => setImmediate(resolve));
     }
