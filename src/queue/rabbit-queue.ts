@@ -41,8 +41,13 @@ export class RabbitQueue implements DeliveryQueue {
   constructor({ url, facts, random, queueName }: RabbitQueueOptions) {
     this.#facts = facts;
     this.#queueName = queueName;
+    let declared: Promise<unknown> = Promise.resolve();
+    // One after the other: RabbitMQ 3.10 may lose what is published while a second connection declares a new queue.
     const declare = async (channel: ConfirmChannel) => {
-      await channel.assertQueue(queueName, { durable: true, arguments: QUEUE_ARGUMENTS });
+      const options = { durable: true, arguments: QUEUE_ARGUMENTS };
+      const own = declared.then(() => channel.assertQueue(queueName, options));
+      declared = own.catch(() => {});
+      await own;
     };
     this.#publisher = new RabbitPublisher({ url, queueName, facts, random, declare });
     this.#consumer = new RabbitConnection({

@@ -220,6 +220,8 @@ describeWhere(TEST_QUEUE_URL !== undefined, TEST_QUEUE_NEED)('the RabbitMQ queue
         throw new Error('The receiver fails.');
       }
     });
+    queue.connect();
+    await fixture.heard({ fact: 'queueConnected' }, 2);
     await queue.publish(published);
     await fixture.heard({ fact: 'queueUnavailable', use: 'consume' });
     while (inbox.received.length < 2) {
