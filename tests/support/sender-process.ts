@@ -45,16 +45,7 @@ export class SenderProcess {
 
   /** Event ids by number. */
   acknowledged(): Map<number, string> {
-    const text = existsSync(this.#ledgerPath) ? readFileSync(this.#ledgerPath, 'utf8') : '';
-    return new Map(
-      text
-        .split('\n')
-        .filter((line) => line !== '')
-        .map((line) => {
-          const [number, eventId = ''] = line.split(' ');
-          return [Number(number), eventId];
-        }),
-    );
+    return readLedger(this.#ledgerPath);
   }
 
   async stop(): Promise<void> {
@@ -64,4 +55,18 @@ export class SenderProcess {
       await exited;
     }
   }
+}
+
+/** Event ids by number. */
+export function readLedger(path: string): Map<number, string> {
+  const text = existsSync(path) ? readFileSync(path, 'utf8') : '';
+  return new Map(
+    text
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => {
+        const [number, eventId = ''] = line.split(' ');
+        return [Number(number), eventId];
+      }),
+  );
 }

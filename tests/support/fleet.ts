@@ -1,0 +1,148 @@
+import { join } from 'node:path';
+import { numberedPayload, numberOf } from './numbered-payload.ts';
+import { Receiver } from './receiver.ts';
+import type { ServerProcess } from './server-process.ts';
+import { SteadyLoad } from './steady-load.ts';
+import { Workbench } from './workbench.ts';
+
+export type Role = 'api' | 'worker';
+
+export interface Figures {
+  readonly acknowledged: number;
+  /** Acknowledged, and never received. */
+  readonly lost: number;
+  readonly duplicated: number;
+  /** Received with another text than was sent. */
+  readonly changed: number;
+  /** Copies of one event that differ in their webhook-id. */
+  readonly idsChanged: number;
+}
+
+/** Processes that share one database, a receiver, and a load upon them. */
+export class Fleet {
+  readonly bench = new Workbench();
+  readonly load = new SteadyLoad(join(this.bench.folder, 'ledger'));
+  readonly members: { readonly role: Role; readonly server: ServerProcess }[] = [];
+  readonly receiver: Receiver;
+  readonly #variables: Readonly<Record<string, string>>;
+  readonly #numbersSeen = new Set<number>();
+  #arriving: { after: number; resolve: (at: number) => void }[] = [];
+  #token = '';
+  #destinationId = '';
+
+  private constructor(receiver: Receiver, variables: Readonly<Record<string, string>>) {
+    this.receiver = receiver;
+    this.#variables = { DELIVERY_TIMEOUT: '1s', RETRY_SCHEDULE: '1s,1s,1s,1s', ...variables };
+  }
+
+  static async start(variables: Readonly<Record<string, string>>, roles: readonly Role[]): Promise<Fleet> {
+    const fleet = new Fleet(await Receiver.start(), variables);
+    fleet.receiver.answerWith((response, { body }) => {
+      fleet.#saw(numberOf(body));
+      response.end();
+    });
+    try {
+      for (const role of roles) {
+        await fleet.add(role);
+      }
+      await fleet.#setUp();
+    } catch (error) {
+      await fleet.clear();
+      throw error;
+    }
+    return fleet;
+  }
+
+  get api(): ServerProcess {
+    const api = this.members.find(({ role }) => role === 'api');
+    if (api === undefined) {
+      throw new Error('There is no api process.');
+    }
+    return api.server;
+  }
+
+  async add(role: Role): Promise<ServerProcess> {
+    const server = this.bench.spawn({ ...this.#variables, ROLES: role });
+    this.members.push({ role, server });
+    await (role === 'api' ? server.ready() : server.said(/Health +\S+\n/u));
+    return server;
+  }
+
+  /** Kills one, and starts another in its place. */
+  async replace(index: number): Promise<void> {
+    const [member] = this.members.splice(index, 1);
+    if (member !== undefined) {
+      await member.server.end('SIGKILL');
+      await this.add(member.role);
+      if (member.role === 'api') {
+        this.sendLoad();
+      }
+    }
+  }
+
+  /** To all api processes that there are, without end, or up to an event's number. */
+  sendLoad(lastNumber?: number): void {
+    const ingests = this.members.filter(({ role }) => role === 'api').map(({ server }) => server.urls.ingest);
+    this.load.aim({ ingests, token: this.#token, ...(lastNumber !== undefined && { lastNumber }) });
+  }
+
+  /** When an event arrives that was sent after this moment, on the clock of `performance.now()`. */
+  nextNew(): Promise<number> {
+    const after = Math.max(this.load.lastNumber, ...this.#numbersSeen);
+    return new Promise((resolve) => this.#arriving.push({ after, resolve }));
+  }
+
+  /** Ends the load, waits until nothing is pending, and counts. */
+  async settle(withinMs: number): Promise<Figures> {
+    await this.load.finish();
+    const query = 'query ($id: ID!) { destination(id: $id) { deliveries(first: 1, status: PENDING) { totalCount } } }';
+    const pending = async (): Promise<number> =>
+      (await this.api.data(query, { id: this.#destinationId })).destination.deliveries.totalCount;
+    await this.api.eventually(pending, (count) => count === 0, withinMs);
+    return this.#count();
+  }
+
+  async clear(): Promise<void> {
+    await this.load.kill();
+    await this.bench.clear();
+    await this.receiver.stop();
+  }
+
+  async #setUp(): Promise<void> {
+    const { id, token } = await this.api.createAccount();
+    this.#token = token;
+    this.#destinationId = await this.api.createDestination(id, this.receiver.url());
+  }
+
+  #saw(number: number): void {
+    this.#numbersSeen.add(number);
+    for (const { resolve } of this.#arriving.filter(({ after }) => number > after)) {
+      resolve(performance.now());
+    }
+    this.#arriving = this.#arriving.filter(({ after }) => number <= after);
+  }
+
+  #count(): Figures {
+    const { received } = this.receiver;
+    const acknowledged = [...this.load.acknowledged().keys()];
+    const copies = Map.groupBy(received, ({ body }) => numberOf(body));
+    const ids = [...copies.values()].map((all) => new Set(all.map(({ headers }) => headers['webhook-id'])));
+    return {
+      acknowledged: acknowledged.length,
+      lost: acknowledged.filter((number) => !copies.has(number)).length,
+      duplicated: received.length - copies.size,
+      changed: received.filter(({ body }) => body.toString() !== numberedPayload(numberOf(body))).length,
+      idsChanged: ids.filter(({ size }) => size !== 1).length,
+    };
+  }
+}
+
+/** One line that a person can compare with the last run's. */
+export function report(fault: string, figures: Readonly<Record<string, unknown>>): void {
+  const text = Object.entries(figures).map(([name, value]) => `${name} ${String(value)}`);
+  process.stdout.write(`${fault}: ${text.join(', ')}\n`);
+}
+
+export function seconds(ms: number): string {
+  return (ms / 1000).toFixed(2);
+}
