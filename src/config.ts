@@ -53,7 +53,7 @@ export function parseConfig(variables: Readonly<Record<string, string | undefine
   const config: Config = {
     host: environment.text('HOST', '127.0.0.1'),
     port: environment.integer('PORT', 4000, { min: 0, max: 65_535 }),
-    database: parseDatabaseUrl(environment.text('DATABASE_URL', 'sqlite:./data/data-pusher.db')),
+    database: parseDatabaseUrl('DATABASE_URL', environment.text('DATABASE_URL', 'sqlite:./data/data-pusher.db')),
     queueUrl: parseQueueUrl(environment.text('QUEUE_URL', '')),
     queueName: environment.text('QUEUE_NAME', 'data-pusher.deliveries'),
     roles: environment.someOf('ROLES', ROLES),
@@ -88,14 +88,15 @@ function parseQueueUrl(text: string): string | undefined {
   return text === '' ? undefined : text;
 }
 
-function parseDatabaseUrl(text: string): DatabaseConfig {
+/** @param name of the setting that the text is the value of */
+export function parseDatabaseUrl(name: string, text: string): DatabaseConfig {
   if (/^postgres(?:ql)?:\/\//u.test(text) && URL.canParse(text)) {
     return { type: 'postgresql', url: text };
   }
   const path = /^(?:sqlite|file):(?:\/\/(?=\/))?(.+)$/u.exec(text)?.[1];
   if (path === undefined || path.includes('\0')) {
     throw new ConfigError(
-      'DATABASE_URL must be "sqlite:" and the path of a file, such as sqlite:./data/data-pusher.db, or postgresql://user:password@host:5432/database.',
+      `${name} must be "sqlite:" and the path of a file, such as sqlite:./data/data-pusher.db, or postgresql://user:password@host:5432/database.`,
     );
   }
   return { type: 'sqlite', path };

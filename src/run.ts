@@ -1,22 +1,40 @@
 import { startApp } from './app.ts';
 import { ConfigError, loadConfig } from './config.ts';
-import { DatabaseFileError } from './storage/file-error.ts';
-import { DatabaseInUseError } from './storage/sqlite/sole-owner.ts';
+import { explain } from './explain.ts';
 import { welcome } from './welcome.ts';
 
-/** Runs the server until a signal ends it. What an operator can mend is told in one line, without a stack trace. */
-export async function run(): Promise<void> {
+/** Runs what the command line asks for: the server, unless it names a command. */
+export async function run([name, ...options]: readonly string[]): Promise<void> {
   try {
-    const config = loadConfig();
-    const app = await startApp(config);
-    const signal = stopSignal();
-    process.stdout.write(welcome(app));
-    await signal;
-    await app.stop();
+    await commandOf(name)(options);
   } catch (error) {
     process.stderr.write(`${explain(error)}\n`);
     process.exitCode = 1;
   }
+}
+
+type Command = (options: readonly string[]) => Promise<void>;
+
+function commandOf(name: string | undefined): Command {
+  switch (name) {
+    case undefined:
+      return serve;
+    case 'migrate':
+      return async () => (await import('./migrate.ts')).migrate();
+    case 'migrate-store':
+      return async (options) => (await import('./migrate-store.ts')).migrateStore(options);
+    default:
+      throw new ConfigError(`There is no command "${name}"; there are migrate and migrate-store, and none to serve.`);
+  }
+}
+
+/** Serves until a signal ends it. */
+async function serve(): Promise<void> {
+  const app = await startApp(loadConfig());
+  const signal = stopSignal();
+  process.stdout.write(welcome(app));
+  await signal;
+  await app.stop();
 }
 
 /** The handlers stay: npm passes on a signal that the terminal has sent already, and the second must not cut the stop short. */
@@ -24,24 +42,4 @@ function stopSignal(): Promise<void> {
   return new Promise((resolve) => {
     process.on('SIGTERM', () => resolve()).on('SIGINT', () => resolve());
   });
-}
-
-const LISTEN_ERRORS: Readonly<Record<string, string>> = {
-  EADDRINUSE: 'is in use by another program; choose another PORT.',
-  EACCES: 'may not be used by this user; choose a PORT above 1023.',
-  EADDRNOTAVAIL: 'does not exist on this machine; choose another HOST.',
-  ENOTFOUND: 'is unknown; choose another HOST.',
-};
-
-function explain(error: unknown): string {
-  if (error instanceof ConfigError || error instanceof DatabaseInUseError || error instanceof DatabaseFileError) {
-    return error.message;
-  }
-  if (error instanceof Error && 'code' in error && 'syscall' in error) {
-    const { address, port } = error as { address?: string; port?: number };
-    const place = [address, port].filter((part) => part !== undefined).join(':');
-    const reason = LISTEN_ERRORS[String(error.code)];
-    return reason === undefined ? error.message : `The address ${place} ${reason}`;
-  }
-  return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }

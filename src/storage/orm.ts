@@ -14,6 +14,8 @@ export interface PostgresqlOptions {
   readonly type: 'postgresql';
   /** `postgresql://user:password@host:port/database` */
   readonly url: string;
+  /** After which the server counts as away; longer where a statement reads whole tables. */
+  readonly queryTimeoutMs?: number;
 }
 
 /** What both databases share. Classes are listed, never discovered by file name, so that every loader sees the same. */

@@ -9,6 +9,8 @@ export type EntityManager = SqlEntityManager;
 
 /** The database, opened and migrated. */
 export interface Storage {
+  /** The names of the migrations that opening it has applied. */
+  readonly migrated: readonly string[];
   readonly events: EventStore;
   readonly deliveries: DeliveryStore;
   /** No other process can hold leases on this database. */
@@ -27,10 +29,12 @@ export interface Storage {
 /** Sees every SQL statement of the mapper; for tests that count them. */
 export type StatementObserver = (statement: string) => void;
 
+const COMMAND_TIMEOUT_MS = 24 * 3_600_000;
+
 /**
  * Loads the code of the database that is asked for, and no other's.
  *
- * @throws DatabaseInUseError, DatabaseFileError
+ * @throws DatabaseInUseError, DatabaseFileError, NewerDatabaseError
  */
 export async function openStorage(options: DatabaseOptions, observe?: StatementObserver): Promise<Storage> {
   if (options.type === 'sqlite') {
@@ -39,4 +43,9 @@ export async function openStorage(options: DatabaseOptions, observe?: StatementO
   }
   const { openPostgresql } = await import('./postgresql/open.ts');
   return openPostgresql(options, observe);
+}
+
+/** The same for a command that is run by hand, whose statements may be at work on whole tables. */
+export function openStorageForCommand(options: DatabaseOptions): Promise<Storage> {
+  return openStorage(options.type === 'sqlite' ? options : { ...options, queryTimeoutMs: COMMAND_TIMEOUT_MS });
 }

@@ -3,7 +3,8 @@ import { fileURLToPath } from 'node:url';
 import type { App } from '../../src/app.ts';
 import { ApiClient } from './api-client.ts';
 
-const PROGRAM = fileURLToPath(new URL('../../dist/src/main.js', import.meta.url));
+/** What there is to run, after a build. */
+export const PROGRAM = fileURLToPath(new URL('../../dist/src/main.js', import.meta.url));
 const READY = /GraphQL +(?<graphql>\S+)\n +Ingest +(?<ingest>\S+)\n/u;
 
 export interface Exit {

@@ -1,15 +1,17 @@
 import type { MikroORM } from '@mikro-orm/postgresql';
 import { type Kysely, sql } from 'kysely';
+import { postgresqlMigrations } from '../migrations/postgresql/index.ts';
+import { migrateUp } from '../newer-database.ts';
 
 /** Any number will do, as long as nothing else in the database uses the same. */
 const LOCK_KEY = 7_238_116_402;
 
 /** Processes that start at the same time take turns: the first migrates, the others find nothing to do. */
-export async function migrateAlone(orm: MikroORM, database: Kysely<unknown>): Promise<void> {
-  await database.connection().execute(async (connection) => {
+export async function migrateAlone(orm: MikroORM, database: Kysely<unknown>): Promise<readonly string[]> {
+  return database.connection().execute(async (connection) => {
     await sql`select pg_advisory_lock(${LOCK_KEY}::bigint)`.execute(connection);
     try {
-      await orm.migrator.up();
+      return await migrateUp(orm.migrator, postgresqlMigrations);
     } finally {
       await sql`select pg_advisory_unlock(${LOCK_KEY}::bigint)`.execute(connection);
     }

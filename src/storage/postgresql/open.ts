@@ -18,7 +18,7 @@ const QUERY_TIMEOUT_MS = 5_000;
 /** While one batch is on its way to the server, the server works on the other. */
 const COMMITS_UNDER_WAY_MAX = 2;
 
-export function postgresqlOptions({ url }: PostgresqlOptions) {
+export function postgresqlOptions({ url, queryTimeoutMs = QUERY_TIMEOUT_MS }: PostgresqlOptions) {
   return defineConfig({
     ...COMMON_OPTIONS,
     clientUrl: url,
@@ -26,7 +26,7 @@ export function postgresqlOptions({ url }: PostgresqlOptions) {
     pool: { min: 0, max: CONNECTIONS_MAX },
     driverOptions: {
       connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-      query_timeout: QUERY_TIMEOUT_MS,
+      query_timeout: queryTimeoutMs,
       keepAlive: true,
       application_name: 'data-pusher',
     },
@@ -40,15 +40,15 @@ export async function openPostgresql(options: PostgresqlOptions, observe?: State
   });
   try {
     const database = orm.em.getDriver().getConnection().getClient<unknown>();
-    await migrateAlone(orm, database);
-    return assemble(orm, database, options.url);
+    const migrated = await migrateAlone(orm, database);
+    return { ...assemble(orm, database, options.url), migrated };
   } catch (error) {
     await orm.close(true);
     throw error;
   }
 }
 
-function assemble(orm: MikroORM, database: Kysely<unknown>, url: string): Storage {
+function assemble(orm: MikroORM, database: Kysely<unknown>, url: string): Omit<Storage, 'migrated'> {
   const transact = transactOn(database);
   // A line for each kind: on this database each is one statement and its own transaction, and none waits for another.
   const line = () => new CommitLine(transact, COMMITS_UNDER_WAY_MAX);

@@ -5,6 +5,7 @@ import { DeliveryStore } from '../delivery-store.ts';
 import { EventStore } from '../event-store.ts';
 import { explainFileError } from '../file-error.ts';
 import { sqliteMigrations } from '../migrations/sqlite/index.ts';
+import { migrateUp } from '../newer-database.ts';
 import { COMMON_OPTIONS, type SqliteOptions } from '../orm.ts';
 import { createReads } from '../read-models/reads.ts';
 import type { StatementObserver, Storage } from '../storage.ts';
@@ -22,7 +23,7 @@ export function sqliteOptions({ path }: SqliteOptions, connection = () => new Th
   });
 }
 
-/** @throws DatabaseInUseError, DatabaseFileError */
+/** @throws DatabaseInUseError, DatabaseFileError, NewerDatabaseError */
 export async function openSqlite(options: SqliteOptions, observe?: StatementObserver): Promise<Storage> {
   let giveUp: (() => void) | undefined;
   let orm: MikroORM | undefined;
@@ -37,15 +38,19 @@ export async function openSqlite(options: SqliteOptions, observe?: StatementObse
       ...sqliteOptions(options, () => connection),
       ...(observe && { debug: ['query'], logger: observe, colors: false }),
     });
-    await orm.migrator.up();
-    return assemble(orm, connection, close);
+    const migrated = await migrateUp(orm.migrator, sqliteMigrations);
+    return { ...assemble(orm, connection, close), migrated };
   } catch (error) {
     await close();
     throw explainFileError(options.path, error);
   }
 }
 
-function assemble(orm: MikroORM, connection: ThreadedConnection, close: () => Promise<void>): Storage {
+function assemble(
+  orm: MikroORM,
+  connection: ThreadedConnection,
+  close: () => Promise<void>,
+): Omit<Storage, 'migrated'> {
   const database = orm.em.getDriver().getConnection().getClient<unknown>();
   // One line for all kinds: there is one writer, and what shares a commit shares its price.
   const line = new CommitLine((statements) =>

@@ -1,8 +1,6 @@
 import { Migration } from '@mikro-orm/migrations';
 
 export class Initial extends Migration {
-  override readonly name = '0001-initial';
-
   override up(): void {
     this.addSql(`create table account (
       id uuid not null primary key,

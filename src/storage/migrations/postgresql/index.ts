@@ -1,4 +1,4 @@
 import { Initial } from './0001-initial.ts';
 
 /** In the order they are applied. A migration that has been released is never edited. */
-export const postgresqlMigrations = [Initial];
+export const postgresqlMigrations = [{ name: '0001-initial', class: Initial }];

@@ -2,8 +2,6 @@ import { Migration } from '@mikro-orm/migrations';
 
 /** `attempt` is clustered by its key: it is only ever read by delivery, and so needs no second tree. */
 export class Initial extends Migration {
-  override readonly name = '0001-initial';
-
   override up(): void {
     this.addSql(`create table account (
       id text not null primary key,

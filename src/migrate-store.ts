@@ -1,0 +1,54 @@
+import { existsSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { ConfigError, parseDatabaseUrl } from './config.ts';
+import { systemClock } from './core/clock.ts';
+import { CopyError, type CopiedTable, copyStore } from './storage/copy-store.ts';
+import { openStorageForCommand } from './storage/storage.ts';
+
+/** Moves everything from a SQLite file that nobody serves to a PostgreSQL database; may be run again after it was cut off. */
+export async function migrateStore(options: readonly string[]): Promise<void> {
+  const { from, to } = parseOptions(options);
+  const source = await openStorageForCommand(from);
+  try {
+    const target = await openStorageForCommand(to);
+    try {
+      const tables = await copyStore(source, target, { now: systemClock.now(), onTable: tell });
+      if (!tables.every(({ isSame }) => isSame)) {
+        throw new CopyError(
+          'The two databases differ: one of them has been used since the copy began. Copy again, to an empty database.',
+        );
+      }
+      process.stdout.write('Both databases hold the same.\n');
+    } finally {
+      await target.close();
+    }
+  } finally {
+    await source.close();
+  }
+}
+
+function tell({ name, inSource, inTarget }: CopiedTable): void {
+  process.stdout.write(`${name}: ${inSource} in the source, ${inTarget} in the target\n`);
+}
+
+function parseOptions(options: readonly string[]) {
+  const { from, to } = parse(options);
+  const source = parseDatabaseUrl('--from', from ?? '');
+  const target = parseDatabaseUrl('--to', to ?? '');
+  if (source.type !== 'sqlite' || target.type !== 'postgresql') {
+    throw new ConfigError('The way is from SQLite to PostgreSQL: --from sqlite:PATH --to postgresql://...');
+  }
+  // Opening it would make a new file, and copy nothing without a complaint.
+  if (!existsSync(source.path)) {
+    throw new ConfigError(`--from names ${source.path}, which does not exist.`);
+  }
+  return { from: source, to: target };
+}
+
+function parse(options: readonly string[]): { from?: string; to?: string } {
+  try {
+    return parseArgs({ args: [...options], options: { from: { type: 'string' }, to: { type: 'string' } } }).values;
+  } catch (error) {
+    throw new ConfigError((error as Error).message, { cause: error });
+  }
+}

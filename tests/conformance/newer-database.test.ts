@@ -1,0 +1,22 @@
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { sql } from 'kysely';
+import { NewerDatabaseError } from '../../src/storage/newer-database.ts';
+import { STORES, type StoreUnderTest } from './backends.ts';
+
+describe.each(STORES)('a database on $name that a newer version has migrated', ({ create }) => {
+  let store: StoreUnderTest;
+
+  beforeEach(async () => {
+    store = await create();
+  });
+  afterEach(() => store.dispose());
+
+  test('is refused in one line that names the migration', async () => {
+    const run = (statement: ReturnType<typeof sql>) => statement.execute(store.storage.fork().getKysely());
+    expect(store.storage.migrated).toEqual(['0001-initial']);
+    await run(sql`insert into mikro_orm_migrations (name) values ('9999-of-the-future')`);
+    const refusal = await store.reopen().catch((error: unknown) => error);
+    expect(refusal).toBeInstanceOf(NewerDatabaseError);
+    expect((refusal as Error).message).toMatch(/^[^\n]*"9999-of-the-future"[^\n]*$/u);
+  });
+});

@@ -1,0 +1,57 @@
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import Database from 'better-sqlite3';
+import { createTemporaryDatabase, TEST_DATABASE_URL } from '../support/postgresql.ts';
+import { PROGRAM } from '../support/server-process.ts';
+import { Workbench } from '../support/workbench.ts';
+
+const MIGRATE = { command: [process.execPath, PROGRAM, 'migrate'] };
+
+let bench: Workbench;
+
+beforeEach(() => {
+  bench = new Workbench();
+});
+afterEach(async () => {
+  await bench.clear();
+});
+
+describe('the command "migrate"', () => {
+  const databases = TEST_DATABASE_URL === undefined ? ['SQLite'] : ['SQLite', 'PostgreSQL'];
+
+  test.each(databases)('on %s names what it applied, and the next time says that there is nothing', async (name) => {
+    await using temporary = await database(name);
+    const first = bench.spawn(temporary.variables, MIGRATE);
+    expect(await first.exited).toEqual({ code: 0, signal: null });
+    expect(first.stdout).toBe('Applied the migration 0001-initial.\n');
+    const second = bench.spawn(temporary.variables, MIGRATE);
+    expect(await second.exited).toEqual({ code: 0, signal: null });
+    expect(second.stdout).toBe('There was no migration to apply.\n');
+    expect(first.stderr + second.stderr).toBe('');
+  });
+
+  test('a command that does not exist is refused in one line', async () => {
+    const program = bench.spawn({}, { command: [process.execPath, PROGRAM, 'migrat'] });
+    expect(await program.exited).toEqual({ code: 1, signal: null });
+    expect(program.stderr).toMatch(/^[^\n]*"migrat"[^\n]*\n$/u);
+  });
+});
+
+test('a server does not start on a database newer than itself, and says so in one line', async () => {
+  await bench.spawn({}, MIGRATE).exited;
+  const file = new Database(bench.databasePath);
+  file.exec(`insert into mikro_orm_migrations (name) values ('9999-of-the-future')`);
+  file.close();
+  const server = bench.spawn();
+  expect(await server.exited).toEqual({ code: 1, signal: null });
+  expect(server.stdout).toBe('');
+  expect(server.stderr).toMatch(/^[^\n]*"9999-of-the-future"[^\n]*\n$/u);
+});
+
+/** The variables that name an empty database. */
+async function database(name: string) {
+  if (name === 'SQLite') {
+    return { variables: {}, [Symbol.asyncDispose]: async () => {} };
+  }
+  const { url, drop } = await createTemporaryDatabase(TEST_DATABASE_URL ?? '');
+  return { variables: { DATABASE_URL: url }, [Symbol.asyncDispose]: drop };
+}
