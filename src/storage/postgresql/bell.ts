@@ -35,10 +35,12 @@ export class PostgresqlBell {
       application_name: 'data-pusher bell',
     });
     this.#client = client;
+    // The end of a connection is told more than once; each would otherwise be followed by a connection of its own.
     const retry = (): void => {
-      client.removeAllListeners('end');
       if (!this.#isStopped && this.#client === client) {
+        this.#client = undefined;
         this.#reconnect = setTimeout(() => void this.listen(wake), RECONNECT_MS);
+        void client.end().catch(() => {});
       }
     };
     client.on('notification', wake).on('error', retry).once('end', retry);
