@@ -34,12 +34,15 @@ export class StoreFixture {
     const { id, appSecretToken } = await this.#commands.accounts.create({ email, name: 'Test', website: null });
     const destinationIds: string[] = [];
     for (let number = 1; number <= destinationCount; number += 1) {
-      const url = `http://127.0.0.1/${number}`;
       const headers = { 'X-Number': `${number}`, 'x-many': ['1', '2'] };
-      const destination = await this.#commands.destinations.create({ accountId: id, url, httpMethod: 'POST', headers });
-      destinationIds.push(destination.id);
+      destinationIds.push(await this.destination(id, `http://127.0.0.1/${number}`, headers));
     }
     return { id, token: appSecretToken, destinationIds };
+  }
+
+  /** @returns its id. */
+  async destination(accountId: string, url: string, headers: Record<string, unknown>): Promise<string> {
+    return (await this.#commands.destinations.create({ accountId, url, httpMethod: 'POST', headers })).id;
   }
 
   async deleteDestination(id: string): Promise<void> {
