@@ -14,6 +14,9 @@ const LISTEN_ERRORS: Readonly<Record<string, string>> = {
   ENOTFOUND: 'is unknown; choose another HOST.',
 };
 
+/** PostgreSQL's classes of codes for a wrong user or password, and for a database that does not exist. */
+const CONNECTION_REFUSAL = /^(?:28|3D)[0-9A-Z]{3}$/u;
+
 /** What an operator can mend is told in one line; anything else with its stack trace. */
 export function explain(error: unknown): string {
   if (FOR_THE_OPERATOR.some((kind) => error instanceof kind)) {
@@ -24,6 +27,9 @@ export function explain(error: unknown): string {
     const place = [address, port].filter((part) => part !== undefined).join(':');
     const reason = LISTEN_ERRORS[String(error.code)];
     return reason === undefined ? error.message : `The address ${place} ${reason}`;
+  }
+  if (error instanceof Error && 'code' in error && CONNECTION_REFUSAL.test(String(error.code))) {
+    return `PostgreSQL refuses the connection: ${error.message}.`;
   }
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }

@@ -36,6 +36,18 @@ describe('the command "migrate"', () => {
   });
 });
 
+const onPostgresql = TEST_DATABASE_URL === undefined ? describe.skip : describe;
+
+onPostgresql('a PostgreSQL server that refuses', () => {
+  test('a user that PostgreSQL does not know is told in one line', async () => {
+    const url = new URL(TEST_DATABASE_URL ?? '');
+    url.username = 'nobody_of_that_name';
+    const program = bench.spawn({ DATABASE_URL: url.href }, MIGRATE);
+    expect(await program.exited).toEqual({ code: 1, signal: null });
+    expect(program.stderr).toMatch(/^PostgreSQL refuses the connection: [^\n]*"nobody_of_that_name"[^\n]*\n$/u);
+  });
+});
+
 test('a server does not start on a database newer than itself, and says so in one line', async () => {
   await bench.spawn({}, MIGRATE).exited;
   const file = new Database(bench.databasePath);
