@@ -64,6 +64,8 @@ export class Dispatcher {
         this.#lanes.of(destinationId).hasMoreInStore = true;
       }
     }
+    // Nothing else ends a pause when the lanes are full: then sweeps bring no tickets, and no exchange is left to end.
+    this.#pumpSoon();
   }
 
   /**
