@@ -18,5 +18,7 @@ export default {
       },
     ],
   },
+  // They stop and freeze databases for minutes: npm run faults.
+  testPathIgnorePatterns: process.env.FAULTS === 'true' ? [] : ['/tests/faults/'],
   testTimeout: 30_000,
 };
