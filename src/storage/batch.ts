@@ -52,7 +52,8 @@ export class Batch<Item, Result> {
         resolve(results[index] as Result);
       }
     } catch (error) {
-      for (const { reject } of taken) {
+      // The line may give up before it has asked for the statements.
+      for (const { reject } of taken.length > 0 ? taken : this.#entries.splice(0, BATCH_MAX)) {
         reject(error);
       }
     }

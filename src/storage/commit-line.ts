@@ -10,7 +10,11 @@ export type Rows = readonly unknown[];
  */
 export type Transact = (statements: readonly Statement[]) => Promise<readonly Rows[]>;
 
+/** Whoever has waited so long for a commit that failed is not made to wait for the next, which may take as long. */
+const PATIENCE_MS = 1_000;
+
 interface Waiting {
+  readonly since: number;
   readonly statements: () => readonly Statement[];
   readonly resolve: (results: readonly Rows[]) => void;
   readonly reject: (cause: unknown) => void;
@@ -19,7 +23,8 @@ interface Waiting {
 /**
  * The line in which writes wait for their commit. What arrives while as many commits are under way as may be
  * shares the next one, so the price of a durable commit is paid once for all of them. They also share its
- * fate: when it fails, every caller in it gets the error and nothing was stored.
+ * fate: when it fails, every caller in it gets the error and nothing was stored; so does every caller that has
+ * waited for it for more than a second.
  */
 export class CommitLine {
   readonly #transact: Transact;
@@ -36,7 +41,7 @@ export class CommitLine {
   /** @param statements asked for when the transaction begins, so that it can take in what has come by then. */
   write(statements: () => readonly Statement[]): Promise<readonly Rows[]> {
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ statements, resolve, reject });
+      this.#waiting.push({ since: performance.now(), statements, resolve, reject });
       if (!this.#isScheduled) {
         this.#isScheduled = true;
         // Everything that came in with the same turn of the event loop goes into the same commit.
@@ -72,9 +77,15 @@ export class CommitLine {
         from = to;
       }
     } catch (error) {
-      for (const { reject } of batch) {
+      for (const { reject } of [...batch, ...this.#takeImpatient()]) {
         reject(error);
       }
     }
+  }
+
+  #takeImpatient(): readonly Waiting[] {
+    const before = performance.now() - PATIENCE_MS;
+    const from = this.#waiting.findIndex(({ since }) => since > before);
+    return this.#waiting.splice(0, from < 0 ? this.#waiting.length : from);
   }
 }

@@ -14,8 +14,8 @@ export interface PostgresqlOptions {
   readonly type: 'postgresql';
   /** `postgresql://user:password@host:port/database` */
   readonly url: string;
-  /** After which the server counts as away; longer where a statement reads whole tables. */
-  readonly queryTimeoutMs?: number;
+  /** For a command whose statements may be at work on whole tables: no time limit. */
+  readonly isUnhurried?: boolean;
 }
 
 /** What both databases share. Classes are listed, never discovered by file name, so that every loader sees the same. */

@@ -29,8 +29,6 @@ export interface Storage {
 /** Sees every SQL statement of the mapper; for tests that count them. */
 export type StatementObserver = (statement: string) => void;
 
-const COMMAND_TIMEOUT_MS = 24 * 3_600_000;
-
 /**
  * Loads the code of the database that is asked for, and no other's.
  *
@@ -47,5 +45,5 @@ export async function openStorage(options: DatabaseOptions, observe?: StatementO
 
 /** The same for a command that is run by hand, whose statements may be at work on whole tables. */
 export function openStorageForCommand(options: DatabaseOptions): Promise<Storage> {
-  return openStorage(options.type === 'sqlite' ? options : { ...options, queryTimeoutMs: COMMAND_TIMEOUT_MS });
+  return openStorage(options.type === 'sqlite' ? options : { ...options, isUnhurried: true });
 }

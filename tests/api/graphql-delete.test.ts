@@ -1,8 +1,5 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import Database from 'better-sqlite3';
+import type { Intruder } from '../support/intruder.ts';
 import { heldAnswers, type Sent, sendOne, settled } from '../support/outbox.ts';
 import { Receiver } from '../support/receiver.ts';
 import { TestApp } from '../support/test-app.ts';
@@ -10,23 +7,24 @@ import { TestApp } from '../support/test-app.ts';
 const TABLES = ['account', 'destination', 'event', 'delivery', 'attempt'];
 
 let app: TestApp;
-let folder: string;
-let database: Database.Database;
+let database: Intruder;
 
 beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'data-pusher-test-'));
-  app = await TestApp.start({ DATABASE_URL: `sqlite:${join(folder, 'test.db')}`, RETRY_SCHEDULE: '50ms,50ms' });
-  database = new Database(join(folder, 'test.db'), { readonly: true });
+  app = await TestApp.start({ RETRY_SCHEDULE: '50ms,50ms' });
+  database = await app.intrude();
 });
 
 afterAll(async () => {
-  database.close();
+  await database.close();
   await app.stop();
-  rmSync(folder, { recursive: true, force: true });
 });
 
-function rowCounts(): number[] {
-  return TABLES.map((table) => database.prepare(`select count(*) from ${table}`).pluck().get() as number);
+async function rowCounts(): Promise<number[]> {
+  const counts: number[] = [];
+  for (const table of TABLES) {
+    counts.push(await database.rowCount(table));
+  }
+  return counts;
 }
 
 async function deleteAccount(id: string): Promise<void> {
@@ -51,12 +49,12 @@ describe('deleting an account', () => {
     await using receiver = await Receiver.start();
     const kept = await sendOne(app, receiver.url());
     await settled(app, kept.deliveryId, 'SUCCEEDED');
-    const before = rowCounts();
+    const before = await rowCounts();
     const gone = await sendOne(app, receiver.url());
     await settled(app, gone.deliveryId, 'SUCCEEDED');
-    expect(rowCounts()).toEqual(before.map((count) => count + 1));
+    expect(await rowCounts()).toEqual(before.map((count) => count + 1));
     await deleteAccount(gone.accountId);
-    expect(rowCounts()).toEqual(before);
+    expect(await rowCounts()).toEqual(before);
     expect(await lookUp(gone)).toEqual({ account: null, destination: null, event: null, delivery: null });
     expect(await lookUp(kept)).toMatchObject({ account: { id: kept.accountId }, delivery: { id: kept.deliveryId } });
   });
@@ -81,10 +79,10 @@ describe('deleting a destination', () => {
       async () => (await app.data(query, { id: eventId })).event.deliveries,
       (all) => all.every(({ status }: { status: string }) => status === 'SUCCEEDED'),
     );
-    const before = rowCounts();
+    const before = await rowCounts();
     await deleteDestination(gone);
     const [accounts, destinations, events, deliveries, attempts] = before as [number, number, number, number, number];
-    expect(rowCounts()).toEqual([accounts, destinations - 1, events, deliveries - 1, attempts - 1]);
+    expect(await rowCounts()).toEqual([accounts, destinations - 1, events, deliveries - 1, attempts - 1]);
     const { event } = await app.data(query, { id: eventId });
     expect(event.deliveries).toMatchObject([{ destination: { id: kept } }]);
     const { event: next } = await app.data(query, { id: await app.sendAccepted(token, '{}') });
@@ -102,13 +100,13 @@ describe('after a deletion nothing more is sent or recorded', () => {
   test.each(deletions)('a request under way when its %s goes is not recorded', async (_title, remove) => {
     const { answer, release } = heldAnswers();
     await using receiver = await Receiver.start(answer);
-    const [, , , ...deliveriesAndAttempts] = rowCounts();
+    const [, , , ...deliveriesAndAttempts] = await rowCounts();
     const sent = await sendOne(app, receiver.url());
     await receiver.arrived(1);
     await remove(sent);
     release();
     await deliverElsewhere();
-    expect(rowCounts().slice(3)).toEqual(deliveriesAndAttempts);
+    expect((await rowCounts()).slice(3)).toEqual(deliveriesAndAttempts);
   });
 
   test.each(deletions)('a retry that waits when its %s goes is not made', async (_title, remove) => {

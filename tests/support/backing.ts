@@ -1,12 +1,14 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { type Intruder, intrudePostgresql, intrudeSqlite } from './intruder.ts';
 import { createTemporaryDatabase, TEST_DATABASE_URL } from './postgresql.ts';
 import { deleteQueue, TEST_QUEUE_URL } from './rabbit-fixture.ts';
 
 /** What an application under test stores and queues with. */
 export interface Backing {
   readonly variables: Readonly<Record<string, string>>;
+  intrude(): Promise<Intruder>;
   drop(): Promise<void>;
 }
 
@@ -17,8 +19,10 @@ export function createBacking(): Promise<Backing> {
 
 async function createEmbedded(): Promise<Backing> {
   const folder = mkdtempSync(join(tmpdir(), 'data-pusher-test-'));
+  const path = join(folder, 'test.db');
   return {
-    variables: { DATABASE_URL: `sqlite:${join(folder, 'test.db')}` },
+    variables: { DATABASE_URL: `sqlite:${path}` },
+    intrude: async () => intrudeSqlite(path),
     drop: async () => rmSync(folder, { recursive: true, force: true }),
   };
 }
@@ -31,6 +35,7 @@ async function createServices(): Promise<Backing> {
   const queueName = `data-pusher.test-${crypto.randomUUID()}`;
   return {
     variables: { DATABASE_URL: database.url, QUEUE_URL: TEST_QUEUE_URL, QUEUE_NAME: queueName },
+    intrude: () => intrudePostgresql(database.url),
     drop: async () => {
       await deleteQueue(queueName);
       await database.drop();

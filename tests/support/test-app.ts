@@ -2,7 +2,8 @@ import { pino } from 'pino';
 import { type App, type Overrides, startApp } from '../../src/app.ts';
 import { parseConfig } from '../../src/config.ts';
 import { ApiClient } from './api-client.ts';
-import { createBacking } from './backing.ts';
+import { type Backing, createBacking } from './backing.ts';
+import type { Intruder } from './intruder.ts';
 
 export type { GraphQLAnswer } from './api-client.ts';
 
@@ -12,14 +13,14 @@ export class TestApp extends ApiClient {
   /** What was logged, one JSON line each. */
   readonly logLines: string[];
   readonly #app: App;
-  readonly #cleanUp: () => Promise<void>;
+  readonly #backing: Backing;
 
-  private constructor(app: App, logLines: string[], cleanUp: () => Promise<void>) {
+  private constructor(app: App, logLines: string[], backing: Backing) {
     super();
     this.#app = app;
     this.urls = app.urls;
     this.logLines = logLines;
-    this.#cleanUp = cleanUp;
+    this.#backing = backing;
   }
 
   /** @param variables environment variables; the port and the database are chosen unless they are given. */
@@ -29,11 +30,16 @@ export class TestApp extends ApiClient {
     const logLines: string[] = [];
     const log = pino({ level: 'trace' }, { write: (line: string) => void logLines.push(line) });
     const app = await startApp(config, { log, ...overrides });
-    return new TestApp(app, logLines, backing.drop);
+    return new TestApp(app, logLines, backing);
+  }
+
+  /** A connection to the same database, past the application. */
+  intrude(): Promise<Intruder> {
+    return this.#backing.intrude();
   }
 
   async stop(): Promise<void> {
     await this.#app.stop();
-    await this.#cleanUp();
+    await this.#backing.drop();
   }
 }

@@ -15,10 +15,14 @@ const CONNECTIONS_MAX = 10;
 const CONNECT_TIMEOUT_MS = 5_000;
 /** A frozen server would otherwise hang a query, and all that wait behind it, for ever. */
 const QUERY_TIMEOUT_MS = 5_000;
+/** Sooner, so that a server that is only slow gives the work up too: nobody waits for its result any more. */
+const STATEMENT_TIMEOUT_MS = 4_500;
+const TIME_LIMITS = { query_timeout: QUERY_TIMEOUT_MS, statement_timeout: STATEMENT_TIMEOUT_MS };
 /** While one batch is on its way to the server, the server works on the other. */
 const COMMITS_UNDER_WAY_MAX = 2;
 
-export function postgresqlOptions({ url, queryTimeoutMs = QUERY_TIMEOUT_MS }: PostgresqlOptions) {
+/** Without a time limit for statements: migrations may be at work on whole tables, or wait for those of another process. */
+export function postgresqlOptions({ url }: PostgresqlOptions) {
   return defineConfig({
     ...COMMON_OPTIONS,
     clientUrl: url,
@@ -26,7 +30,6 @@ export function postgresqlOptions({ url, queryTimeoutMs = QUERY_TIMEOUT_MS }: Po
     pool: { min: 0, max: CONNECTIONS_MAX },
     driverOptions: {
       connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-      query_timeout: queryTimeoutMs,
       keepAlive: true,
       application_name: 'data-pusher',
     },
@@ -34,21 +37,27 @@ export function postgresqlOptions({ url, queryTimeoutMs = QUERY_TIMEOUT_MS }: Po
 }
 
 export async function openPostgresql(options: PostgresqlOptions, observe?: StatementObserver): Promise<Storage> {
+  const migrated = await migrateUp(options);
+  const { driverOptions, ...common } = postgresqlOptions(options);
   const orm = await MikroORM.init({
-    ...postgresqlOptions(options),
+    ...common,
+    driverOptions: { ...driverOptions, ...(options.isUnhurried !== true && TIME_LIMITS) },
     ...(observe && { debug: ['query'], logger: observe, colors: false }),
   });
+  return { ...assemble(orm, options.url), migrated };
+}
+
+async function migrateUp(options: PostgresqlOptions): Promise<readonly string[]> {
+  const orm = await MikroORM.init(postgresqlOptions(options));
   try {
-    const database = orm.em.getDriver().getConnection().getClient<unknown>();
-    const migrated = await migrateAlone(orm, database);
-    return { ...assemble(orm, database, options.url), migrated };
-  } catch (error) {
+    return await migrateAlone(orm);
+  } finally {
     await orm.close(true);
-    throw error;
   }
 }
 
-function assemble(orm: MikroORM, database: Kysely<unknown>, url: string): Omit<Storage, 'migrated'> {
+function assemble(orm: MikroORM, url: string): Omit<Storage, 'migrated'> {
+  const database = orm.em.getDriver().getConnection().getClient<unknown>();
   const transact = transactOn(database);
   // A line for each kind: on this database each is one statement and its own transaction, and none waits for another.
   const line = () => new CommitLine(transact, COMMITS_UNDER_WAY_MAX);
