@@ -68,9 +68,10 @@ export async function startApp(config: Config, overrides: Overrides = {}): Promi
     }
     const isEmpty = (await storage.reads().accounts.accountCount()) === 0;
     const random = overrides.random ?? Math.random;
-    const queue = await createQueue(config, storage, facts, random);
+    const parts = { config, clock, random, facts, storage };
+    const queue = await createQueue(parts);
     started.add(() => queue.stop());
-    const base: Base = { config, clock, random, facts, storage, queue };
+    const base: Base = { ...parts, queue };
     const dispatch = config.roles.includes('worker') ? await startWorker(base) : undefined;
     started.add(async () => void (await dispatch?.stop(0)));
     const origin = await startHttp(base, dispatch, started);
@@ -90,19 +91,26 @@ export async function startApp(config: Config, overrides: Overrides = {}): Promi
 /** How long a ticket from a store that others ask too is good, in milliseconds: they take it up after that. */
 const SHARED_VISIBILITY_MS = 30_000;
 
-async function createQueue(
-  config: Config,
-  storage: Storage,
-  facts: Facts,
-  random: () => number,
-): Promise<DeliveryQueue> {
+async function createQueue({ config, clock, random, facts, storage }: Omit<Base, 'queue'>): Promise<DeliveryQueue> {
+  const withoutBroker = storage.bell === undefined ? new LocalQueue() : new NotifyQueue(storage.bell);
   if (config.queueUrl !== undefined) {
     const { RabbitQueue } = await import('./queue/rabbit-queue.ts');
-    const queue = new RabbitQueue({ url: config.queueUrl, queueName: config.queueName, facts, random });
-    queue.connect();
+    const queue = new RabbitQueue({
+      url: config.queueUrl,
+      queueName: config.queueName,
+      facts,
+      random,
+      detour: {
+        queue: withoutBroker,
+        makeDue: (tickets) => storage.deliveries.returnTickets(tickets, clock.now()),
+      },
+    });
+    if (config.roles.includes('api')) {
+      queue.connect();
+    }
     return queue;
   }
-  return storage.bell === undefined ? new LocalQueue() : new NotifyQueue(storage.bell);
+  return withoutBroker;
 }
 
 function startWorker({ config, clock, random, facts, storage, queue }: Base): Promise<Dispatch> {
@@ -138,7 +146,6 @@ async function startHttp(base: Base, dispatch: Dispatch | undefined, started: Re
 async function startApi({ config, clock, facts, storage, queue }: Base, started: ReleaseStack): Promise<ApiRoutes> {
   const newId = createIdSource(clock);
   const publish = queue.publish.bind(queue);
-  const { visibilityMs } = queue;
   const { fork, events } = storage;
   const commands = {
     accounts: new AccountCommands({ fork, clock, newId }),
@@ -151,7 +158,7 @@ async function startApi({ config, clock, facts, storage, queue }: Base, started:
     graphql,
     graphqlContext: () => createContext(storage.reads(), commands),
     ingest: ingestRoute({
-      acceptEvent: createAcceptEvent({ events, publish, visibilityMs, clock, newId, facts }),
+      acceptEvent: createAcceptEvent({ events, queue, clock, newId, facts }),
       knowsToken: (token) => events.knowsToken(token),
       maxBodyBytes: config.ingest.maxBodyBytes,
       facts,

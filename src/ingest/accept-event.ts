@@ -1,7 +1,7 @@
 import type { Clock } from '../core/clock.ts';
 import type { IdSource } from '../core/ids.ts';
-import type { Ticket } from '../core/ticket.ts';
 import type { Facts } from '../observe/facts.ts';
+import type { DeliveryQueue } from '../queue/delivery-queue.ts';
 import type { EventStore } from '../storage/event-store.ts';
 
 export interface Acceptance {
@@ -13,9 +13,7 @@ export type AcceptEvent = (token: string, payload: Buffer) => Promise<Acceptance
 
 interface Dependencies {
   readonly events: EventStore;
-  readonly publish: (tickets: readonly Ticket[]) => Promise<void>;
-  /** How long the tickets may be on their way before the sweeper looks for the deliveries, in milliseconds. */
-  readonly visibilityMs: number;
+  readonly queue: DeliveryQueue;
   readonly clock: Clock;
   readonly newId: IdSource;
   readonly facts: Facts;
@@ -27,16 +25,17 @@ interface Dependencies {
  *
  * @returns `undefined` when no account has the token.
  */
-export function createAcceptEvent({ events, publish, visibilityMs, clock, newId, facts }: Dependencies): AcceptEvent {
+export function createAcceptEvent({ events, queue, clock, newId, facts }: Dependencies): AcceptEvent {
   return async (token, payload) => {
     const eventId = newId();
     const now = clock.now();
-    const accepted = await events.accept({ id: eventId, token, payload, receivedAt: now, dueAt: now + visibilityMs });
+    const dueAt = now + queue.visibilityMs;
+    const accepted = await events.accept({ id: eventId, token, payload, receivedAt: now, dueAt });
     if (accepted === undefined) {
       return undefined;
     }
     const { tickets } = accepted;
-    void publish(tickets);
+    void queue.publish(tickets);
     facts.eventAccepted({ eventId, deliveries: tickets.length });
     return { eventId, deliveries: tickets.length };
   };

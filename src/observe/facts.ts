@@ -49,11 +49,16 @@ export class Facts {
     );
   }
 
+  /** A fault of the program, or not enough memory; the thread is replaced. */
+  senderThreadDied(fact: { brokenOff: number }, error: unknown): void {
+    this.#log.error({ ...fact, err: error }, 'sender thread died');
+  }
+
   queueConnected(fact: { use: string }): void {
     this.#log.info(fact, 'queue connected');
   }
 
-  /** Deliveries go on without the broker, but wait for the sweeper. */
+  /** Deliveries go on without the broker, by way of the database. */
   queueUnavailable({ use }: { use: string }, error: unknown): void {
     this.#once(`queue ${use}`, (unsaidBefore) =>
       this.#log.warn({ use, err: error, unsaidBefore }, 'queue unavailable'),
@@ -62,7 +67,7 @@ export class Facts {
 
   ticketsNotPublished({ tickets, reason }: { tickets: number; reason: string }): void {
     this.#once(`tickets ${reason}`, (unsaidBefore) =>
-      this.#log.warn({ tickets, reason, unsaidBefore }, 'tickets left to the sweeper'),
+      this.#log.warn({ tickets, reason, unsaidBefore }, 'tickets go by the database'),
     );
   }
 

@@ -9,7 +9,7 @@ export type ReceiveTickets = (tickets: readonly Ticket[]) => void;
 export interface DeliveryQueue {
   /**
    * How long the ticket of a fresh delivery may be on its way before the sweeper writes another, in
-   * milliseconds. 0 where tickets do not travel.
+   * milliseconds. 0 where tickets do not travel, or cannot at this moment.
    */
   readonly visibilityMs: number;
   /** Never rejects: a ticket that cannot be published is one for the sweeper. */

@@ -11,6 +11,7 @@ export interface Bell {
 /**
  * The queue of processes that share a database and nothing else. A process that dispatches takes its own
  * tickets; one that only accepts rings, and the workers look for what is due. Several rings at once are one.
+ * A process that stops rings for what its last requests have brought.
  */
 export class NotifyQueue implements DeliveryQueue {
   readonly visibilityMs = 0;
@@ -18,7 +19,6 @@ export class NotifyQueue implements DeliveryQueue {
   #receive: ReceiveTickets | undefined;
   #isRinging = false;
   #mustRingAgain = false;
-  #isStopped = false;
 
   constructor(bell: Bell) {
     this.#bell = bell;
@@ -27,7 +27,7 @@ export class NotifyQueue implements DeliveryQueue {
   async publish(tickets: readonly Ticket[]): Promise<void> {
     if (this.#receive !== undefined) {
       this.#receive(tickets);
-    } else if (tickets.length > 0 && !this.#isStopped) {
+    } else if (tickets.length > 0) {
       await this.#ring();
     }
   }
@@ -38,7 +38,6 @@ export class NotifyQueue implements DeliveryQueue {
   }
 
   async stop(): Promise<void> {
-    this.#isStopped = true;
     this.#receive = undefined;
     await this.#bell.stop();
   }

@@ -2,9 +2,9 @@
 export interface QueueFacts {
   /** Said for each new connection. */
   queueConnected(fact: { use: QueueUse }): void;
-  /** Said for each attempt that fails: deliveries go on, but wait for the sweeper. */
+  /** Said for each attempt that fails: deliveries go on by the database. */
   queueUnavailable(fact: { use: QueueUse }, error: unknown): void;
-  /** Their deliveries start when the sweeper finds them. */
+  /** They go by the database. */
   ticketsNotPublished(fact: { tickets: number; reason: string }): void;
   /** A message that cannot be understood, by this version at least. */
   queueMessageDropped(fact: { reason: string }): void;

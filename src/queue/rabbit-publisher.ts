@@ -5,10 +5,10 @@ import { encodeTickets } from './ticket-message.ts';
 
 /** Small enough that the deliveries of one busy moment spread over several workers. */
 const TICKETS_PER_MESSAGE = 100;
-/** Waiting or unconfirmed, together about 3 MB; the sweeper finds what there is no room for. */
-const TICKETS_HELD_MAX = 10_000;
-/** Tickets that could not be published for so long are the sweeper's. */
-const PATIENCE_MS = 10_000;
+/** Together about 3 MB. */
+const TICKETS_UNCONFIRMED_MAX = 10_000;
+/** A broker that is frozen, or has no leader, takes tickets and confirms none. */
+const CONFIRMED_WITHIN_MS = 5_000;
 const STOP_PATIENCE_MS = 1_000;
 
 export interface RabbitPublisherOptions {
@@ -17,6 +17,8 @@ export interface RabbitPublisherOptions {
   readonly facts: QueueFacts;
   readonly random: () => number;
   readonly declare: (channel: ConfirmChannel) => Promise<void>;
+  /** Gets every ticket that the broker may not have. */
+  readonly refused: (tickets: readonly Ticket[]) => void;
 }
 
 interface Sent {
@@ -34,11 +36,9 @@ export class RabbitPublisher {
   readonly #unconfirmed = new Set<Sent>();
   #channel: ConfirmChannel | undefined;
   #waiting: Ticket[] = [];
-  #waitingSince = 0;
   #held = 0;
   #isBlocked = false;
   #isStopped = false;
-  #flushIsDue = false;
   #timer: NodeJS.Timeout | undefined;
   #nothingHeld: (() => void) | undefined;
 
@@ -50,10 +50,17 @@ export class RabbitPublisher {
       prepare: async (channel) => {
         await options.declare(channel);
         this.#channel = channel;
-        this.#flush();
       },
-      lost: () => this.#takeBack(),
-      blocked: (isBlocked) => this.#setBlocked(isBlocked),
+      lost: () => {
+        this.#channel = undefined;
+        this.#refuseAll('the connection was lost');
+      },
+      blocked: (isBlocked) => {
+        this.#isBlocked = isBlocked;
+        if (isBlocked) {
+          this.#refuseAll('the broker takes nothing');
+        }
+      },
     });
   }
 
@@ -61,127 +68,96 @@ export class RabbitPublisher {
     this.#connection.start();
   }
 
+  /** True while the broker takes tickets. */
+  get isOpen(): boolean {
+    return this.#channel !== undefined && !this.#isBlocked && !this.#isStopped;
+  }
+
   publish(tickets: readonly Ticket[]): void {
-    if (this.#isStopped || this.#isBlocked) {
-      this.#drop(tickets.length, this.#isStopped ? 'the queue was stopped' : 'the broker takes nothing');
-      return;
-    }
     this.#connection.start();
-    const taken = tickets.slice(0, TICKETS_HELD_MAX - this.#held);
+    const room = this.isOpen ? TICKETS_UNCONFIRMED_MAX - this.#held : 0;
+    const taken = tickets.slice(0, room);
     if (taken.length > 0) {
-      this.#wait(taken, performance.now());
-      this.#flushSoon();
+      this.#wait(taken);
     }
-    this.#drop(tickets.length - taken.length, 'too many wait for the broker');
+    this.#refuse(tickets.slice(taken.length), this.isOpen ? 'too many wait for the broker' : 'the broker is away');
   }
 
   async stop(): Promise<void> {
     if (!this.#isStopped) {
-      this.#isStopped = true;
       this.#flush();
+      this.#isStopped = true;
       await this.#settled(STOP_PATIENCE_MS);
     }
     await this.#connection.stop();
     clearTimeout(this.#timer);
-  }
-
-  #wait(tickets: readonly Ticket[], since: number): void {
-    if (this.#waiting.length === 0) {
-      this.#waitingSince = since;
-    }
-    this.#waiting.push(...tickets);
-    this.#held += tickets.length;
-    this.#timer ??= setTimeout(() => this.#losePatience(), PATIENCE_MS).unref();
+    this.#refuseAll('the queue was stopped');
   }
 
   // One message for all that was committed in this round of the event loop.
-  #flushSoon(): void {
-    if (!this.#flushIsDue) {
-      this.#flushIsDue = true;
-      setImmediate(() => {
-        this.#flushIsDue = false;
-        this.#flush();
-      });
+  #wait(tickets: readonly Ticket[]): void {
+    if (this.#waiting.length === 0) {
+      setImmediate(() => this.#flush());
     }
+    this.#waiting.push(...tickets);
+    this.#held += tickets.length;
+    this.#timer ??= setTimeout(() => this.#losePatience(), CONFIRMED_WITHIN_MS).unref();
   }
 
   #flush(): void {
-    while (this.#channel !== undefined && this.#waiting.length > 0) {
-      const tickets = this.#waiting.splice(0, TICKETS_PER_MESSAGE);
-      if (!this.#send(this.#channel, { tickets, since: performance.now() })) {
-        return;
-      }
+    while (this.#waiting.length > 0) {
+      const sent = { tickets: this.#waiting.splice(0, TICKETS_PER_MESSAGE), since: performance.now() };
+      this.#unconfirmed.add(sent);
+      this.#send(sent);
     }
   }
 
-  #send(channel: ConfirmChannel, sent: Sent): boolean {
-    this.#unconfirmed.add(sent);
+  #send(sent: Sent): void {
     try {
-      channel.sendToQueue(
+      this.#channel?.sendToQueue(
         this.#options.queueName,
         encodeTickets(sent.tickets),
         { persistent: true },
         (error: unknown) => this.#confirm(sent, error),
       );
-      return true;
     } catch {
-      // The channel has been closed, and its loss is about to be reported: that takes the tickets back.
+      // The channel has been closed, and its loss is about to be reported: that refuses what is unconfirmed.
       this.#channel = undefined;
-      return false;
     }
   }
 
-  /** An error is the end of the channel, which takes the tickets back, or a refusal, which patience sees to. */
   #confirm(sent: Sent, error: unknown): void {
-    if (!error && this.#unconfirmed.delete(sent)) {
+    if (this.#unconfirmed.delete(sent)) {
       this.#letGo(sent.tickets.length);
+      this.#refuse(error ? sent.tickets : [], 'the broker refused them');
     }
   }
 
-  /** What was not confirmed is published once more: a ticket that exists twice does no harm. */
-  #takeBack(): void {
-    this.#channel = undefined;
-    const [oldest] = this.#unconfirmed;
-    if (oldest !== undefined) {
-      this.#waitingSince = oldest.since;
-      this.#waiting = [...[...this.#unconfirmed].flatMap(({ tickets }) => tickets), ...this.#waiting];
-      this.#unconfirmed.clear();
-    }
-  }
-
-  #setBlocked(isBlocked: boolean): void {
-    this.#isBlocked = isBlocked;
-    if (isBlocked) {
-      this.#dropWaiting('the broker takes nothing');
-    }
+  /** Some of them may have arrived: a ticket that exists twice does no harm. */
+  #refuseAll(reason: string): void {
+    const tickets = [...[...this.#unconfirmed].flatMap((sent) => sent.tickets), ...this.#waiting];
+    this.#unconfirmed.clear();
+    this.#waiting = [];
+    this.#letGo(tickets.length);
+    this.#refuse(tickets, reason);
   }
 
   /** Looks again for as long as anything is held; confirms that stopped coming leave no other trace. */
   #losePatience(): void {
     this.#timer = undefined;
-    const since = performance.now() - PATIENCE_MS;
-    if (this.#waiting.length > 0 && this.#waitingSince <= since) {
-      this.#dropWaiting('the broker cannot be reached');
-    }
+    const since = performance.now() - CONFIRMED_WITHIN_MS;
     const late = [...this.#unconfirmed].filter((sent) => sent.since <= since);
     for (const sent of late) {
       this.#unconfirmed.delete(sent);
       this.#letGo(sent.tickets.length);
-      this.#drop(sent.tickets.length, 'the broker did not confirm them');
+      this.#refuse(sent.tickets, 'the broker did not confirm them');
     }
     if (late.length > 0 && !this.#isBlocked) {
       this.#connection.replace(new Error('The broker confirms nothing.'));
     }
     if (this.#held > 0) {
-      this.#timer = setTimeout(() => this.#losePatience(), PATIENCE_MS).unref();
+      this.#timer = setTimeout(() => this.#losePatience(), CONFIRMED_WITHIN_MS).unref();
     }
-  }
-
-  #dropWaiting(reason: string): void {
-    const tickets = this.#waiting.length;
-    this.#waiting = [];
-    this.#letGo(tickets);
-    this.#drop(tickets, reason);
   }
 
   #letGo(tickets: number): void {
@@ -191,9 +167,10 @@ export class RabbitPublisher {
     }
   }
 
-  #drop(tickets: number, reason: string): void {
-    if (tickets > 0) {
-      this.#options.facts.ticketsNotPublished({ tickets, reason });
+  #refuse(tickets: readonly Ticket[], reason: string): void {
+    if (tickets.length > 0) {
+      this.#options.facts.ticketsNotPublished({ tickets: tickets.length, reason });
+      this.#options.refused(tickets);
     }
   }
 

@@ -1,5 +1,6 @@
 import type { Ticket } from '../core/ticket.ts';
 import type { DeliveryQueue, ReceiveTickets } from './delivery-queue.ts';
+import { Detour, type DetourOptions } from './detour.ts';
 import type { QueueFacts } from './queue-facts.ts';
 import { type ConfirmChannel, type ConsumeMessage, RabbitConnection } from './rabbit-connection.ts';
 import { RabbitPublisher } from './rabbit-publisher.ts';
@@ -8,13 +9,16 @@ import { decodeTickets, UnreadableMessageError } from './ticket-message.ts';
 /** Messages on their way to this process; each is acknowledged as soon as its tickets are in its memory. */
 const PREFETCH = 20;
 
+/** How long the sweeper leaves a fresh delivery to its ticket. */
+const VISIBILITY_MS = 30_000;
+
 /** Arguments are for good: a broker refuses to declare a queue that it has with others. */
 const QUEUE_ARGUMENTS = {
   'x-queue-type': 'quorum',
   // A message that ends its receivers must not go round for ever; its deliveries are the sweeper's.
   'x-delivery-limit': 20,
-  // While no worker runs, the oldest tickets give way before the broker's memory does.
-  'x-max-length': 100_000,
+  // By then the sweeper has written others: while no worker runs, they must not fill the broker's disk.
+  'x-message-ttl': VISIBILITY_MS,
 };
 
 export interface RabbitQueueOptions {
@@ -23,24 +27,26 @@ export interface RabbitQueueOptions {
   /** A number in [0, 1). */
   readonly random: () => number;
   readonly queueName: string;
+  readonly detour: DetourOptions;
 }
 
 /**
- * The queue between processes. Nothing waits for the broker: tickets go out in the background, and while it is
- * away some are kept for a moment and the rest is left to the sweeper.
+ * The queue between processes. Nothing waits for the broker: tickets go out in the background, and what it
+ * does not take goes by the database.
  */
 export class RabbitQueue implements DeliveryQueue {
-  readonly visibilityMs = 30_000;
   readonly #facts: QueueFacts;
   readonly #queueName: string;
   readonly #publisher: RabbitPublisher;
   readonly #consumer: RabbitConnection;
+  readonly #detour: Detour;
   #receive: ReceiveTickets | undefined;
   #stopped: Promise<void> | undefined;
 
-  constructor({ url, facts, random, queueName }: RabbitQueueOptions) {
+  constructor({ url, facts, random, queueName, detour }: RabbitQueueOptions) {
     this.#facts = facts;
     this.#queueName = queueName;
+    this.#detour = new Detour(detour);
     let declared: Promise<unknown> = Promise.resolve();
     // One after the other: RabbitMQ 3.10 may lose what is published while a second connection declares a new queue.
     const declare = async (channel: ConfirmChannel) => {
@@ -49,7 +55,8 @@ export class RabbitQueue implements DeliveryQueue {
       declared = own.catch(() => {});
       await own;
     };
-    this.#publisher = new RabbitPublisher({ url, queueName, facts, random, declare });
+    const refused = (tickets: readonly Ticket[]) => this.#detour.take(tickets);
+    this.#publisher = new RabbitPublisher({ url, queueName, facts, random, declare, refused });
     this.#consumer = new RabbitConnection({
       url,
       use: 'consume',
@@ -60,6 +67,10 @@ export class RabbitQueue implements DeliveryQueue {
         await this.#consume(channel);
       },
     });
+  }
+
+  get visibilityMs(): number {
+    return this.#publisher.isOpen ? VISIBILITY_MS : 0;
   }
 
   /** For a process that is going to publish: its first ticket need not wait for the connection. */
@@ -74,17 +85,22 @@ export class RabbitQueue implements DeliveryQueue {
   }
 
   /** Resolves before there is a connection: a process starts without its broker. */
-  async subscribe(receive: ReceiveTickets): Promise<void> {
+  async subscribe(receive: ReceiveTickets, wake?: () => void): Promise<void> {
     if (this.#stopped === undefined) {
       this.#receive = receive;
       this.#consumer.start();
+      await this.#detour.queue.subscribe(receive, wake);
     }
   }
 
   async stop(): Promise<void> {
     this.#receive = undefined;
-    this.#stopped ??= Promise.all([this.#publisher.stop(), this.#consumer.stop()]).then(() => {});
+    this.#stopped ??= Promise.all([this.#publisher.stop(), this.#consumer.stop(), this.#detour.queue.stop()]).then(
+      () => {},
+    );
     await this.#stopped;
+    // Also what was published after the stop, by requests that were still being answered.
+    await this.#detour.settled();
   }
 
   async #consume(channel: ConfirmChannel): Promise<void> {

@@ -67,7 +67,7 @@ async function underTest(options: DatabaseOptions, cleanUp: () => Promise<void> 
 /** Its stop also removes the queue from the broker. */
 async function createRabbit(): Promise<DeliveryQueue> {
   const fixture = new RabbitFixture();
-  const queue = fixture.queue();
+  const queue = await fixture.connectedQueue();
   return {
     visibilityMs: queue.visibilityMs,
     publish: (tickets) => queue.publish(tickets),

@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { connect } from 'amqplib';
+import type { Ticket } from '../../src/core/ticket.ts';
+import { LocalQueue } from '../../src/queue/local-queue.ts';
 import type { QueueFacts } from '../../src/queue/queue-facts.ts';
 import { RabbitQueue } from '../../src/queue/rabbit-queue.ts';
 
@@ -28,12 +30,29 @@ export interface Said {
 export class RabbitFixture {
   readonly queueName = `data-pusher.test-${randomUUID()}`;
   readonly said: Said[] = [];
+  /** What went around the broker. */
+  readonly detoured: Ticket[] = [];
   readonly #waiting = new Set<() => void>();
   readonly #queues: RabbitQueue[] = [];
 
   queue(url = brokerUrl()): RabbitQueue {
-    const queue = new RabbitQueue({ url, queueName: this.queueName, random: Math.random, facts: this.#facts });
+    const queue = new RabbitQueue({
+      url,
+      queueName: this.queueName,
+      random: Math.random,
+      facts: this.#facts,
+      detour: { queue: new LocalQueue(), makeDue: async (tickets) => void this.detoured.push(...tickets) },
+    });
     this.#queues.push(queue);
+    return queue;
+  }
+
+  /** One that is ready to publish. */
+  async connectedQueue(): Promise<RabbitQueue> {
+    const before = this.count({ fact: 'queueConnected', use: 'publish' });
+    const queue = this.queue();
+    queue.connect();
+    await this.heard({ fact: 'queueConnected', use: 'publish' }, before + 1);
     return queue;
   }
 
