@@ -31,6 +31,8 @@ export interface DeliveryConfig {
   readonly retrySchedule: RetrySchedule;
   readonly maxConcurrency: number;
   readonly maxConcurrencyPerDestination: number;
+  /** Threads that make the requests; 0 makes them on the main thread. */
+  readonly senderThreads: number;
 }
 
 export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
@@ -67,6 +69,7 @@ export function parseConfig(variables: Readonly<Record<string, string | undefine
       }),
       maxConcurrency: environment.integer('MAX_CONCURRENCY', 256, { min: 1, max: 10_000 }),
       maxConcurrencyPerDestination: environment.integer('MAX_CONCURRENCY_PER_DESTINATION', 32, { min: 1, max: 10_000 }),
+      senderThreads: environment.integer('SENDER_THREADS', 0, { min: 0, max: 64 }),
     },
     shutdownTimeoutMs: environment.duration('SHUTDOWN_TIMEOUT', '10s', { min: 0, max: HOUR }),
   };

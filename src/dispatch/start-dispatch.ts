@@ -5,6 +5,8 @@ import type { Facts } from '../observe/facts.ts';
 import type { DeliveryStore } from '../storage/delivery-store.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { HttpSender } from './http-sender.ts';
+import type { Sender } from './sender.ts';
+import { SenderPool } from './sender-pool.ts';
 import { Sweeper } from './sweeper.ts';
 
 export interface DispatchOptions {
@@ -13,6 +15,8 @@ export interface DispatchOptions {
   readonly clock: Clock;
   readonly facts: Facts;
   readonly timeoutMs: number;
+  /** Threads that make the requests; 0 makes them on the main thread. */
+  readonly senderThreads: number;
   /** How long a ticket from the store is good, in milliseconds; 0 where no other process asks for any. */
   readonly visibilityMs: number;
   readonly retrySchedule: RetrySchedule;
@@ -32,12 +36,18 @@ export interface Dispatch {
   stop(graceMs: number): Promise<number>;
 }
 
+function createSender({ senderThreads, clock, timeoutMs, facts }: DispatchOptions): Sender {
+  return senderThreads === 0
+    ? new HttpSender({ clock, timeoutMs })
+    : new SenderPool({ threads: senderThreads, clock, timeoutMs, facts });
+}
+
 /** Starts everything that makes deliveries: the dispatcher, what feeds it, and what finds the forgotten. */
 export async function startDispatch(options: DispatchOptions): Promise<Dispatch> {
-  const { queue, clock, timeoutMs, maxConcurrency, maxConcurrencyPerDestination } = options;
+  const { queue, maxConcurrency, maxConcurrencyPerDestination } = options;
   const dispatcher = new Dispatcher({
     ...options,
-    sender: new HttpSender({ clock, timeoutMs }),
+    sender: createSender(options),
     bounds: { maxConcurrency, maxConcurrencyPerDestination },
   });
   const sweeper = new Sweeper({

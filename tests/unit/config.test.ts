@@ -17,6 +17,7 @@ describe('parseConfig', () => {
         retrySchedule: [5_000, 30_000, 120_000, 600_000, 1_800_000, 3_600_000, 7_200_000, 18_000_000, 36_000_000],
         maxConcurrency: 256,
         maxConcurrencyPerDestination: 32,
+        senderThreads: 0,
       },
       shutdownTimeoutMs: 10_000,
     });

@@ -1,0 +1,10 @@
+import type { AttemptOutcome } from '../core/delivery.ts';
+import type { OutgoingRequest } from '../core/outgoing-request.ts';
+import type { Parcel } from './sender-parcels.ts';
+
+/** What a thread that sends is told, in parcels; it answers with parcels of outcomes. */
+export type Order = Parcel<RequestContent> | 'close';
+
+export type RequestContent = Omit<OutgoingRequest, 'body'>;
+/** `undefined` when the request was broken off. */
+export type OutcomeContent = Omit<AttemptOutcome, 'responseBody'> | undefined;

@@ -1,0 +1,116 @@
+import { setTimeout } from 'node:timers/promises';
+import { Worker } from 'node:worker_threads';
+import type { AttemptOutcome } from '../core/delivery.ts';
+import type { OutgoingRequest } from '../core/outgoing-request.ts';
+import type { Facts } from '../observe/facts.ts';
+import type { Sender } from './sender.ts';
+import { Outbox, type Parcel, unpack } from './sender-parcels.ts';
+import type { OutcomeContent, RequestContent } from './sender-protocol.ts';
+
+/** A thread that cannot even start must not be started without a breath. */
+const RESTART_PAUSE_MS = 1_000;
+
+export interface SenderWorkerOptions {
+  /** For the whole exchange, connecting included. */
+  readonly timeoutMs: number;
+  readonly facts: Facts;
+}
+
+/**
+ * A thread that sends, as the main thread sees it. When it dies it is replaced; what it had in hand counts as
+ * broken off, because nobody knows what has reached its destination.
+ */
+export class SenderWorker implements Sender {
+  readonly #options: SenderWorkerOptions;
+  readonly #underWay = new Map<number, (outcome: AttemptOutcome | undefined) => void>();
+  readonly #closing = new AbortController();
+  #outbox = this.#emptyOutbox();
+  #worker: Worker | undefined;
+  #running = Promise.resolve();
+  #lastId = 0;
+
+  constructor(options: SenderWorkerOptions) {
+    this.#options = options;
+    this.#start();
+  }
+
+  /** How many requests it has in hand; without end while there is no thread. */
+  get load(): number {
+    return this.#worker === undefined ? Number.POSITIVE_INFINITY : this.#underWay.size;
+  }
+
+  async send({ body, ...content }: OutgoingRequest): Promise<AttemptOutcome | undefined> {
+    // Without an await where there is a thread: whoever asks for the load next must see this request in it.
+    while (this.#worker === undefined && !this.#closing.signal.aborted) {
+      await this.#running;
+    }
+    if (this.#closing.signal.aborted) {
+      return undefined;
+    }
+    return new Promise((resolve) => {
+      if (this.#underWay.size === 0) {
+        this.#worker?.ref();
+      }
+      this.#lastId += 1;
+      this.#underWay.set(this.#lastId, resolve);
+      this.#outbox.add({ id: this.#lastId, content, body });
+    });
+  }
+
+  close(): void {
+    this.#closing.abort();
+    this.#outbox.flush();
+    this.#worker?.postMessage('close');
+  }
+
+  #start(): void {
+    // Beside this file, and compiled when this one is.
+    const file = import.meta.url.endsWith('.ts') ? './sender-thread.ts' : './sender-thread.js';
+    const worker = new Worker(new URL(file, import.meta.url), { workerData: this.#options.timeoutMs });
+    let cause: unknown;
+    worker.on('message', (parcel: Parcel<OutcomeContent>) => this.#settle(parcel));
+    worker.on('error', (error) => {
+      cause = error;
+    });
+    worker.on('exit', (code) => this.#end(cause ?? new Error(`The thread has ended with code ${code}.`)));
+    // Only what is under way keeps the process alive, so that it can end when it fails to start.
+    worker.unref();
+    this.#worker = worker;
+  }
+
+  #settle(parcel: Parcel<OutcomeContent>): void {
+    for (const { id, content, body } of unpack(parcel)) {
+      this.#underWay.get(id)?.(content && { ...content, responseBody: body ?? null });
+      this.#underWay.delete(id);
+    }
+    if (this.#underWay.size === 0) {
+      this.#worker?.unref();
+    }
+  }
+
+  #end(cause: unknown): void {
+    this.#worker = undefined;
+    this.#outbox = this.#emptyOutbox();
+    if (!this.#closing.signal.aborted) {
+      this.#options.facts.senderThreadDied({ brokenOff: this.#underWay.size }, cause);
+      this.#running = this.#restart();
+    }
+    for (const breakOff of this.#underWay.values()) {
+      breakOff(undefined);
+    }
+    this.#underWay.clear();
+  }
+
+  async #restart(): Promise<void> {
+    try {
+      await setTimeout(RESTART_PAUSE_MS, undefined, { signal: this.#closing.signal });
+    } catch {
+      return; // Closed meanwhile.
+    }
+    this.#start();
+  }
+
+  #emptyOutbox(): Outbox<RequestContent> {
+    return new Outbox((parcel, transfer) => this.#worker?.postMessage(parcel, transfer));
+  }
+}
