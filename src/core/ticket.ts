@@ -2,6 +2,8 @@
 export interface Ticket {
   readonly deliveryId: string;
   readonly destinationId: string;
+  /** The owner of both, because accounts take turns. */
+  readonly accountId: string;
   /** Attempts already claimed when the ticket was written. */
   readonly attempt: number;
 }

@@ -5,8 +5,9 @@ import type { Facts } from '../observe/facts.ts';
 import type { DeliveryStore } from '../storage/delivery-store.ts';
 import type { AttemptRecord, ClaimedDelivery, DueRequest } from '../storage/statements.ts';
 import type { Lane } from './lane.ts';
-import { type Bounds, Lanes } from './lanes.ts';
+import { Lanes } from './lanes.ts';
 import { TaskGroup } from './task-group.ts';
+import type { Bounds } from './turn.ts';
 import { deliver, type DeliverDependencies } from './deliver.ts';
 
 /** How long nothing is claimed after the store has failed. */
@@ -50,18 +51,17 @@ export class Dispatcher {
     if (this.#stopping) {
       return;
     }
-    for (const ticket of tickets) {
-      this.#lanes.offer(ticket);
-    }
+    const unused = tickets.filter((ticket) => !this.#lanes.offer(ticket));
+    this.#claims.add(this.#giveBack(unused));
     this.#pumpSoon();
   }
 
   /** The same for tickets read from the database, `limitPerDestination` of each destination at most. */
   offerDue(tickets: readonly Ticket[], limitPerDestination: number): void {
-    for (const [destinationId, own] of Map.groupBy(tickets, (ticket) => ticket.destinationId)) {
+    for (const own of Map.groupBy(tickets, ({ destinationId }) => destinationId).values()) {
       this.offer(own);
-      if (own.length >= limitPerDestination && !this.#stopping) {
-        this.#lanes.of(destinationId).hasMoreInStore = true;
+      if (own[0] !== undefined && own.length >= limitPerDestination && !this.#stopping) {
+        this.#lanes.of(own[0]).hasMoreInStore = true;
       }
     }
     // Nothing else ends a pause when the lanes are full: then sweeps bring no tickets, and no exchange is left to end.
@@ -76,11 +76,9 @@ export class Dispatcher {
    */
   async stop(graceMs: number): Promise<number> {
     this.#stopping = true;
-    const unused = this.#lanes.clearTickets();
     await this.#claims.settled();
-    if (unused.length > 0 && this.#options.visibilityMs > 0) {
-      await this.#storing('return', () => this.#options.deliveries.returnTickets(unused, this.#options.clock.now()));
-    }
+    const unused = this.#lanes.clearTickets();
+    await this.#giveBack(unused);
     const unsent = [...this.#lanes.all()].flatMap(({ ready }) => ready.splice(0));
     if (unsent.length > 0) {
       await this.#storing('release', () => this.#options.deliveries.release(unsent, this.#options.clock.now()));
@@ -95,6 +93,14 @@ export class Dispatcher {
   /** Destinations whose lanes have no room for another sweep's tickets. */
   fullDestinations(): string[] {
     return this.#lanes.full().map(({ destinationId }) => destinationId);
+  }
+
+  /** Where tickets travel, their deliveries are due later: now nobody waits for these any more. */
+  async #giveBack(tickets: readonly Ticket[]): Promise<void> {
+    const { deliveries, clock, visibilityMs } = this.#options;
+    if (tickets.length > 0 && visibilityMs > 0) {
+      await this.#storing('return', () => deliveries.returnTickets(tickets, clock.now()));
+    }
   }
 
   #due(now: number, limitPerDestination: number): DueRequest {
@@ -127,15 +133,20 @@ export class Dispatcher {
 
   async #claim(lane: Lane, ticket: Ticket, now: number): Promise<void> {
     const leasedUntil = now + this.#leaseMs;
-    const claimed = await this.#storing('claim', () => this.#options.deliveries.claim(ticket, leasedUntil));
+    const answer = await this.#storing('claim', async () => ({
+      claimed: await this.#options.deliveries.claim(ticket, leasedUntil),
+    }));
     lane.claiming -= 1;
-    this.#lanes.forget(ticket.deliveryId);
-    if (claimed !== undefined) {
-      lane.ready.push(claimed);
-      this.#startReady(lane);
-    } else {
-      this.#lanes.dropIfIdle(lane);
+    if (answer === undefined) {
+      lane.ticketsLike(ticket).unshift(ticket);
+      return;
     }
+    this.#lanes.forget(ticket.deliveryId);
+    if (answer.claimed !== undefined) {
+      lane.ready.push(answer.claimed);
+      this.#startReady(lane);
+    }
+    this.#lanes.dropIfIdle(lane);
   }
 
   async #refill(lane: Lane, now: number): Promise<void> {

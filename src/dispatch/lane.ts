@@ -4,7 +4,10 @@ import type { ClaimedDelivery } from '../storage/statements.ts';
 /** What a worker holds for one destination: tickets to claim, claims to send, requests under way. */
 export class Lane {
   readonly destinationId: string;
-  readonly tickets: Ticket[] = [];
+  readonly accountId: string;
+  /** Tickets of first attempts; they go before those of retries. */
+  readonly fresh: Ticket[] = [];
+  readonly retries: Ticket[] = [];
   /** Claimed ahead of their turn, so that a slot that falls free is filled without waiting for a commit. */
   readonly ready: ClaimedDelivery[] = [];
   /** Requests under way. */
@@ -17,8 +20,19 @@ export class Lane {
   /** When a request of this lane last ended, in milliseconds since the Unix epoch. */
   lastFinishedAt = 0;
 
-  constructor(destinationId: string) {
+  constructor({ destinationId, accountId }: Pick<Ticket, 'destinationId' | 'accountId'>) {
     this.destinationId = destinationId;
+    this.accountId = accountId;
+  }
+
+  /** Tickets that wait to be claimed. */
+  get waiting(): number {
+    return this.fresh.length + this.retries.length;
+  }
+
+  /** The tickets of the same kind as this one. */
+  ticketsLike({ attempt }: Ticket): Ticket[] {
+    return attempt === 0 ? this.fresh : this.retries;
   }
 
   /** Deliveries this worker has leased, or is about to. */
@@ -27,6 +41,6 @@ export class Lane {
   }
 
   get isIdle(): boolean {
-    return this.claimed === 0 && this.tickets.length === 0 && !this.hasMoreInStore && !this.refilling;
+    return this.claimed === 0 && this.waiting === 0 && !this.hasMoreInStore && !this.refilling;
   }
 }

@@ -28,7 +28,7 @@ export class DeliveryCommands {
     requireId(id, 'delivery');
     const { fork, clock, publish } = this.#dependencies;
     const delivery = await fork().transactional(async (em) => {
-      const found = await em.findOne(Delivery, { id });
+      const found = await em.findOne(Delivery, { id }, { populate: ['destination'] });
       if (found === null) {
         throw DomainError.notFound('delivery');
       }
@@ -45,7 +45,8 @@ export class DeliveryCommands {
     if (delivery === null) {
       throw DomainError.notFound('delivery');
     }
-    await publish([{ deliveryId: id, destinationId: delivery.destination.id, attempt: delivery.attemptCount }]);
+    const { id: destinationId, account } = delivery.destination.unwrap();
+    await publish([{ deliveryId: id, destinationId, accountId: account.id, attempt: delivery.attemptCount }]);
     return delivery;
   }
 }

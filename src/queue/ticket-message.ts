@@ -12,7 +12,12 @@ export class UnreadableMessageError extends Error {
 
 /** Ids only: what is sent, and where to, is read from the database at the time of the attempt. */
 export function encodeTickets(tickets: readonly Ticket[]): Buffer {
-  const rows = tickets.map(({ deliveryId, destinationId, attempt }) => [deliveryId, destinationId, attempt]);
+  const rows = tickets.map(({ deliveryId, destinationId, accountId, attempt }) => [
+    deliveryId,
+    destinationId,
+    accountId,
+    attempt,
+  ]);
   return Buffer.from(JSON.stringify({ version: VERSION, tickets: rows }));
 }
 
@@ -45,10 +50,11 @@ function decodeV1({ tickets }: Readonly<Record<string, unknown>>): Ticket[] {
     throw new UnreadableMessageError('There is no list of tickets.');
   }
   return tickets.map((row: unknown) => {
-    const [deliveryId, destinationId, attempt] = Array.isArray(row) ? (row as unknown[]) : [];
-    if (typeof deliveryId !== 'string' || typeof destinationId !== 'string' || !Number.isSafeInteger(attempt)) {
-      throw new UnreadableMessageError('A ticket is not [deliveryId, destinationId, attempt].');
+    const [deliveryId, destinationId, accountId, attempt] = Array.isArray(row) ? (row as unknown[]) : [];
+    const areIds = typeof deliveryId === 'string' && typeof destinationId === 'string' && typeof accountId === 'string';
+    if (!areIds || !Number.isSafeInteger(attempt)) {
+      throw new UnreadableMessageError('A ticket is not [deliveryId, destinationId, accountId, attempt].');
     }
-    return { deliveryId, destinationId, attempt: attempt as number };
+    return { deliveryId, destinationId, accountId, attempt: attempt as number };
   });
 }

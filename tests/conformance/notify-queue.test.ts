@@ -6,7 +6,7 @@ import { openStorage, type Storage } from '../../src/storage/storage.ts';
 import { createTemporaryDatabase, TEST_DATABASE_URL, type TemporaryDatabase } from '../support/postgresql.ts';
 import { describeWhere } from '../support/requirement.ts';
 
-const TICKETS: Ticket[] = [{ deliveryId: 'd', destinationId: 'x', attempt: 0 }];
+const TICKETS: Ticket[] = [{ deliveryId: 'd', destinationId: 'x', accountId: 'y', attempt: 0 }];
 
 describeWhere(
   TEST_DATABASE_URL !== undefined,

@@ -6,6 +6,7 @@ import { QUEUES } from './backends.ts';
 const TICKETS: Ticket[] = [1, 2, 3].map((number) => ({
   deliveryId: `01a20000-0000-7000-8000-00000000000${number}`,
   destinationId: '01a20000-0000-7000-8000-0000000000ff',
+  accountId: '01a20000-0000-7000-8000-0000000000ee',
   attempt: number - 1,
 }));
 

@@ -1,40 +1,20 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import type { Ticket } from '../../src/core/ticket.ts';
 import { CuttingProxy } from '../support/cutting-proxy.ts';
+import { Inbox } from '../support/inbox.ts';
 import { brokerUrl, RabbitFixture, TEST_QUEUE_NEED, TEST_QUEUE_URL } from '../support/rabbit-fixture.ts';
 import { describeWhere } from '../support/requirement.ts';
 
+const ACCOUNT = '01a20000-0000-7000-8000-0000000000ee';
 const DESTINATION = '01a20000-0000-7000-8000-0000000000ff';
 
 function tickets(name: string, count: number): Ticket[] {
   return Array.from({ length: count }, (_, index) => ({
     deliveryId: `${name}-${index}`,
     destinationId: DESTINATION,
+    accountId: ACCOUNT,
     attempt: index,
   }));
-}
-
-/** Collects what a queue hands over, and says when something is there. */
-class Inbox {
-  readonly received: Ticket[] = [];
-  #look = () => {};
-
-  readonly receive = (some: readonly Ticket[]): void => {
-    this.received.push(...some);
-    this.#look();
-  };
-
-  async holds(wanted: readonly Ticket[]): Promise<void> {
-    const isThere = () => {
-      const ids = new Set(this.received.map(({ deliveryId }) => deliveryId));
-      return wanted.every(({ deliveryId }) => ids.has(deliveryId));
-    };
-    while (!isThere()) {
-      await new Promise<void>((resolve) => {
-        this.#look = resolve;
-      });
-    }
-  }
 }
 
 describeWhere(TEST_QUEUE_URL !== undefined, TEST_QUEUE_NEED)('the RabbitMQ queue', () => {
@@ -76,7 +56,12 @@ describeWhere(TEST_QUEUE_URL !== undefined, TEST_QUEUE_NEED)('the RabbitMQ queue
       const messages = [await channel.get(fixture.queueName), await channel.get(fixture.queueName)];
       return messages.map((message) => message && message.content.toString());
     });
-    const rows = published.map(({ deliveryId, destinationId, attempt }) => [deliveryId, destinationId, attempt]);
+    const rows = published.map(({ deliveryId, destinationId, accountId, attempt }) => [
+      deliveryId,
+      destinationId,
+      accountId,
+      attempt,
+    ]);
     expect(contents).toEqual([
       JSON.stringify({ version: 1, tickets: rows.slice(0, 100) }),
       JSON.stringify({ version: 1, tickets: rows.slice(100) }),

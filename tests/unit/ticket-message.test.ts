@@ -4,8 +4,8 @@ import { decodeTickets, encodeTickets, UnreadableMessageError } from '../../src/
 describe('messages of tickets', () => {
   test('come back as they were written', () => {
     const tickets = [
-      { deliveryId: 'a', destinationId: 'b', attempt: 0 },
-      { deliveryId: 'c', destinationId: 'd', attempt: 12 },
+      { deliveryId: 'a', destinationId: 'b', accountId: 'c', attempt: 0 },
+      { deliveryId: 'd', destinationId: 'e', accountId: 'f', attempt: 12 },
     ];
     expect(decodeTickets(encodeTickets(tickets))).toEqual(tickets);
   });
@@ -24,9 +24,10 @@ describe('messages of tickets', () => {
     ['no tickets', '{"version":1}'],
     ['tickets that are no list', '{"version":1,"tickets":{}}'],
     ['a ticket that is no list', '{"version":1,"tickets":[{"deliveryId":"a"}]}'],
+    ['a ticket without an account', '{"version":1,"tickets":[["a","b",0]]}'],
     ['a ticket without a destination', '{"version":1,"tickets":[["a"]]}'],
-    ['an id that is a number', '{"version":1,"tickets":[["a",1,0]]}'],
-    ['an attempt that is no whole number', '{"version":1,"tickets":[["a","b",0.5]]}'],
+    ['an id that is a number', '{"version":1,"tickets":[["a",1,"c",0]]}'],
+    ['an attempt that is no whole number', '{"version":1,"tickets":[["a","b","c",0.5]]}'],
   ])('of %s are unreadable', (_, content) => {
     expect(() => decodeTickets(Buffer.from(content))).toThrow(UnreadableMessageError);
   });

@@ -53,7 +53,8 @@ export const EVENTS: Statements['events'] = {
         )
         select
           (select json_agg(json_build_object(
-             'deliveryId', id, 'destinationId', destination_id, 'eventId', event_id, 'attempt', 0)) from fanned) as "fanOut",
+             'deliveryId', f.id, 'destinationId', t.id, 'accountId', t.account_id, 'eventId', f.event_id, 'attempt', 0))
+           from fanned f join target t on t.id = f.destination_id) as "fanOut",
           (select json_agg(place) from input i
            where not exists (select 1 from sender s where s.app_secret_token = i.token)) as "unknown"`,
     ];
@@ -67,9 +68,10 @@ export const EVENTS: Statements['events'] = {
       refused.has(place)
         ? undefined
         : {
-            tickets: (fanOuts.get(id) ?? []).map(({ deliveryId, destinationId, attempt }) => ({
+            tickets: (fanOuts.get(id) ?? []).map(({ deliveryId, destinationId, accountId, attempt }) => ({
               deliveryId,
               destinationId,
+              accountId,
               attempt,
             })),
           },

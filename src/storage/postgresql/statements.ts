@@ -69,7 +69,7 @@ export const POSTGRESQL_STATEMENTS: Statements = {
 function takeDue(destinations: RawBuilder<unknown>, { now, limitPerDestination, visibilityMs }: DueRequest) {
   return sql<Ticket>`
     with waiting as (${destinations}), due as (
-      select x.id from waiting w cross join lateral (
+      select x.id, o.account_id from waiting w join destination o on o.id = w.destination_id cross join lateral (
         select d.id from delivery d
         where d.destination_id = w.destination_id and d.status = 'PENDING' and d.due_at <= ${at(now)}
         order by d.due_at limit ${limitPerDestination} for update skip locked
@@ -77,7 +77,8 @@ function takeDue(destinations: RawBuilder<unknown>, { now, limitPerDestination, 
     )
     update delivery d set due_at = ${visibilityMs === 0 ? sql`d.due_at` : at(now + visibilityMs)}
     from due where d.id = due.id
-    returning d.id as "deliveryId", d.destination_id as "destinationId", d.attempt_count as "attempt"`;
+    returning d.id as "deliveryId", d.destination_id as "destinationId", due.account_id as "accountId",
+              d.attempt_count as "attempt"`;
 }
 
 function at(ms: number) {

@@ -34,7 +34,8 @@ export const EVENTS: Statements['events'] = {
         from json_each(${rows}) e
           cross join account a on a.app_secret_token = e.value ->> 1
           cross join destination d on d.account_id = a.id
-        returning id as "deliveryId", destination_id as "destinationId", event_id as "eventId", attempt_count as "attempt"`,
+        returning id as "deliveryId", destination_id as "destinationId", event_id as "eventId", attempt_count as "attempt",
+                  (select account_id from destination where id = destination_id) as "accountId"`,
       // The exceptions, and not the rule: nothing has to be answered for an event that was stored.
       sql`
         select key from json_each(${rows}) e
@@ -49,9 +50,10 @@ export const EVENTS: Statements['events'] = {
       refused.has(index)
         ? undefined
         : {
-            tickets: (fanOuts.get(id) ?? []).map(({ deliveryId, destinationId, attempt }) => ({
+            tickets: (fanOuts.get(id) ?? []).map(({ deliveryId, destinationId, accountId, attempt }) => ({
               deliveryId,
               destinationId,
+              accountId,
               attempt,
             })),
           },

@@ -34,9 +34,11 @@ export const SQLITE_STATEMENTS: Statements = {
 
   // Nobody else asks: the file has one owner, whose dispatcher knows which tickets it holds.
   takeDueOf: (destinationId, { now, limitPerDestination }) => sql<Ticket>`
-    select id as "deliveryId", destination_id as "destinationId", attempt_count as "attempt" from delivery
-    where destination_id = ${destinationId} and status = 'PENDING' and due_at <= ${now}
-    order by due_at limit ${limitPerDestination}`,
+    select d.id as "deliveryId", d.destination_id as "destinationId", o.account_id as "accountId",
+           d.attempt_count as "attempt"
+    from destination o cross join delivery d on d.destination_id = o.id
+    where o.id = ${destinationId} and d.status = 'PENDING' and d.due_at <= ${now}
+    order by d.due_at limit ${limitPerDestination}`,
 
   // Hops from destination to destination by the index, without reading what lies between.
   takeDue: ({ now, limitPerDestination, except }) => sql<Ticket>`
@@ -47,8 +49,9 @@ export const SQLITE_STATEMENTS: Statements = {
               where status = 'PENDING' and destination_id > waiting.destination_id)
       from waiting where waiting.destination_id is not null
     )
-    select d.id as "deliveryId", d.destination_id as "destinationId", d.attempt_count as "attempt"
-    from waiting w cross join delivery d on d.id in (
+    select d.id as "deliveryId", d.destination_id as "destinationId", o.account_id as "accountId",
+           d.attempt_count as "attempt"
+    from waiting w cross join destination o on o.id = w.destination_id cross join delivery d on d.id in (
       select x.id from delivery x
       where x.destination_id = w.destination_id and x.status = 'PENDING' and x.due_at <= ${now}
       order by x.due_at limit ${limitPerDestination}

@@ -1,0 +1,24 @@
+import type { Ticket } from '../../src/core/ticket.ts';
+
+/** Collects what a queue hands over, and says when something is there. */
+export class Inbox {
+  readonly received: Ticket[] = [];
+  #look = () => {};
+
+  readonly receive = (some: readonly Ticket[]): void => {
+    this.received.push(...some);
+    this.#look();
+  };
+
+  async holds(wanted: readonly Ticket[]): Promise<void> {
+    const isThere = () => {
+      const ids = new Set(this.received.map(({ deliveryId }) => deliveryId));
+      return wanted.every(({ deliveryId }) => ids.has(deliveryId));
+    };
+    while (!isThere()) {
+      await new Promise<void>((resolve) => {
+        this.#look = resolve;
+      });
+    }
+  }
+}
