@@ -130,12 +130,13 @@ function startWorker({ config, clock, random, facts, storage, queue }: Base): Pr
 async function startHttp(base: Base, dispatch: Dispatch | undefined, started: ReleaseStack): Promise<string> {
   const { config, facts, storage } = base;
   const api = config.roles.includes('api') ? await startApi(base, started) : undefined;
-  const server = new HttpServer(createHttpApp({ api, checkReadiness: storage.ping, facts }));
+  const isReady = async () => !server.isClosing && (await storage.isUp());
+  const server = new HttpServer(createHttpApp({ api, isReady, facts }));
   const { port } = await server.listen(config.host, config.port);
   // Side by side, because both have the same time to come to an end.
   started.add(async () => {
     const [, unfinished] = await Promise.all([
-      server.close(config.shutdownTimeoutMs),
+      server.close({ delayMs: api === undefined ? 0 : config.shutdownDelayMs, graceMs: config.shutdownTimeoutMs }),
       dispatch?.stop(config.shutdownTimeoutMs),
     ]);
     facts.stopped({ unfinished: unfinished ?? 0 });

@@ -16,6 +16,8 @@ export interface Config {
   readonly logLevel: LogLevel;
   readonly ingest: { readonly maxBodyBytes: number };
   readonly delivery: DeliveryConfig;
+  /** How long requests are still taken after the signal to stop, so that a proxy can turn to the other processes. */
+  readonly shutdownDelayMs: number;
   readonly shutdownTimeoutMs: number;
 }
 
@@ -52,10 +54,11 @@ export function loadConfig(): Config {
  */
 export function parseConfig(variables: Readonly<Record<string, string | undefined>>): Config {
   const environment = new Environment(variables);
+  const database = parseDatabaseUrl('DATABASE_URL', environment.text('DATABASE_URL', 'sqlite:./data/data-pusher.db'));
   const config: Config = {
     host: environment.text('HOST', '127.0.0.1'),
     port: environment.integer('PORT', 4000, { min: 0, max: 65_535 }),
-    database: parseDatabaseUrl('DATABASE_URL', environment.text('DATABASE_URL', 'sqlite:./data/data-pusher.db')),
+    database,
     queueUrl: parseQueueUrl(environment.text('QUEUE_URL', '')),
     queueName: environment.text('QUEUE_NAME', 'data-pusher.deliveries'),
     roles: environment.someOf('ROLES', ROLES),
@@ -71,6 +74,11 @@ export function parseConfig(variables: Readonly<Record<string, string | undefine
       maxConcurrencyPerDestination: environment.integer('MAX_CONCURRENCY_PER_DESTINATION', 32, { min: 1, max: 10_000 }),
       senderThreads: environment.integer('SENDER_THREADS', 0, { min: 0, max: 64 }),
     },
+    // The owner of a SQLite file has no others that could take the requests.
+    shutdownDelayMs: environment.duration('SHUTDOWN_DELAY', database.type === 'sqlite' ? '0s' : '3s', {
+      min: 0,
+      max: HOUR,
+    }),
     shutdownTimeoutMs: environment.duration('SHUTDOWN_TIMEOUT', '10s', { min: 0, max: HOUR }),
   };
   if (config.delivery.maxConcurrencyPerDestination > config.delivery.maxConcurrency) {

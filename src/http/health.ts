@@ -1,20 +1,17 @@
 import { Router } from 'express';
 
-/** What `/health/ready` asks: rejects when the process should get no requests. */
-export type ReadinessCheck = () => Promise<void>;
+/** What `/health/ready` asks: false when the process should get no requests. */
+export type ReadinessCheck = () => Promise<boolean>;
 
 /** For supervisors: `live` says that the process answers, `ready` that it can do its work. */
-export function healthRoutes(checkReadiness: ReadinessCheck): Router {
+export function healthRoutes(isReady: ReadinessCheck): Router {
   const router = Router();
   router.get('/live', (_request, response) => {
     response.json({ status: 'ok' });
   });
   router.get('/ready', async (_request, response) => {
-    const isReady = await checkReadiness().then(
-      () => true,
-      () => false,
-    );
-    response.status(isReady ? 200 : 503).json({ status: isReady ? 'ok' : 'unavailable' });
+    const ready = await isReady();
+    response.status(ready ? 200 : 503).json({ status: ready ? 'ok' : 'unavailable' });
   });
   return router;
 }

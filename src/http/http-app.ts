@@ -21,19 +21,19 @@ export interface ApiRoutes {
 export interface HttpAppDependencies {
   /** Absent in a process that only makes deliveries. */
   readonly api: ApiRoutes | undefined;
-  readonly checkReadiness: ReadinessCheck;
+  readonly isReady: ReadinessCheck;
   readonly facts: Facts;
 }
 
 /** Mounts the routes. Ingest stands first and alone: no middleware of the others touches its bytes. */
-export function createHttpApp({ api, checkReadiness, facts }: HttpAppDependencies): Express {
+export function createHttpApp({ api, isReady, facts }: HttpAppDependencies): Express {
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');
   if (api !== undefined) {
     app.all(INGEST_PATHS, api.ingest);
   }
-  app.use('/health', healthRoutes(checkReadiness));
+  app.use('/health', healthRoutes(isReady));
   if (api !== undefined) {
     app.use(
       GRAPHQL_PATH,

@@ -1,5 +1,6 @@
 import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 
 const HEADERS_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 30_000;
@@ -37,6 +38,11 @@ export class HttpServer {
     this.#server.on('clientError', refuseUnparsable);
   }
 
+  /** It is about to end: requests should go to another process. */
+  get isClosing(): boolean {
+    return this.#closing;
+  }
+
   /** @throws Error with a `code` such as EADDRINUSE */
   listen(host: string, port: number): Promise<AddressInfo> {
     return new Promise((resolve, reject) => {
@@ -45,13 +51,25 @@ export class HttpServer {
     });
   }
 
-  /** Takes no new connection, lets requests under way end, and cuts what is left when the time is up. */
-  close(graceMs: number): Promise<void> {
+  /**
+   * Takes no new connection, lets requests under way end, and cuts what is left when the time is up.
+   *
+   * @param delayMs before that, requests are answered as ever, but each is the last on its connection: who sends
+   * them goes elsewhere, and none is cut off on its way by a connection that closes.
+   */
+  async close({ delayMs, graceMs }: { delayMs: number; graceMs: number }): Promise<void> {
     this.#closing = true;
     // A connection that a client keeps after its last answer would hold up the end until the time is up.
     for (const response of this.#underWay) {
       response.shouldKeepAlive = false;
     }
+    if (delayMs > 0) {
+      await delay(delayMs);
+    }
+    await this.#end(graceMs);
+  }
+
+  #end(graceMs: number): Promise<void> {
     return new Promise((resolve) => {
       const timer = setTimeout(() => this.#server.closeAllConnections(), graceMs);
       this.#server.close(() => {

@@ -21,8 +21,8 @@ export interface Storage {
   readonly fork: () => EntityManager;
   /** For one request. */
   readonly reads: () => Reads;
-  /** @throws when the database does not answer. */
-  readonly ping: () => Promise<void>;
+  /** Whether the database answers. */
+  readonly isUp: () => Promise<boolean>;
   close(): Promise<void>;
 }
 

@@ -34,7 +34,7 @@ async function createServices(): Promise<Backing> {
   const database = await createTemporaryDatabase(TEST_DATABASE_URL);
   const queueName = `data-pusher.test-${crypto.randomUUID()}`;
   return {
-    variables: { DATABASE_URL: database.url, QUEUE_URL: TEST_QUEUE_URL, QUEUE_NAME: queueName },
+    variables: { DATABASE_URL: database.url, QUEUE_URL: TEST_QUEUE_URL, QUEUE_NAME: queueName, SHUTDOWN_DELAY: '0s' },
     intrude: () => intrudePostgresql(database.url),
     drop: async () => {
       await deleteQueue(queueName);

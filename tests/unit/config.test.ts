@@ -19,6 +19,7 @@ describe('parseConfig', () => {
         maxConcurrencyPerDestination: 32,
         senderThreads: 0,
       },
+      shutdownDelayMs: 0,
       shutdownTimeoutMs: 10_000,
     });
   });
@@ -42,6 +43,10 @@ describe('parseConfig', () => {
       expect(parseConfig({ DATABASE_URL: url }).database).toEqual({ type: 'postgresql', url });
     },
   );
+
+  test('only a process that may have others beside it delays its stop', () => {
+    expect(parseConfig({ DATABASE_URL: 'postgresql://localhost/x' }).shutdownDelayMs).toBe(3_000);
+  });
 
   test('RETRY_SCHEDULE none means a single attempt', () => {
     expect(parseConfig({ RETRY_SCHEDULE: 'none' }).delivery.retrySchedule).toEqual([]);

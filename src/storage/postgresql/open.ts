@@ -1,9 +1,10 @@
 import { defineConfig, MikroORM } from '@mikro-orm/postgresql';
-import { type Kysely, sql } from 'kysely';
+import type { Kysely } from 'kysely';
 import { CommitLine, type Transact } from '../commit-line.ts';
 import { DeliveryStore } from '../delivery-store.ts';
 import { EventStore } from '../event-store.ts';
 import { postgresqlMigrations } from '../migrations/postgresql/index.ts';
+import { isUp } from '../is-up.ts';
 import { COMMON_OPTIONS, type PostgresqlOptions } from '../orm.ts';
 import { createReads } from '../read-models/reads.ts';
 import type { StatementObserver, Storage } from '../storage.ts';
@@ -69,7 +70,7 @@ function assemble(orm: MikroORM, url: string): Omit<Storage, 'migrated'> {
     bell: new PostgresqlBell(database, url),
     fork,
     reads: () => createReads(fork(), POSTGRESQL_STATEMENTS),
-    ping: async () => void (await sql`select 1`.execute(database)),
+    isUp: () => isUp(database),
     close: () => orm.close(),
   };
 }

@@ -1,11 +1,11 @@
 import { defineConfig, MikroORM } from '@mikro-orm/sqlite';
-import { sql } from 'kysely';
 import { CommitLine } from '../commit-line.ts';
 import { DeliveryStore } from '../delivery-store.ts';
 import { EventStore } from '../event-store.ts';
 import { explainFileError } from '../file-error.ts';
 import { sqliteMigrations } from '../migrations/sqlite/index.ts';
 import { migrateUp } from '../newer-database.ts';
+import { isUp } from '../is-up.ts';
 import { COMMON_OPTIONS, type SqliteOptions } from '../orm.ts';
 import { createReads } from '../read-models/reads.ts';
 import type { StatementObserver, Storage } from '../storage.ts';
@@ -65,7 +65,7 @@ function assemble(
     bell: undefined,
     fork,
     reads: () => createReads(fork(), SQLITE_STATEMENTS),
-    ping: async () => void (await sql`select 1`.execute(database)),
+    isUp: () => isUp(database),
     close,
   };
 }
