@@ -141,10 +141,13 @@ export class Dispatcher {
       lane.ticketsLike(ticket).unshift(ticket);
       return;
     }
-    this.#lanes.forget(ticket.deliveryId);
+    const later = this.#lanes.forget(ticket);
     if (answer.claimed !== undefined) {
       lane.ready.push(answer.claimed);
       this.#startReady(lane);
+    } else if (later !== undefined) {
+      // The claim passed over a row that a sweep was just taking for this worker: that is the ticket to use.
+      this.offer([later]);
     }
     this.#lanes.dropIfIdle(lane);
   }

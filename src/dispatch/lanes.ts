@@ -17,7 +17,8 @@ export class Lanes {
   readonly #lanes = new Map<string, Lane>();
   /** Accounts, and the lanes of each, in the order in which they were served last. */
   readonly #accounts = new Map<string, Set<Lane>>();
-  readonly #held = new Set<string>();
+  /** The last ticket that was offered for each delivery that has one here. */
+  readonly #held = new Map<string, Ticket>();
 
   constructor(bounds: Bounds) {
     this.#bounds = bounds;
@@ -44,6 +45,7 @@ export class Lanes {
   /** @returns false when there is no room for the ticket; the database keeps it in any case. */
   offer(ticket: Ticket): boolean {
     if (this.#held.has(ticket.deliveryId)) {
+      this.#held.set(ticket.deliveryId, ticket);
       return true;
     }
     const lane = this.of(ticket);
@@ -53,7 +55,7 @@ export class Lanes {
       return false;
     }
     tickets.push(ticket);
-    this.#held.add(ticket.deliveryId);
+    this.#held.set(ticket.deliveryId, ticket);
     return true;
   }
 
@@ -75,9 +77,15 @@ export class Lanes {
 
   static readonly refillLimit = TICKETS_PER_LANE_MAX;
 
-  /** The claim was answered: from now on the lease, not the ticket, keeps the delivery from being offered again. */
-  forget(deliveryId: string): void {
-    this.#held.delete(deliveryId);
+  /**
+   * The claim was answered: from now on the lease, not the ticket, keeps the delivery from being offered again.
+   *
+   * @returns a ticket for the same delivery that has come since.
+   */
+  forget(ticket: Ticket): Ticket | undefined {
+    const last = this.#held.get(ticket.deliveryId);
+    this.#held.delete(ticket.deliveryId);
+    return last === ticket ? undefined : last;
   }
 
   dropIfIdle(lane: Lane): void {

@@ -160,4 +160,20 @@ describe('Lanes', () => {
     lanes.dropIfIdle(first);
     expect(lanes.takeTurn(NOW)).toHaveLength(3);
   });
+
+  test('a ticket that comes while an earlier one is being claimed is not lost', () => {
+    const [ticket] = tickets('a', 1) as [Ticket];
+    const again = { ...ticket };
+    const lanes = lanesWith({ maxConcurrency: 1, maxConcurrencyPerDestination: 1 }, [ticket]);
+    lanes.takeTurn(NOW);
+    expect(lanes.offer(again)).toBe(true);
+    expect(lanes.forget(ticket)).toBe(again);
+  });
+
+  test('a ticket that comes once is handed out once', () => {
+    const [ticket] = tickets('a', 1) as [Ticket];
+    const lanes = lanesWith({ maxConcurrency: 1, maxConcurrencyPerDestination: 1 }, [ticket]);
+    lanes.takeTurn(NOW);
+    expect(lanes.forget(ticket)).toBeUndefined();
+  });
 });
