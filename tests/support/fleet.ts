@@ -12,11 +12,19 @@ export interface Figures {
   /** Acknowledged, and never received. */
   readonly lost: number;
   readonly duplicated: number;
+  /** Received again while an attempt that was under way could still be held by its worker. */
+  readonly repeatedTooSoon: number;
   /** Received with another text than was sent. */
   readonly changed: number;
   /** Copies of one event that differ in their webhook-id. */
   readonly idsChanged: number;
 }
+
+const DELIVERY_TIMEOUT_S = 2;
+/** For so long nobody else makes an attempt that is under way: twice the time-out, and a margin of 15 s. */
+export const LEASE_MS = (2 * DELIVERY_TIMEOUT_S + 15) * 1000;
+/** A lease begins before its request arrives. */
+const LEASE_MS_MIN = LEASE_MS - 5_000;
 
 /** Processes that share one database, a receiver, and a load upon them. */
 export class Fleet {
@@ -25,14 +33,17 @@ export class Fleet {
   readonly members: { readonly role: Role; readonly server: ServerProcess }[] = [];
   readonly receiver: Receiver;
   readonly #variables: Readonly<Record<string, string>>;
-  readonly #numbersSeen = new Set<number>();
-  #arriving: { after: number; resolve: (at: number) => void }[] = [];
+  /** When each number arrived last, on the clock of `performance.now()`. */
+  readonly #arrivals = new Map<number, number>();
+  #waiting: { isOver: () => boolean; resolve: (at: number) => void }[] = [];
+  #lastArrived = 0;
+  #repeatedTooSoon = 0;
   #token = '';
   #destinationId = '';
 
   private constructor(receiver: Receiver, variables: Readonly<Record<string, string>>) {
     this.receiver = receiver;
-    this.#variables = { DELIVERY_TIMEOUT: '1s', RETRY_SCHEDULE: '1s,1s,1s,1s', ...variables };
+    this.#variables = { DELIVERY_TIMEOUT: `${DELIVERY_TIMEOUT_S}s`, RETRY_SCHEDULE: '1s,1s,1s,1s', ...variables };
   }
 
   static async start(variables: Readonly<Record<string, string>>, roles: readonly Role[]): Promise<Fleet> {
@@ -68,11 +79,11 @@ export class Fleet {
     return server;
   }
 
-  /** Kills one, and starts another in its place. */
-  async replace(index: number): Promise<void> {
+  /** Ends one, and starts another in its place. */
+  async replace(index: number, signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
     const [member] = this.members.splice(index, 1);
     if (member !== undefined) {
-      await member.server.end('SIGKILL');
+      await member.server.end(signal);
       await this.add(member.role);
       if (member.role === 'api') {
         this.sendLoad();
@@ -88,8 +99,23 @@ export class Fleet {
 
   /** When an event arrives that was sent after this moment, on the clock of `performance.now()`. */
   nextNew(): Promise<number> {
-    const after = Math.max(this.load.lastNumber, ...this.#numbersSeen);
-    return new Promise((resolve) => this.#arriving.push({ after, resolve }));
+    const after = Math.max(this.load.lastNumber, this.#lastArrived);
+    return this.#when(() => this.#lastArrived > after);
+  }
+
+  /** When all has arrived that is acknowledged by now, on the same clock. */
+  caughtUp(): Promise<number> {
+    const accepted = this.load.answers.filter(({ status }) => status === 202);
+    const missing = new Set(accepted.map(({ number }) => number));
+    return this.#when(() => {
+      for (const number of missing) {
+        if (!this.#arrivals.has(number)) {
+          return false;
+        }
+        missing.delete(number);
+      }
+      return true;
+    });
   }
 
   /** Ends the load, waits until nothing is pending, and counts. */
@@ -114,12 +140,28 @@ export class Fleet {
     this.#destinationId = await this.api.createDestination(id, this.receiver.url());
   }
 
+  #when(isOver: () => boolean): Promise<number> {
+    return new Promise((resolve) => {
+      this.#waiting.push({ isOver, resolve });
+      this.#look();
+    });
+  }
+
   #saw(number: number): void {
-    this.#numbersSeen.add(number);
-    for (const { resolve } of this.#arriving.filter(({ after }) => number > after)) {
+    const now = performance.now();
+    if (now - (this.#arrivals.get(number) ?? Number.NEGATIVE_INFINITY) < LEASE_MS_MIN) {
+      this.#repeatedTooSoon += 1;
+    }
+    this.#arrivals.set(number, now);
+    this.#lastArrived = Math.max(this.#lastArrived, number);
+    this.#look();
+  }
+
+  #look(): void {
+    for (const { resolve } of this.#waiting.filter(({ isOver }) => isOver())) {
       resolve(performance.now());
     }
-    this.#arriving = this.#arriving.filter(({ after }) => number <= after);
+    this.#waiting = this.#waiting.filter(({ isOver }) => !isOver());
   }
 
   #count(): Figures {
@@ -131,6 +173,7 @@ export class Fleet {
       acknowledged: acknowledged.length,
       lost: acknowledged.filter((number) => !copies.has(number)).length,
       duplicated: received.length - copies.size,
+      repeatedTooSoon: this.#repeatedTooSoon,
       changed: received.filter(({ body }) => body.toString() !== numberedPayload(numberOf(body))).length,
       idsChanged: ids.filter(({ size }) => size !== 1).length,
     };

@@ -22,7 +22,7 @@ export interface Answered {
 
 const WORKERS = 8;
 /** Between two posts of one worker: a steady load that leaves the machine room to recover. */
-const PAUSE_MS = 25;
+const PAUSE_MS = 50;
 const ledger = process.argv[2] ?? '';
 let aim: Aim | undefined;
 let lastNumber = 0;
@@ -49,20 +49,31 @@ async function work(): Promise<void> {
   }
 }
 
+/** Goes to the servers in turn; to the next one where nobody takes the connection, which is all that a proxy may repeat. */
 async function post({ ingests, token }: Aim, number: number): Promise<number | undefined> {
-  try {
-    const headers = { 'Content-Type': 'application/json', 'CL-X-TOKEN': token };
-    const response = await fetch(ingests[number % ingests.length] ?? '', {
-      method: 'POST',
-      headers,
-      body: numberedPayload(number),
-    });
-    const text = await response.text();
-    if (response.status === 202) {
-      appendFileSync(ledger, `${number} ${(JSON.parse(text) as { eventId: string }).eventId}\n`);
+  for (let tries = 0; tries < ingests.length; tries += 1) {
+    try {
+      return await postTo(ingests[(number + tries) % ingests.length] ?? '', token, number);
+    } catch (error) {
+      if (!isRefused(error)) {
+        return undefined;
+      }
     }
-    return response.status;
-  } catch {
-    return undefined;
   }
+  return undefined;
+}
+
+async function postTo(ingest: string, token: string, number: number): Promise<number> {
+  const headers = { 'Content-Type': 'application/json', 'CL-X-TOKEN': token };
+  const response = await fetch(ingest, { method: 'POST', headers, body: numberedPayload(number) });
+  const text = await response.text();
+  if (response.status === 202) {
+    appendFileSync(ledger, `${number} ${(JSON.parse(text) as { eventId: string }).eventId}\n`);
+  }
+  return response.status;
+}
+
+function isRefused(error: unknown): boolean {
+  const { cause } = error as { cause?: { code?: string } };
+  return cause?.code === 'ECONNREFUSED';
 }
