@@ -1,4 +1,5 @@
 import type { RetrySchedule } from './core/retry-policy.ts';
+import { isLoopback, parseAdminToken, parseEncryptionKeys, requireSecretsWhereExposed } from './config-secrets.ts';
 import { ConfigError, Environment } from './environment.ts';
 
 export { ConfigError };
@@ -7,6 +8,12 @@ export { ConfigError };
 export interface Config {
   readonly host: string;
   readonly port: number;
+  /** Others than this machine's own programs may reach it: it is closed then to whoever has no token. */
+  readonly isExposed: boolean;
+  /** Who sends it may do everything; without one, everyone may. */
+  readonly adminToken: string | undefined;
+  /** Of 32 bytes each. The first encrypts, all decrypt; none means that one is kept beside the database. */
+  readonly encryptionKeys: readonly Buffer[];
   readonly database: DatabaseConfig;
   /** The broker between processes, as an amqp URL, and the name of the queue on it. */
   readonly queueUrl: string | undefined;
@@ -55,9 +62,13 @@ export function loadConfig(): Config {
 export function parseConfig(variables: Readonly<Record<string, string | undefined>>): Config {
   const environment = new Environment(variables);
   const database = parseDatabaseUrl('DATABASE_URL', environment.text('DATABASE_URL', 'sqlite:./data/data-pusher.db'));
+  const host = environment.text('HOST', '127.0.0.1');
   const config: Config = {
-    host: environment.text('HOST', '127.0.0.1'),
+    host,
     port: environment.integer('PORT', 4000, { min: 0, max: 65_535 }),
+    isExposed: !isLoopback(host),
+    adminToken: parseAdminToken(environment.text('ADMIN_TOKEN', '')),
+    encryptionKeys: parseEncryptionKeys(environment.text('ENCRYPTION_KEY', '')),
     database,
     queueUrl: parseQueueUrl(environment.text('QUEUE_URL', '')),
     queueName: environment.text('QUEUE_NAME', 'data-pusher.deliveries'),
@@ -89,6 +100,7 @@ export function parseConfig(variables: Readonly<Record<string, string | undefine
       'QUEUE_URL and ROLES are for several processes, which need a PostgreSQL DATABASE_URL: a SQLite file has one owner.',
     );
   }
+  requireSecretsWhereExposed(config);
   return Object.freeze(config);
 }
 

@@ -1,11 +1,16 @@
 import { describe, expect, test } from '@jest/globals';
 import { parseConfig } from '../../src/config.ts';
 
+const KEYS = [1, 2].map((byte) => Buffer.alloc(32, byte).toString('base64'));
+
 describe('parseConfig', () => {
   test('has the defaults that the README tells', () => {
     expect(parseConfig({})).toEqual({
       host: '127.0.0.1',
       port: 4000,
+      isExposed: false,
+      adminToken: undefined,
+      encryptionKeys: [],
       database: { type: 'sqlite', path: './data/data-pusher.db' },
       queueUrl: undefined,
       queueName: 'data-pusher.deliveries',
@@ -48,6 +53,26 @@ describe('parseConfig', () => {
     expect(parseConfig({ DATABASE_URL: 'postgresql://localhost/x' }).shutdownDelayMs).toBe(3_000);
   });
 
+  test.each(['127.0.0.1', '127.8.9.10', '::1', 'localhost', 'LocalHost'])('on HOST %s it is not exposed', (host) => {
+    expect(parseConfig({ HOST: host }).isExposed).toBe(false);
+  });
+
+  test.each(['0.0.0.0', '::', '192.168.1.2', 'example.com', 'localhost.example.com', '::ffff:10.0.0.1'])(
+    'on HOST %s it is exposed, and says what it needs',
+    (host) => {
+      const secrets = { ADMIN_TOKEN: 'a'.repeat(24), ENCRYPTION_KEY: KEYS[0] };
+      expect(() => parseConfig({ HOST: host })).toThrow(/ADMIN_TOKEN \(openssl .*ENCRYPTION_KEY \(openssl /u);
+      expect(() => parseConfig({ HOST: host, ...secrets, ADMIN_TOKEN: '' })).toThrow(/needs ADMIN_TOKEN/u);
+      expect(() => parseConfig({ HOST: host, ...secrets, ENCRYPTION_KEY: '' })).toThrow(/needs ENCRYPTION_KEY/u);
+      expect(parseConfig({ HOST: host, ...secrets })).toMatchObject({ isExposed: true, adminToken: 'a'.repeat(24) });
+    },
+  );
+
+  test('ENCRYPTION_KEY holds several keys, in their order', () => {
+    const { encryptionKeys } = parseConfig({ ENCRYPTION_KEY: KEYS.join(', ') });
+    expect(encryptionKeys.map((key) => key.toString('base64'))).toEqual(KEYS);
+  });
+
   test('RETRY_SCHEDULE none means a single attempt', () => {
     expect(parseConfig({ RETRY_SCHEDULE: 'none' }).delivery.retrySchedule).toEqual([]);
   });
@@ -65,6 +90,12 @@ describe('parseConfig', () => {
     ['ROLES', 'worker', 'QUEUE_URL and ROLES are for several processes, which need a PostgreSQL DATABASE_URL'],
     ['QUEUE_URL', 'amqp://localhost', 'QUEUE_URL and ROLES are for several processes'],
     ['QUEUE_URL', 'http://localhost', 'QUEUE_URL must be that of a RabbitMQ broker'],
+    ['ADMIN_TOKEN', 'a'.repeat(23), 'ADMIN_TOKEN must have at least 24 visible ASCII characters'],
+    ['ADMIN_TOKEN', `${'a'.repeat(24)} b`, 'ADMIN_TOKEN must have at least 24 visible ASCII characters'],
+    ['ENCRYPTION_KEY', 'c2hvcnQ=', 'ENCRYPTION_KEY must be 32 bytes in base64'],
+    ['ENCRYPTION_KEY', `${KEYS[0]}!`, 'ENCRYPTION_KEY must be 32 bytes in base64'],
+    ['ENCRYPTION_KEY', `${KEYS[0]},`, 'ENCRYPTION_KEY must be 32 bytes in base64'],
+    ['ENCRYPTION_KEY', `${KEYS[0]},${KEYS[0]}`, 'ENCRYPTION_KEY names the same key twice.'],
     ['MAX_CONCURRENCY', '10', 'MAX_CONCURRENCY_PER_DESTINATION must not be greater than MAX_CONCURRENCY.'],
   ])('%s=%s is refused in one line that names it', (name, value, message) => {
     const act = () => parseConfig({ [name]: value });
