@@ -1,44 +1,67 @@
 import { copyFileSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ReleaseStack } from '../src/release-stack.ts';
-import { type CpuProfile, type TimeWindow, topSelfTimes } from './profile.ts';
-import { Server } from './server.ts';
+import { type Backing, createBacking, type Profile } from './backing.ts';
+import { type CpuProfile, type TimeWindow, topSelfTimes } from './cpu-profile.ts';
+import { Installation } from './installation.ts';
+import type { Shape } from './shape.ts';
 import type { Sizes } from './sizes.ts';
 
-const PROFILES = join('data', 'bench-profiles');
+const CPU_PROFILES = join('data', 'bench-profiles');
 
-export type MeasureName = 'accept' | 'deliver' | 'latency';
+export type MeasureName = 'accept' | 'deliver' | 'latency' | 'statements';
 
-/** What the measures share: how much to do, where files go, and what has to be cleaned up. */
+interface ContextOptions {
+  readonly profile: Profile;
+  readonly sizes: Sizes;
+  readonly cleanUp: ReleaseStack;
+  readonly folder: string;
+  readonly takesCpuProfiles: boolean;
+}
+
+/** What the measures share: how much to do, on what, where files go, and what has to be cleaned up. */
 export class Context {
+  readonly profile: Profile;
   readonly sizes: Sizes;
   readonly cleanUp: ReleaseStack;
   readonly #folder: string;
-  readonly #isProfiling: boolean;
+  readonly #takesCpuProfiles: boolean;
   readonly #windows = new Map<MeasureName, TimeWindow[]>();
 
-  constructor(options: { sizes: Sizes; cleanUp: ReleaseStack; folder: string; isProfiling: boolean }) {
-    this.sizes = options.sizes;
-    this.cleanUp = options.cleanUp;
-    this.#folder = options.folder;
-    this.#isProfiling = options.isProfiling;
+  constructor({ profile, sizes, cleanUp, folder, takesCpuProfiles }: ContextOptions) {
+    this.profile = profile;
+    this.sizes = sizes;
+    this.cleanUp = cleanUp;
+    this.#folder = folder;
+    this.#takesCpuProfiles = takesCpuProfiles;
   }
 
+  /** For files of a measure's own. */
   folderOf(measure: MeasureName): string {
-    return join(this.#folder, measure);
+    const folder = join(this.#folder, measure);
+    mkdirSync(folder, { recursive: true });
+    return folder;
   }
 
-  /** A server on an empty database of its own. */
-  async startServer(measure: MeasureName): Promise<Server> {
-    const folder = this.folderOf(measure);
-    mkdirSync(folder);
-    const server = new Server({ folder, profile: this.#isProfiling });
-    this.cleanUp.add(() => server.stop());
-    await server.ready();
-    return server;
+  async createBacking(measure: MeasureName, name = 'store'): Promise<Backing> {
+    const backing = await createBacking(this.profile, join(this.folderOf(measure), name));
+    this.cleanUp.add(() => backing.drop());
+    return backing;
   }
 
-  /** Marks the work as the part of a measure that a profile is to show. */
+  /** @param measure whose CPU profiles are to show this installation */
+  async start(backing: Backing, shape: Shape, measure?: MeasureName): Promise<Installation> {
+    const installation = new Installation({
+      backing,
+      shape,
+      ...(this.#takesCpuProfiles && measure !== undefined && { cpuProfileFolder: this.folderOf(measure) }),
+    });
+    this.cleanUp.add(() => installation.stop());
+    await installation.ready();
+    return installation;
+  }
+
+  /** Marks the work as the part of a measure that a CPU profile is to show. */
   async profiled(measure: MeasureName, work: () => Promise<void>): Promise<void> {
     const fromUs = nowUs();
     await work();
@@ -49,25 +72,27 @@ export class Context {
     this.#windows.set(measure, [...(this.#windows.get(measure) ?? []), window]);
   }
 
-  /** What each thread of a measure's server spent its time on; nothing when no profile was taken. */
-  profilesOf(measure: MeasureName): string[] {
-    if (!this.#isProfiling) {
+  /** What each thread of a measure's processes spent its time on; nothing when no profile was taken. */
+  cpuProfilesOf(measure: MeasureName): string[] {
+    if (!this.#takesCpuProfiles) {
       return [];
     }
-    mkdirSync(PROFILES, { recursive: true });
+    mkdirSync(CPU_PROFILES, { recursive: true });
     const folder = this.folderOf(measure);
     return readdirSync(folder).flatMap((name) => {
       // V8 names the file after the date, the time, the process, the thread, and a running number.
-      const thread = /^CPU\.\d+\.\d+\.\d+\.(\d+)\..*cpuprofile$/u.exec(name)?.[1];
-      return thread === undefined ? [] : [this.#keptProfile(measure, join(folder, name), thread)];
+      const [, pid, thread] = /^CPU\.\d+\.\d+\.(\d+)\.(\d+)\..*cpuprofile$/u.exec(name) ?? [];
+      return pid === undefined || thread === undefined
+        ? []
+        : [this.#kept(measure, join(folder, name), `process-${pid}-thread-${thread}`)];
     });
   }
 
-  #keptProfile(measure: MeasureName, file: string, thread: string): string {
-    const kept = join(PROFILES, `${measure}-thread-${thread}.cpuprofile`);
+  #kept(measure: MeasureName, file: string, place: string): string {
+    const kept = join(CPU_PROFILES, `${measure}-${place}.cpuprofile`);
     copyFileSync(file, kept);
-    const profile = JSON.parse(readFileSync(kept, 'utf8')) as CpuProfile;
-    return `${topSelfTimes(profile, this.#windows.get(measure) ?? [])}\n  The whole profile of thread ${thread} is in ${kept}.`;
+    const cpuProfile = JSON.parse(readFileSync(kept, 'utf8')) as CpuProfile;
+    return `${topSelfTimes(cpuProfile, this.#windows.get(measure) ?? [])}\n  The whole profile is in ${kept}.`;
   }
 }
 

@@ -1,8 +1,8 @@
-/** Measures A and B in the order A B B A A B ..., so that a machine that grows slower or faster favours neither. */
-export async function inTurn(rounds: number, a: () => Promise<void>, b: () => Promise<void>): Promise<void> {
+/** Measures A B C C B A A B C ..., so that a machine that grows slower or faster favours none. */
+export async function inTurn(rounds: number, ...works: readonly (() => Promise<void>)[]): Promise<void> {
   for (let round = 0; round < rounds; round += 1) {
-    const [first, second] = round % 2 === 0 ? [a, b] : [b, a];
-    await first();
-    await second();
+    for (const work of round % 2 === 0 ? works : works.toReversed()) {
+      await work();
+    }
   }
 }

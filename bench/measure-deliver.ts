@@ -1,129 +1,94 @@
-import { existsSync, statSync } from 'node:fs';
-import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
-import type { BareGotCalls } from './bare-got.ts';
+import { Backlog, drainGots, type Tools } from './backlog.ts';
+import { BareGots } from './bare-gots.ts';
 import type { Context } from './context.ts';
+import { inTurn } from './in-turn.ts';
 import type { LoadCalls } from './load.ts';
 import { peakMiB } from './memory.ts';
-import type { Drained, ReceiverCalls } from './receiver.ts';
-import type { Server } from './server.ts';
-import { inTurn } from './in-turn.ts';
+import type { ReceiverCalls } from './receiver.ts';
+import { allCores, singleSender } from './shape.ts';
 import { Worker } from './worker.ts';
-
-/** What the server allows one destination by default. */
-const CONCURRENCY = 32;
-const SETTLED_WITHIN_MS = 10_000;
 
 export interface DeliverFigures {
   /** Deliveries per second, one figure for each round. */
   readonly delivered: readonly number[];
+  /** With one event loop that makes requests. */
+  readonly single: readonly number[];
   readonly bare: readonly number[];
+  /** Event loops that make requests, and of bare got. */
+  readonly senders: number;
   readonly peakMiB: number;
+  readonly singlePeakMiB: number;
   readonly barePeakMiB: number;
   readonly bytesPerEvent: number;
+  /** Requests that were made more than once; at least once is what is promised. */
+  readonly duplicates: number;
 }
 
-interface Parts {
-  readonly server: Server;
-  readonly receiver: Worker<ReceiverCalls>;
-  readonly receiverUrl: string;
-  readonly bareGot: Worker<BareGotCalls>;
-  readonly load: Worker<LoadCalls>;
-  readonly token: string;
-  readonly connections: number;
-}
-
-/**
- * How fast a backlog is worked off. The events are posted while the receiver holds its answers back, so
- * that accepting takes no part in what is measured; see the receiver.
- */
+/** How fast a backlog is worked off: by an installation, by the same with a single sender, and by bare got. */
 export async function measureDeliver(context: Context): Promise<DeliverFigures> {
-  const { sizes, cleanUp } = context;
-  const [receiver, bareGot, load] = [
-    new Worker<ReceiverCalls>('receiver.ts'),
-    new Worker<BareGotCalls>('bare-got.ts'),
-    new Worker<LoadCalls>('load.ts'),
-  ];
-  cleanUp.add(async () => void (await Promise.all([receiver.stop(), bareGot.stop(), load.stop()])));
-  const server = await context.startServer('deliver');
-  const receiverUrl = await receiver.call('start');
-  const { id, token } = await server.createAccount();
-  const destinationId = await server.createDestination(id, receiverUrl);
-  const parts: Parts = { server, receiver, receiverUrl, bareGot, load, token, connections: sizes.connections };
+  const { sizes, profile, cleanUp } = context;
+  const shape = allCores(profile);
+  const receiver = new Worker<ReceiverCalls>('receiver.ts');
+  const load = new Worker<LoadCalls>('load.ts');
+  const bareGots = new BareGots(shape.senders);
+  cleanUp.add(async () => void (await Promise.all([receiver.stop(), load.stop(), bareGots.stop()])));
+  const tools: Tools = { receiver, receiverUrl: await receiver.call('start'), load, connections: sizes.connections };
+  const all = await Backlog.start(context, tools, shape, 'all');
+  const single = await Backlog.start(context, tools, singleSender(profile), 'single');
+  const drainBare = (requests: number) => drainGots(bareGots, tools, { requests, inFlight: shape.inFlight });
 
   if (sizes.warmUpEvents > 0) {
-    await drainGot(parts, sizes.warmUpEvents);
-    await drainServer(parts, sizes.warmUpEvents);
+    await drainBare(sizes.warmUpEvents);
+    await single.drain(sizes.warmUpEvents);
+    await all.drain(sizes.warmUpEvents);
   }
-  const figures = { delivered: [] as number[], bare: [] as number[], peakMiB: 0, barePeakMiB: 0 };
-  const measureBare = async (): Promise<void> => {
-    const peak = await peakMiB(bareGot.pid, async () => {
-      figures.bare.push((await drainGot(parts, sizes.backlogEvents)).perSecond);
-    });
-    figures.barePeakMiB = Math.max(figures.barePeakMiB, peak);
+  const bareRounds = new Rounds(bareGots.pids);
+  const singleRounds = new Rounds(single.pids);
+  const allRounds = new Rounds(all.pids);
+  await inTurn(
+    sizes.rounds,
+    () => bareRounds.add(() => drainBare(sizes.backlogEvents)),
+    () => singleRounds.add(() => single.drain(sizes.backlogEvents)),
+    () =>
+      allRounds.add(async () => {
+        const drained = await all.drain(sizes.backlogEvents);
+        context.addProfileWindow('deliver', drained);
+        return drained;
+      }),
+  );
+  await single.finish();
+  const bytesPerEvent = await all.finish();
+  await Promise.all([receiver.stop(), load.stop(), bareGots.stop()]);
+  return {
+    delivered: allRounds.perSecond,
+    single: singleRounds.perSecond,
+    bare: bareRounds.perSecond,
+    senders: shape.senders,
+    peakMiB: allRounds.peakMiB,
+    singlePeakMiB: singleRounds.peakMiB,
+    barePeakMiB: bareRounds.peakMiB,
+    bytesPerEvent,
+    duplicates: allRounds.duplicates + singleRounds.duplicates,
   };
-  const measureServer = async (): Promise<void> => {
-    const peak = await peakMiB(server.pid, async () => {
-      const drained = await drainServer(parts, sizes.backlogEvents);
-      context.addProfileWindow('deliver', drained);
-      figures.delivered.push(drained.perSecond);
+}
+
+/** The rounds of one of those that are compared. */
+class Rounds {
+  readonly perSecond: number[] = [];
+  peakMiB = 0;
+  duplicates = 0;
+  readonly #pids: readonly number[];
+
+  constructor(pids: readonly number[]) {
+    this.#pids = pids;
+  }
+
+  async add(drain: () => Promise<{ perSecond: number; duplicates: number }>): Promise<void> {
+    const peak = await peakMiB(this.#pids, async () => {
+      const { perSecond, duplicates } = await drain();
+      this.perSecond.push(perSecond);
+      this.duplicates += duplicates;
     });
-    figures.peakMiB = Math.max(figures.peakMiB, peak);
-  };
-  await inTurn(sizes.rounds, measureBare, measureServer);
-
-  const events = sizes.warmUpEvents + sizes.rounds * sizes.backlogEvents;
-  await allSucceeded(server, destinationId, events);
-  await Promise.all([server.stop(), receiver.stop(), bareGot.stop(), load.stop()]);
-  return { ...figures, bytesPerEvent: databaseBytes(context.folderOf('deliver')) / events };
-}
-
-async function drainServer({ server, receiver, load, token, connections }: Parts, events: number): Promise<Drained> {
-  await receiver.call('shut');
-  await load.call('post', { url: server.ingestUrl, token, connections, events });
-  await untilWaiting(receiver);
-  const drained = await receiver.call('open', events);
-  if (drained.distinct !== events || drained.arrivals !== events) {
-    throw new Error(
-      `${events} deliveries were due; ${drained.arrivals} arrived, ${drained.distinct} of them different.`,
-    );
+    this.peakMiB = Math.max(this.peakMiB, peak);
   }
-  return drained;
-}
-
-async function drainGot({ receiver, receiverUrl, bareGot }: Parts, requests: number): Promise<Drained> {
-  await receiver.call('shut');
-  const sent = bareGot.call('send', { url: receiverUrl, requests, concurrency: CONCURRENCY });
-  await Promise.race([untilWaiting(receiver), sent]);
-  const [drained] = await Promise.all([receiver.call('open', requests), sent]);
-  return drained;
-}
-
-async function untilWaiting(receiver: Worker<ReceiverCalls>): Promise<void> {
-  for (const deadline = Date.now() + SETTLED_WITHIN_MS; (await receiver.call('arrivals')) < CONCURRENCY; ) {
-    if (Date.now() > deadline) {
-      throw new Error(`The sender does not keep ${CONCURRENCY} requests under way.`);
-    }
-    await delay(5);
-  }
-}
-
-/** The last attempts are recorded shortly after they have arrived. */
-async function allSucceeded(server: Server, destinationId: string, events: number): Promise<void> {
-  const deadline = Date.now() + SETTLED_WITHIN_MS;
-  while ((await server.deliveries(destinationId, 'PENDING')) > 0 && Date.now() < deadline) {
-    await delay(50);
-  }
-  const succeeded = await server.deliveries(destinationId, 'SUCCEEDED');
-  if (succeeded !== events) {
-    throw new Error(`${events} events have arrived, but ${succeeded} are recorded as delivered.`);
-  }
-}
-
-/** Once the server has stopped: it leaves a checkpointed file. */
-function databaseBytes(folder: string): number {
-  return ['bench.db', 'bench.db-wal']
-    .map((name) => join(folder, name))
-    .filter((path) => existsSync(path))
-    .reduce((bytes, path) => bytes + statSync(path).size, 0);
 }

@@ -26,7 +26,7 @@ const server = createServer((request, response) => {
     } else {
       held.push(response);
     }
-    if (arrivals >= expected) {
+    if (ids.size >= expected) {
       lastAt = process.hrtime.bigint();
       onComplete?.();
     }
@@ -35,9 +35,8 @@ const server = createServer((request, response) => {
 
 export interface Drained {
   readonly perSecond: number;
-  /** How many different deliveries arrived. */
-  readonly distinct: number;
-  readonly arrivals: number;
+  /** How many arrived that had arrived before. */
+  readonly duplicates: number;
   /** On the monotonic clock that all processes share, in microseconds. */
   readonly fromUs: number;
   readonly toUs: number;
@@ -58,9 +57,9 @@ const calls = {
 
   arrivals: () => arrivals,
 
-  /** Opens the gate, and resolves when `total` requests have arrived since it was shut. */
+  /** Opens the gate, and resolves when `total` different requests have arrived since it was shut. */
   open: async (total: number): Promise<Drained> => {
-    arrivalsBefore = arrivals;
+    arrivalsBefore = ids.size;
     expected = total;
     const complete = new Promise<void>((resolve) => {
       onComplete = resolve;
@@ -76,8 +75,7 @@ const calls = {
     const seconds = Number(lastAt - openedAt) / 1e9;
     return {
       perSecond: (total - arrivalsBefore) / seconds,
-      distinct: ids.size,
-      arrivals,
+      duplicates: arrivals - ids.size,
       fromUs: Number(openedAt / 1000n),
       toUs: Number(lastAt / 1000n),
     };

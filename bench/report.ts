@@ -1,71 +1,107 @@
+import type { Profile } from './backing.ts';
 import type { AcceptFigures } from './measure-accept.ts';
 import type { DeliverFigures } from './measure-deliver.ts';
 import type { LatencyFigures } from './measure-latency.ts';
+import type { StatementFigures } from './measure-statements.ts';
 import { PAYLOAD } from './payload.ts';
 import { median, percentile } from './statistics.ts';
+import { bytes, mib, milliseconds, rate, type Row, table } from './table.ts';
 
 export interface Figures {
+  readonly profile: Profile;
   readonly accept: AcceptFigures;
   readonly deliver: DeliverFigures;
   readonly latency: LatencyFigures;
-}
-
-interface Row {
-  readonly what: string;
-  readonly figure: string;
-  readonly bare: string;
-  readonly share?: string;
-  readonly aim?: string;
-  readonly verdict?: string;
+  readonly statements: StatementFigures | undefined;
 }
 
 const SHARE_AIM = 0.7;
+const CORES_AIM = 1.5;
+const IDLE_P50_AIM_MS = 50;
+/** For the one process on SQLite, where nothing travels between processes. */
 const P50_AIM_MS = 5;
 const P99_AIM_MS = 25;
 
 /** Every figure beside its bare limit; then what they come to, beside the aims. */
-export function report({ accept, deliver, latency }: Figures): string {
+export function report(figures: Figures): string {
+  const { accept, deliver, statements } = figures;
   const rows: Row[] = [
     rateRow('events accepted per second', accept.accepted, accept.bare),
-    rateRow('deliveries per second', deliver.delivered, deliver.bare),
-    latencyRow('accepted to arrived, p50', latency.acceptedToArrived, latency.bare, 0.5, P50_AIM_MS),
-    latencyRow('accepted to arrived, p99', latency.acceptedToArrived, latency.bare, 0.99, P99_AIM_MS),
-    latencyRow('sent to arrived, p50', latency.sentToArrived, latency.bare, 0.5),
-    latencyRow('sent to arrived, p99', latency.sentToArrived, latency.bare, 0.99),
+    rateRow(`deliveries per second (senders: ${deliver.senders})`, deliver.delivered, deliver.bare),
+    singleRow(deliver),
+    ...latencyRows(figures),
     { what: 'memory, idle', figure: mib(accept.idleMiB), bare: mib(accept.bareIdleMiB) },
     { what: 'memory, accepting', figure: mib(accept.peakMiB), bare: mib(accept.barePeakMiB) },
     { what: 'memory, backlog and delivering', figure: mib(deliver.peakMiB), bare: mib(deliver.barePeakMiB) },
+    { what: 'memory of the single sender', figure: mib(deliver.singlePeakMiB) },
     { what: 'disk for one delivered event', figure: bytes(deliver.bytesPerEvent), bare: bytes(PAYLOAD.length) },
+    ...(statements === undefined ? [] : statementRows(statements)),
+    { what: 'requests made twice', figure: deliver.duplicates.toString() },
   ];
   return `${table(rows)}\n\nRounds\n${rounds(accept, deliver)}\n`;
 }
 
 function rateRow(what: string, figures: readonly number[], bare: readonly number[]): Row {
-  const share = median(figures.map((figure, round) => figure / (bare[round] ?? Number.NaN)));
+  const share = shareOf(figures, bare);
   return {
     what,
     figure: rate(median(figures)),
     bare: rate(median(bare)),
     share: share.toFixed(2),
-    aim: `>= ${SHARE_AIM.toFixed(2)}`,
-    verdict: share >= SHARE_AIM ? 'reached' : 'missed',
+    ...atLeast(share, SHARE_AIM),
   };
+}
+
+function singleRow({ delivered, single }: DeliverFigures): Row {
+  const ratio = shareOf(delivered, single);
+  return {
+    what: '  the same with a single sender',
+    figure: rate(median(single)),
+    share: `1 : ${ratio.toFixed(2)}`,
+    ...atLeast(ratio, CORES_AIM),
+  };
+}
+
+function shareOf(figures: readonly number[], others: readonly number[]): number {
+  return median(figures.map((figure, round) => figure / (others[round] ?? Number.NaN)));
+}
+
+function atLeast(value: number, aim: number): Pick<Row, 'aim' | 'verdict'> {
+  return { aim: `>= ${aim.toFixed(2)}`, verdict: value >= aim ? 'reached' : 'missed' };
+}
+
+function latencyRows({ profile, latency }: Figures): Row[] {
+  const { acceptedToArrived, sentToArrived, bare, idle } = latency;
+  const aims = profile === 'sqlite' ? { p50: P50_AIM_MS, p99: P99_AIM_MS } : {};
+  return [
+    latencyRow('accepted to arrived, p50', acceptedToArrived, 0.5, { bare, aimMs: aims.p50 }),
+    latencyRow('accepted to arrived, p99', acceptedToArrived, 0.99, { bare, aimMs: aims.p99 }),
+    latencyRow('sent to arrived, p50', sentToArrived, 0.5, { bare }),
+    latencyRow('sent to arrived, p99', sentToArrived, 0.99, { bare }),
+    latencyRow('accepted to arrived when idle, p50', idle, 0.5, { aimMs: IDLE_P50_AIM_MS }),
+  ];
 }
 
 function latencyRow(
   what: string,
   figures: readonly number[],
-  bare: readonly number[],
   share: number,
-  aimMs?: number,
+  { bare, aimMs }: { readonly bare?: readonly number[]; readonly aimMs?: number | undefined },
 ): Row {
   const value = percentile(figures, share);
   return {
     what,
     figure: milliseconds(value),
-    bare: milliseconds(percentile(bare, share)),
+    ...(bare && { bare: milliseconds(percentile(bare, share)) }),
     ...(aimMs !== undefined && { aim: `<= ${aimMs} ms`, verdict: value <= aimMs ? 'reached' : 'missed' }),
   };
+}
+
+function statementRows({ accepting, delivering }: StatementFigures): Row[] {
+  return [
+    { what: 'statements for one event, accepting', figure: accepting.toFixed(3) },
+    { what: 'statements for one event, delivering', figure: delivering.toFixed(3) },
+  ];
 }
 
 function rounds(accept: AcceptFigures, deliver: DeliverFigures): string {
@@ -73,51 +109,11 @@ function rounds(accept: AcceptFigures, deliver: DeliverFigures): string {
     roundsLine('accepted', accept.accepted),
     roundsLine('  bare Express', accept.bare),
     roundsLine('delivered', deliver.delivered),
+    roundsLine('  single sender', deliver.single),
     roundsLine('  bare got', deliver.bare),
   ].join('\n');
 }
 
 function roundsLine(what: string, figures: readonly number[]): string {
   return `  ${what.padEnd(22)}${figures.map((figure) => rate(figure).padStart(9)).join('')}`;
-}
-
-function table(rows: readonly Row[]): string {
-  const cells = [
-    ['', 'measured', 'bare limit', 'share', 'aim', ''],
-    ...rows.map(({ what, figure, bare, share, aim, verdict }) => [
-      what,
-      figure,
-      bare,
-      share ?? '',
-      aim ?? '',
-      verdict ?? '',
-    ]),
-  ];
-  const widths = (cells[0] ?? []).map((_, column) => Math.max(...cells.map((row) => (row[column] ?? '').length)));
-  const lines = cells.map((row) =>
-    row
-      .map((cell, column) =>
-        column === 0 || column === 5 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0),
-      )
-      .join('   ')
-      .trimEnd(),
-  );
-  lines.splice(1, 0, widths.map((width) => '-'.repeat(width)).join('   '));
-  return lines.join('\n');
-}
-
-function rate(value: number): string {
-  return Math.round(value).toLocaleString('en-US');
-}
-
-function milliseconds(value: number): string {
-  return `${value.toFixed(1)} ms`;
-}
-
-function mib(value: number): string {
-  return `${Math.round(value)} MiB`;
-}
-
-function bytes(value: number): string {
-  return `${Math.round(value)} B`;
 }

@@ -1,6 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
@@ -10,46 +9,42 @@ const MAIN = fileURLToPath(new URL('../dist/src/main.js', import.meta.url));
 const READY_WITHIN_MS = 30_000;
 /** The server has 10 seconds of its own to stop in. */
 const KILL_AFTER_MS = 15_000;
+const READY = /GraphQL +(?<graphql>\S+)\n +Ingest +(?<ingest>\S+)\n|Health +\S+\n/u;
 
-export interface ServerOptions {
-  /** Gets the database, and the CPU profile when one is taken. */
-  readonly folder: string;
-  readonly profile: boolean;
+export interface Urls {
+  readonly graphql: string;
+  readonly ingest: string;
 }
 
-/** The built server as a process of its own, with the settings it has by default. */
+/** One process of the built server, with the settings it has by default besides those given. */
 export class Server {
   readonly #child: ChildProcess;
-  #urls: { readonly graphql: string; readonly ingest: string } | undefined;
 
-  constructor({ folder, profile }: ServerOptions) {
-    const flags = profile ? ['--cpu-prof', `--cpu-prof-dir=${folder}`] : [];
+  /** @param flags for Node */
+  constructor(variables: Readonly<Record<string, string>>, flags: readonly string[]) {
     this.#child = spawn(process.execPath, [...flags, MAIN], {
-      env: { ...process.env, PORT: '0', DATABASE_URL: `sqlite:${join(folder, 'bench.db')}`, LOG_LEVEL: 'warn' },
+      env: { ...process.env, PORT: '0', LOG_LEVEL: 'warn', ...variables },
       stdio: ['ignore', 'pipe', 'inherit'],
       // Out of reach of the terminal's Ctrl-C: the benchmark stops it.
       detached: true,
     });
   }
 
-  async ready(): Promise<void> {
+  /** @returns where its API is; a process that only makes deliveries has none. */
+  async ready(): Promise<Urls | undefined> {
     const timer = setTimeout(() => this.#child.kill('SIGKILL'), READY_WITHIN_MS);
     let printed = '';
     for await (const line of createInterface({ input: this.#child.stdout as Readable })) {
       printed += `${line}\n`;
-      const { graphql, ingest } = /GraphQL +(?<graphql>\S+)\n +Ingest +(?<ingest>\S+)\n/u.exec(printed)?.groups ?? {};
-      if (graphql !== undefined && ingest !== undefined) {
+      const match = READY.exec(printed);
+      if (match !== null) {
         clearTimeout(timer);
-        this.#urls = { graphql, ingest };
-        return;
+        const { graphql, ingest } = match.groups ?? {};
+        return graphql === undefined || ingest === undefined ? undefined : { graphql, ingest };
       }
     }
     clearTimeout(timer);
     throw new Error(`The server was not ready within ${READY_WITHIN_MS} ms.`);
-  }
-
-  get ingestUrl(): string {
-    return this.#urls?.ingest ?? '';
   }
 
   get pid(): number {
@@ -64,51 +59,5 @@ export class Server {
     this.#child.kill('SIGTERM');
     await once(this.#child, 'exit');
     clearTimeout(timer);
-  }
-
-  async createAccount(): Promise<{ id: string; token: string }> {
-    const { createAccount } = await this.#graphql<{ createAccount: { id: string; appSecretToken: string } }>(
-      'mutation { createAccount(input: { email: "bench@example.com", name: "Bench" }) { id appSecretToken } }',
-    );
-    return { id: createAccount.id, token: createAccount.appSecretToken };
-  }
-
-  async createDestination(accountId: string, url: string): Promise<string> {
-    const { createDestination } = await this.#graphql<{ createDestination: { id: string } }>(
-      `mutation ($input: CreateDestinationInput!) { createDestination(input: $input) { id } }`,
-      { input: { accountId, url, httpMethod: 'POST', headers: { 'X-Bench': '1' } } },
-    );
-    return createDestination.id;
-  }
-
-  async storedEvents(accountId: string): Promise<number> {
-    const { account } = await this.#graphql<{ account: { events: { totalCount: number } } }>(
-      'query ($id: ID!) { account(id: $id) { events(first: 1) { totalCount } } }',
-      { id: accountId },
-    );
-    return account.events.totalCount;
-  }
-
-  async deliveries(destinationId: string, status: 'PENDING' | 'SUCCEEDED'): Promise<number> {
-    const { destination } = await this.#graphql<{ destination: { deliveries: { totalCount: number } } }>(
-      `query ($id: ID!, $status: DeliveryStatus!) {
-        destination(id: $id) { deliveries(first: 1, status: $status) { totalCount } }
-      }`,
-      { id: destinationId, status },
-    );
-    return destination.deliveries.totalCount;
-  }
-
-  async #graphql<Data>(query: string, variables: Record<string, unknown> = {}): Promise<Data> {
-    const response = await fetch(this.#urls?.graphql ?? '', {
-      method: 'POST',
-      headers: { 'Content-Type': 'application/json' },
-      body: JSON.stringify({ query, variables }),
-    });
-    const { data, errors } = (await response.json()) as { data: Data; errors?: unknown };
-    if (errors !== undefined) {
-      throw new Error(`GraphQL refused: ${JSON.stringify(errors)}`);
-    }
-    return data;
   }
 }

@@ -9,6 +9,10 @@ export interface Sizes {
   readonly warmUpEvents: number;
   readonly latencySeconds: number;
   readonly latencyPerSecond: number;
+  readonly idleSeconds: number;
+  readonly idlePerSecond: number;
+  /** For the count of statements. */
+  readonly statementEvents: number;
 }
 
 export const FULL: Sizes = {
@@ -20,6 +24,9 @@ export const FULL: Sizes = {
   warmUpEvents: 2_000,
   latencySeconds: 2,
   latencyPerSecond: 50,
+  idleSeconds: 15,
+  idlePerSecond: 2,
+  statementEvents: 20_000,
 };
 
 /** Shows that everything works, in a few seconds; the figures say little. */
@@ -32,4 +39,7 @@ export const SMOKE: Sizes = {
   warmUpEvents: 0,
   latencySeconds: 1,
   latencyPerSecond: 50,
+  idleSeconds: 2,
+  idlePerSecond: 2,
+  statementEvents: 500,
 };
