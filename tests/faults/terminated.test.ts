@@ -56,7 +56,7 @@ describeWhere(
       terminated,
       slowestRecoverySeconds: seconds(Math.max(...recoveries)),
     });
-    expect(figures).toMatchObject({ lost: 0, changed: 0, idsChanged: 0 });
+    expect(figures).toMatchObject({ lost: 0, repeatedTooSoon: 0, changed: 0, idsChanged: 0 });
     expect(ready.map(({ status }) => status)).toEqual(ready.map(() => 200));
     expect(Math.max(...recoveries)).toBeLessThan(10_000);
     expect(fleet.members.every(({ server }) => server.isRunning)).toBe(true);

@@ -35,7 +35,7 @@ export class Fleet {
   readonly #variables: Readonly<Record<string, string>>;
   /** When each number arrived last, on the clock of `performance.now()`. */
   readonly #arrivals = new Map<number, number>();
-  #waiting: { isOver: () => boolean; resolve: (at: number) => void }[] = [];
+  #arriving: { after: number; resolve: (at: number) => void }[] = [];
   #lastArrived = 0;
   #repeatedTooSoon = 0;
   #token = '';
@@ -100,22 +100,16 @@ export class Fleet {
   /** When an event arrives that was sent after this moment, on the clock of `performance.now()`. */
   nextNew(): Promise<number> {
     const after = Math.max(this.load.lastNumber, this.#lastArrived);
-    return this.#when(() => this.#lastArrived > after);
+    return new Promise((resolve) => this.#arriving.push({ after, resolve }));
   }
 
-  /** When all has arrived that is acknowledged by now, on the same clock. */
-  caughtUp(): Promise<number> {
-    const accepted = this.load.answers.filter(({ status }) => status === 202);
-    const missing = new Set(accepted.map(({ number }) => number));
-    return this.#when(() => {
-      for (const number of missing) {
-        if (!this.#arrivals.has(number)) {
-          return false;
-        }
-        missing.delete(number);
-      }
-      return true;
-    });
+  /** The longest time from an event's acknowledgement to the arrival of its last copy, in milliseconds. */
+  get slowestDeliveryMs(): number {
+    let slowest = 0;
+    for (const [number, arrived] of this.#arrivals) {
+      slowest = Math.max(slowest, arrived - (this.load.answeredAt.get(number) ?? arrived));
+    }
+    return slowest;
   }
 
   /** Ends the load, waits until nothing is pending, and counts. */
@@ -140,13 +134,6 @@ export class Fleet {
     this.#destinationId = await this.api.createDestination(id, this.receiver.url());
   }
 
-  #when(isOver: () => boolean): Promise<number> {
-    return new Promise((resolve) => {
-      this.#waiting.push({ isOver, resolve });
-      this.#look();
-    });
-  }
-
   #saw(number: number): void {
     const now = performance.now();
     if (now - (this.#arrivals.get(number) ?? Number.NEGATIVE_INFINITY) < LEASE_MS_MIN) {
@@ -154,14 +141,10 @@ export class Fleet {
     }
     this.#arrivals.set(number, now);
     this.#lastArrived = Math.max(this.#lastArrived, number);
-    this.#look();
-  }
-
-  #look(): void {
-    for (const { resolve } of this.#waiting.filter(({ isOver }) => isOver())) {
-      resolve(performance.now());
+    for (const { resolve } of this.#arriving.filter(({ after }) => number > after)) {
+      resolve(now);
     }
-    this.#waiting = this.#waiting.filter(({ isOver }) => !isOver());
+    this.#arriving = this.#arriving.filter(({ after }) => number <= after);
   }
 
   #count(): Figures {

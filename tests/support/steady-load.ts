@@ -9,6 +9,8 @@ const PROGRAM = fileURLToPath(new URL('./steady-sender.ts', import.meta.url));
 /** The steady sender in a process of its own, and every answer it got. */
 export class SteadyLoad {
   readonly answers: Answered[] = [];
+  /** When the answer to each number came, on the clock of `performance.now()`. */
+  readonly answeredAt = new Map<number, number>();
   readonly #child: ChildProcess;
   readonly #ledgerPath: string;
   #waiting: (() => void)[] = [];
@@ -18,6 +20,7 @@ export class SteadyLoad {
     this.#child = fork(PROGRAM, [ledgerPath], { execArgv: [], stdio: 'inherit' });
     this.#child.on('message', (answered: Answered) => {
       this.answers.push(answered);
+      this.answeredAt.set(answered.number, performance.now());
       const waiting = this.#waiting;
       this.#waiting = [];
       for (const wake of waiting) {
