@@ -1,3 +1,4 @@
+import { type AddressRule, addressInUrl } from './address-rule.ts';
 import { DomainError } from './errors.ts';
 
 export const HTTP_METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] as const;
@@ -15,7 +16,7 @@ const HEADER_BYTES_MAX = 8 * 1024;
 const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 const CONTROL_CHARACTER = /\p{Cc}/u;
 
-/** Hop-by-hop fields (RFC 9110, 7.6.1), those that frame the message, and the names Data Pusher itself signs its deliveries with. */
+/** Hop-by-hop fields (RFC 9110, 7.6.1), and those that frame the message. */
 const RESERVED_NAMES: ReadonlySet<string> = new Set([
   'connection',
   'content-length',
@@ -23,23 +24,28 @@ const RESERVED_NAMES: ReadonlySet<string> = new Set([
   'host',
   'http2-settings',
   'keep-alive',
-  'proxy-authenticate',
-  'proxy-authorization',
-  'proxy-connection',
   'te',
   'trailer',
   'transfer-encoding',
   'upgrade',
-  'webhook-id',
-  'webhook-timestamp',
 ]);
+/** Words between us and a proxy, and the names that Data Pusher itself signs its deliveries with. */
+const RESERVED_PREFIXES = ['proxy-', 'webhook-'] as const;
 
-/** The text is kept exactly as given; parsing only decides whether it can be called. */
-export function parseDestinationUrl(text: string): string {
-  const rule = `The URL must be absolute, http or https, without user name and password, and of at most ${URL_CHARACTERS_MAX} characters.`;
+/**
+ * The text is kept exactly as given; parsing only decides whether it can be called.
+ *
+ * @param rule says which addresses a URL may name; what a name leads to is seen at each connect.
+ */
+export function parseDestinationUrl(text: string, rule?: AddressRule): string {
+  const form = `The URL must be absolute, http or https, without user name and password, and of at most ${URL_CHARACTERS_MAX} characters.`;
   const url = text.length <= URL_CHARACTERS_MAX && /^https?:\/\/[^\s\p{Cc}]+$/iu.test(text) ? URL.parse(text) : null;
   if (url === null || !text.isWellFormed() || hasUserInfo(text)) {
-    throw DomainError.badInput('url', rule);
+    throw DomainError.badInput('url', form);
+  }
+  const address = addressInUrl(text);
+  if (rule !== undefined && address !== undefined && !rule.allowsAddress(address)) {
+    throw DomainError.badInput('url', 'The URL must not name an address that is private, reserved or our own.');
   }
   return text;
 }
@@ -71,10 +77,9 @@ function parseHeaderName(name: string): string {
   if (!TOKEN.test(name)) {
     throw badHeaders("A header's name consists of letters, digits and !#$%&'*+-.^_`|~ only.");
   }
-  if (RESERVED_NAMES.has(name.toLowerCase())) {
-    throw badHeaders(
-      `The header ${name.toLowerCase()} is set by Data Pusher or belongs to the connection, and cannot be chosen.`,
-    );
+  const known = name.toLowerCase();
+  if (RESERVED_NAMES.has(known) || RESERVED_PREFIXES.some((prefix) => known.startsWith(prefix))) {
+    throw badHeaders(`The header ${known} is set by Data Pusher or belongs to the connection, and cannot be chosen.`);
   }
   return name;
 }

@@ -1,10 +1,12 @@
 import http from 'node:http';
 import https from 'node:https';
+import type { LookupFunction } from 'node:net';
 import got, { type Got, type Request } from 'got';
 import type { Clock } from '../core/clock.ts';
 import { type AttemptError, type AttemptOutcome, errorOfStatus } from '../core/delivery.ts';
 import type { OutgoingRequest } from '../core/outgoing-request.ts';
 import { attemptErrorOf } from './attempt-error.ts';
+import { type Egress, EgressAgents } from './egress-agents.ts';
 import type { Sender } from './sender.ts';
 
 /** The part of a response that is kept. */
@@ -18,6 +20,9 @@ interface SenderOptions {
   readonly clock: Clock;
   /** For the whole exchange, connecting included. */
   readonly timeoutMs: number;
+  readonly egress: Egress;
+  /** How names are resolved, in the place of the system's resolver. */
+  readonly lookup?: LookupFunction | undefined;
 }
 
 /**
@@ -27,17 +32,15 @@ interface SenderOptions {
 export class HttpSender implements Sender {
   readonly #clock: Clock;
   readonly #got: Got;
-  readonly #agents = {
-    http: new http.Agent({ keepAlive: true, timeout: IDLE_CONNECTION_MS }),
-    https: new https.Agent({ keepAlive: true, timeout: IDLE_CONNECTION_MS }),
-  };
+  readonly #agents: EgressAgents;
   readonly #underWay = new Set<Request>();
   #closed = false;
 
-  constructor({ clock, timeoutMs }: SenderOptions) {
+  constructor({ clock, timeoutMs, egress, lookup }: SenderOptions) {
     this.#clock = clock;
+    this.#agents = new EgressAgents({ egress, lookup, idleMs: IDLE_CONNECTION_MS, connectTimeoutMs: timeoutMs });
     this.#got = got.extend({
-      agent: this.#agents,
+      agent: { http: this.#agents.http, https: this.#agents.https },
       timeout: { request: timeoutMs },
       retry: { limit: 0 },
       followRedirect: false,
@@ -71,8 +74,7 @@ export class HttpSender implements Sender {
     for (const exchange of this.#underWay) {
       exchange.destroy(new Error('The sender was closed.'));
     }
-    this.#agents.http.destroy();
-    this.#agents.https.destroy();
+    this.#agents.destroy();
   }
 
   #open({ url, method, headerLines, body }: OutgoingRequest): Request {

@@ -3,10 +3,10 @@ import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { systemClock } from '../core/clock.ts';
 import { HttpSender } from './http-sender.ts';
 import { Outbox, type Piece, unpack } from './sender-parcels.ts';
-import type { Order, OutcomeContent, RequestContent } from './sender-protocol.ts';
+import type { Order, OutcomeContent, RequestContent, ThreadOptions } from './sender-protocol.ts';
 
 const mainThread = parentPort as MessagePort;
-const sender = new HttpSender({ clock: systemClock, timeoutMs: workerData as number });
+const sender = new HttpSender({ clock: systemClock, ...(workerData as ThreadOptions) });
 const outcomes = new Outbox<OutcomeContent>((parcel, transfer) => mainThread.postMessage(parcel, transfer));
 let underWay = 0;
 let isClosing = false;

@@ -5,14 +5,12 @@ import type { OutgoingRequest } from '../core/outgoing-request.ts';
 import type { Facts } from '../observe/facts.ts';
 import type { Sender } from './sender.ts';
 import { Outbox, type Parcel, unpack } from './sender-parcels.ts';
-import type { OutcomeContent, RequestContent } from './sender-protocol.ts';
+import type { OutcomeContent, RequestContent, ThreadOptions } from './sender-protocol.ts';
 
 /** A thread that cannot even start must not be started without a breath. */
 const RESTART_PAUSE_MS = 1_000;
 
-export interface SenderWorkerOptions {
-  /** For the whole exchange, connecting included. */
-  readonly timeoutMs: number;
+export interface SenderWorkerOptions extends ThreadOptions {
   readonly facts: Facts;
 }
 
@@ -66,7 +64,9 @@ export class SenderWorker implements Sender {
   #start(): void {
     // Beside this file, and compiled when this one is.
     const file = import.meta.url.endsWith('.ts') ? './sender-thread.ts' : './sender-thread.js';
-    const worker = new Worker(new URL(file, import.meta.url), { workerData: this.#options.timeoutMs });
+    const { timeoutMs, egress } = this.#options;
+    const workerData: ThreadOptions = { timeoutMs, egress };
+    const worker = new Worker(new URL(file, import.meta.url), { workerData });
     let cause: unknown;
     worker.on('message', (parcel: Parcel<OutcomeContent>) => this.#settle(parcel));
     worker.on('error', (error) => {

@@ -1,9 +1,11 @@
+import type { LookupFunction } from 'node:net';
 import type { DeliveryQueue } from '../queue/delivery-queue.ts';
 import type { RetrySchedule } from '../core/retry-policy.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Facts } from '../observe/facts.ts';
 import type { DeliveryStore } from '../storage/delivery-store.ts';
 import { Dispatcher } from './dispatcher.ts';
+import type { Egress } from './egress-agents.ts';
 import { HttpSender } from './http-sender.ts';
 import type { Sender } from './sender.ts';
 import { SenderPool } from './sender-pool.ts';
@@ -15,6 +17,9 @@ export interface DispatchOptions {
   readonly clock: Clock;
   readonly facts: Facts;
   readonly timeoutMs: number;
+  readonly egress: Egress;
+  /** For tests. Threads cannot be given a function, and have the system's resolver. */
+  readonly lookup?: LookupFunction | undefined;
   /** Threads that make the requests; 0 makes them on the main thread. */
   readonly senderThreads: number;
   /** How long a ticket from the store is good, in milliseconds; 0 where no other process asks for any. */
@@ -36,10 +41,10 @@ export interface Dispatch {
   stop(graceMs: number): Promise<number>;
 }
 
-function createSender({ senderThreads, clock, timeoutMs, facts }: DispatchOptions): Sender {
+function createSender({ senderThreads, clock, timeoutMs, egress, lookup, facts }: DispatchOptions): Sender {
   return senderThreads === 0
-    ? new HttpSender({ clock, timeoutMs })
-    : new SenderPool({ threads: senderThreads, clock, timeoutMs, facts });
+    ? new HttpSender({ clock, timeoutMs, egress, lookup })
+    : new SenderPool({ threads: senderThreads, clock, timeoutMs, egress, facts });
 }
 
 /** Starts everything that makes deliveries: the dispatcher, what feeds it, and what finds the forgotten. */

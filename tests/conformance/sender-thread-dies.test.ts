@@ -33,8 +33,9 @@ afterEach(async () => {
 });
 
 function startPool(count: number): void {
+  const egress = { rule: undefined, proxyUrl: undefined };
   const log = pino({ level: 'trace' }, { write: (line: string) => void logged.push(JSON.parse(line)) });
-  pool = new SenderPool({ threads: count, clock: systemClock, timeoutMs: 15_000, facts: new Facts(log) });
+  pool = new SenderPool({ threads: count, clock: systemClock, timeoutMs: 15_000, egress, facts: new Facts(log) });
 }
 
 async function killThreads(): Promise<void> {

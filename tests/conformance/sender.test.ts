@@ -8,11 +8,12 @@ import { Facts } from '../../src/observe/facts.ts';
 import { createLog } from '../../src/observe/log.ts';
 import { Receiver } from '../support/receiver.ts';
 
+const egress = { rule: undefined, proxyUrl: undefined };
 const facts = new Facts(createLog({ level: 'silent', readable: false }));
 
 describe.each<[where: string, create: (timeoutMs: number) => Sender]>([
-  ['on the main thread', (timeoutMs) => new HttpSender({ clock: systemClock, timeoutMs })],
-  ['in threads', (timeoutMs) => new SenderPool({ threads: 2, clock: systemClock, timeoutMs, facts })],
+  ['on the main thread', (timeoutMs) => new HttpSender({ clock: systemClock, timeoutMs, egress })],
+  ['in threads', (timeoutMs) => new SenderPool({ threads: 2, clock: systemClock, timeoutMs, egress, facts })],
 ])('a sender %s', (_, create) => {
   let sender: Sender;
   let receiver: Receiver;

@@ -49,7 +49,7 @@ export class Attempt {
   @Field(() => String, {
     nullable: true,
     description:
-      'Why the attempt failed, as a stable code such as HTTP_STATUS, TIMEOUT, DNS, CONNECTION_REFUSED or TLS; null when it succeeded.',
+      'Why the attempt failed, as a stable code such as HTTP_STATUS, TIMEOUT, DNS, CONNECTION_REFUSED, TLS or ADDRESS_REFUSED; null when it succeeded.',
   })
   error!: string | null;
 }
