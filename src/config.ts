@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import type { RetrySchedule } from './core/retry-policy.ts';
 import { isLoopback, parseAdminToken, parseEncryptionKeys, requireSecretsWhereExposed } from './config-secrets.ts';
 import { ConfigError, Environment } from './environment.ts';
@@ -83,7 +84,7 @@ export function parseConfig(variables: Readonly<Record<string, string | undefine
       }),
       maxConcurrency: environment.integer('MAX_CONCURRENCY', 256, { min: 1, max: 10_000 }),
       maxConcurrencyPerDestination: environment.integer('MAX_CONCURRENCY_PER_DESTINATION', 32, { min: 1, max: 10_000 }),
-      senderThreads: environment.integer('SENDER_THREADS', 0, { min: 0, max: 64 }),
+      senderThreads: environment.integer('SENDER_THREADS', usefulSenderThreads(), { min: 0, max: 64 }),
     },
     // The owner of a SQLite file has no others that could take the requests.
     shutdownDelayMs: environment.duration('SHUTDOWN_DELAY', database.type === 'sqlite' ? '0s' : '3s', {
@@ -102,6 +103,11 @@ export function parseConfig(variables: Readonly<Record<string, string | undefine
   }
   requireSecretsWhereExposed(config);
   return Object.freeze(config);
+}
+
+/** One core is for everything else; and what hands out the requests keeps no more threads busy than these. */
+function usefulSenderThreads(): number {
+  return Math.min(availableParallelism() - 1, 4);
 }
 
 function parseQueueUrl(text: string): string | undefined {

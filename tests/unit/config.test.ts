@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { describe, expect, test } from '@jest/globals';
 import { parseConfig } from '../../src/config.ts';
 
@@ -22,7 +23,7 @@ describe('parseConfig', () => {
         retrySchedule: [5_000, 30_000, 120_000, 600_000, 1_800_000, 3_600_000, 7_200_000, 18_000_000, 36_000_000],
         maxConcurrency: 256,
         maxConcurrencyPerDestination: 32,
-        senderThreads: 0,
+        senderThreads: Math.min(availableParallelism() - 1, 4),
       },
       shutdownDelayMs: 0,
       shutdownTimeoutMs: 10_000,
@@ -85,6 +86,7 @@ describe('parseConfig', () => {
     ['RETRY_SCHEDULE', '5s,,1m', 'RETRY_SCHEDULE must be durations'],
     ['RETRY_SCHEDULE', '5s;1m', 'RETRY_SCHEDULE must be durations'],
     ['DATABASE_URL', 'mysql://x', 'DATABASE_URL must be'],
+    ['SENDER_THREADS', '65', 'SENDER_THREADS must be a whole number from 0 to 64.'],
     ['MAX_BODY_BYTES', '-1', 'MAX_BODY_BYTES must be a whole number'],
     ['ROLES', 'api,cook', 'ROLES must be one or more of api, worker, separated by commas.'],
     ['ROLES', 'worker', 'QUEUE_URL and ROLES are for several processes, which need a PostgreSQL DATABASE_URL'],
