@@ -8,10 +8,10 @@ import { PrivateRabbitmq, RABBITMQ_PROGRAMS } from '../support/private-rabbitmq.
 import { describeWhere } from '../support/requirement.ts';
 
 const QUEUE_NAME = 'data-pusher.deliveries';
-const AWAY_MS = 5_000;
+const AWAY_MS = 3_000;
 const ALARM_MS = 6_000;
 /** A new queue that is not settled yet: a broker may not know it rightly when it comes back. */
-const NEW_QUEUE_LIVES_MS = [0, 1_000, 4_000];
+const NEW_QUEUE_LIVES_MS = [0, 4_000];
 /** Deliveries go on without the broker: it is away for longer. */
 const STANDSTILL_MS_MAX = 5_000;
 /** What a ticket that is lost costs at the most: its delivery waits 30 s for the sweeper. */
