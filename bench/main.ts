@@ -20,8 +20,8 @@
  *   deliveries         one destination works off a backlog of stored events, 32 requests at a time (for each
  *                      worker process), each claimed and recorded in the database. Bare: as many loops of got
  *                      as there are senders, with as many requests at a time. A sender is a thread
- *                      (SENDER_THREADS) or a worker process; the line below is the same with one of them, and
- *                      how many times faster all are. The receiver needs the same cores.
+ *                      (SENDER_THREADS) or a worker process. The line below is the same on one event loop,
+ *                      and how many times faster all are. The receiver needs the same cores.
  *   accepted/sent to   at 50 events a second, from the 202 (or from sending the event) until it arrives at
  *   arrived            its destination. Bare: one durable write of 4 KiB and one request. Idle: two a second.
  *   memory             resident set of all processes of the server together, most of what was seen. Bare: that

@@ -28,12 +28,15 @@ export function report(figures: Figures): string {
   const rows: Row[] = [
     rateRow('events accepted per second', accept.accepted, accept.bare),
     rateRow(`deliveries per second (senders: ${deliver.senders})`, deliver.delivered, deliver.bare),
-    singleRow(deliver),
+    singleRow(figures),
     ...latencyRows(figures),
     { what: 'memory, idle', figure: mib(accept.idleMiB), bare: mib(accept.bareIdleMiB) },
     { what: 'memory, accepting', figure: mib(accept.peakMiB), bare: mib(accept.barePeakMiB) },
     { what: 'memory, backlog and delivering', figure: mib(deliver.peakMiB), bare: mib(deliver.barePeakMiB) },
-    { what: 'memory of the single sender', figure: mib(deliver.singlePeakMiB) },
+    {
+      what: profile === 'sqlite' ? '  without threads' : '  with a single worker process',
+      figure: mib(deliver.singlePeakMiB),
+    },
     { what: 'disk for one delivered event', figure: bytes(deliver.bytesPerEvent), bare: bytes(PAYLOAD.length) },
     ...(statements === undefined ? [] : statementRows(statements)),
     { what: 'requests made twice', figure: deliver.duplicates.toString() },
@@ -52,10 +55,10 @@ function rateRow(what: string, figures: readonly number[], bare: readonly number
   };
 }
 
-function singleRow({ delivered, single }: DeliverFigures): Row {
+function singleRow({ profile, deliver: { delivered, single } }: Figures): Row {
   const ratio = shareOf(delivered, single);
   return {
-    what: '  the same with a single sender',
+    what: profile === 'sqlite' ? '  without threads' : '  with a single worker process',
     figure: rate(median(single)),
     share: `1 : ${ratio.toFixed(2)}`,
     ...atLeast(ratio, CORES_AIM),
