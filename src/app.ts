@@ -1,16 +1,22 @@
+import type { LookupFunction } from 'node:net';
 import type { Config } from './config.ts';
+import { AddressRule, type AddressRuleOptions } from './core/address-rule.ts';
 import { type Clock, systemClock } from './core/clock.ts';
 import { createIdSource } from './core/ids.ts';
+import { EVERYTHING, type Scope } from './core/scope.ts';
 import { type Dispatch, startDispatch } from './dispatch/start-dispatch.ts';
+import { createIdentify } from './graphql/caller.ts';
 import { createContext } from './graphql/context.ts';
 import { startGraphqlServer } from './graphql/server.ts';
 import { type ApiRoutes, createHttpApp, GRAPHQL_PATH, INGEST_PATH } from './http/http-app.ts';
 import { HttpServer } from './http/http-server.ts';
+import { ownAddresses } from './http/own-addresses.ts';
 import { createAcceptEvent } from './ingest/accept-event.ts';
 import { ingestRoute } from './ingest/route.ts';
 import { AccountCommands } from './manage/account-commands.ts';
 import { DeliveryCommands } from './manage/delivery-commands.ts';
 import { DestinationCommands } from './manage/destination-commands.ts';
+import { loadVault } from './key-file.ts';
 import { Facts } from './observe/facts.ts';
 import { createLog, type Log } from './observe/log.ts';
 import type { DeliveryQueue } from './queue/delivery-queue.ts';
@@ -27,6 +33,8 @@ export interface Overrides {
   readonly random?: () => number;
   readonly log?: Log;
   readonly observeStatement?: StatementObserver;
+  /** How the names of destinations are resolved, with `SENDER_THREADS=0`. */
+  readonly lookup?: LookupFunction;
 }
 
 export interface App {
@@ -48,6 +56,8 @@ interface Base {
   readonly facts: Facts;
   readonly storage: Storage;
   readonly queue: DeliveryQueue;
+  /** Where requests may go; `undefined` lets them go anywhere. */
+  readonly addressRule: AddressRuleOptions | undefined;
 }
 
 /**
@@ -61,18 +71,18 @@ export async function startApp(config: Config, overrides: Overrides = {}): Promi
   const facts = new Facts(overrides.log ?? createLog({ level: config.logLevel, readable: process.stderr.isTTY }));
   const started = new ReleaseStack();
   try {
-    const storage = await openStorage(config.database, overrides.observeStatement);
+    const storage = await openStorage(config.database, loadVault(config), overrides.observeStatement);
     started.add(() => storage.close());
     if (storage.isSoleOwner) {
       await storage.deliveries.recoverLeases(clock.now());
     }
-    const isEmpty = (await storage.reads().accounts.accountCount()) === 0;
+    const isEmpty = (await storage.reads(EVERYTHING).accounts.accountCount()) === 0;
     const random = overrides.random ?? Math.random;
     const parts = { config, clock, random, facts, storage };
     const queue = await createQueue(parts);
     started.add(() => queue.stop());
-    const base: Base = { ...parts, queue };
-    const dispatch = config.roles.includes('worker') ? await startWorker(base) : undefined;
+    const base: Base = { ...parts, queue, addressRule: await addressRuleOf(config) };
+    const dispatch = config.roles.includes('worker') ? await startWorker(base, overrides.lookup) : undefined;
     started.add(async () => void (await dispatch?.stop(0)));
     const origin = await startHttp(base, dispatch, started);
     facts.started({ url: origin });
@@ -91,7 +101,13 @@ export async function startApp(config: Config, overrides: Overrides = {}): Promi
 /** How long a ticket from a store that others ask too is good, in milliseconds: they take it up after that. */
 const SHARED_VISIBILITY_MS = 30_000;
 
-async function createQueue({ config, clock, random, facts, storage }: Omit<Base, 'queue'>): Promise<DeliveryQueue> {
+async function createQueue({
+  config,
+  clock,
+  random,
+  facts,
+  storage,
+}: Omit<Base, 'queue' | 'addressRule'>): Promise<DeliveryQueue> {
   const withoutBroker = storage.bell === undefined ? new LocalQueue() : new NotifyQueue(storage.bell);
   if (config.queueUrl !== undefined) {
     const { RabbitQueue } = await import('./queue/rabbit-queue.ts');
@@ -113,7 +129,12 @@ async function createQueue({ config, clock, random, facts, storage }: Omit<Base,
   return withoutBroker;
 }
 
-function startWorker({ config, clock, random, facts, storage, queue }: Base): Promise<Dispatch> {
+async function addressRuleOf({ egress, host }: Config): Promise<AddressRuleOptions | undefined> {
+  return egress.isFiltered ? { allowed: egress.allowed, own: await ownAddresses(host) } : undefined;
+}
+
+function startWorker(base: Base, lookup: LookupFunction | undefined): Promise<Dispatch> {
+  const { config, clock, random, facts, storage, queue, addressRule } = base;
   return startDispatch({
     queue,
     deliveries: storage.deliveries,
@@ -121,6 +142,8 @@ function startWorker({ config, clock, random, facts, storage, queue }: Base): Pr
     facts,
     random,
     ...config.delivery,
+    egress: { rule: addressRule, proxyUrl: config.egress.proxyUrl },
+    lookup,
     visibilityMs: storage.isSoleOwner ? 0 : SHARED_VISIBILITY_MS,
     userAgent: `Data-Pusher/${version}`,
   });
@@ -144,20 +167,26 @@ async function startHttp(base: Base, dispatch: Dispatch | undefined, started: Re
   return `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`;
 }
 
-async function startApi({ config, clock, facts, storage, queue }: Base, started: ReleaseStack): Promise<ApiRoutes> {
+async function startApi(base: Base, started: ReleaseStack): Promise<ApiRoutes> {
+  const { config, clock, facts, storage, queue } = base;
+  const addressRule = base.addressRule && new AddressRule(base.addressRule);
   const newId = createIdSource(clock);
   const publish = queue.publish.bind(queue);
-  const { fork, events } = storage;
-  const commands = {
-    accounts: new AccountCommands({ fork, clock, newId }),
-    destinations: new DestinationCommands({ fork, clock, newId }),
-    deliveries: new DeliveryCommands({ fork, clock, publish }),
-  };
-  const graphql = await startGraphqlServer(facts);
+  const { fork, events, vault } = storage;
+  const commandsOf = (scope: Scope) => ({
+    accounts: new AccountCommands({ scope, fork, clock, newId, vault }),
+    destinations: new DestinationCommands({ scope, fork, clock, newId, vault, addressRule }),
+    deliveries: new DeliveryCommands({ scope, fork, clock, publish }),
+  });
+  const { isExposed, adminToken, corsOrigins: origins } = config;
+  const graphql = await startGraphqlServer({ isExposed, facts });
   started.add(() => graphql.stop());
   return {
     graphql,
-    graphqlContext: () => createContext(storage.reads(), commands),
+    graphqlContext: (caller) =>
+      createContext({ caller, reads: storage.reads(caller), commands: commandsOf(caller), vault }),
+    identify: createIdentify({ adminToken, isExposed, accountIdOf: (token) => events.accountIdOf(token) }),
+    cors: { origins, isExposed },
     ingest: ingestRoute({
       acceptEvent: createAcceptEvent({ events, queue, clock, newId, facts }),
       knowsToken: (token) => events.knowsToken(token),

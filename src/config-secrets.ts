@@ -26,6 +26,17 @@ export function parseAdminToken(text: string): string | undefined {
   return text === '' ? undefined : text;
 }
 
+/** As browsers write them, because they are compared as texts. */
+export function parseOrigins(text: string): string[] {
+  const origins = text === '' ? [] : text.split(',').map((part) => part.trim());
+  if (!origins.every((origin) => /^https?:/u.test(origin) && URL.parse(origin)?.origin === origin)) {
+    throw new ConfigError(
+      'CORS_ORIGINS must be origins separated by commas, as browsers write them, such as https://app.example.com.',
+    );
+  }
+  return origins;
+}
+
 /** Several are separated by commas, the newest first. */
 export function parseEncryptionKeys(text: string): Buffer[] {
   const keys = text === '' ? [] : text.split(',').map((part) => decodeKey(part.trim()));

@@ -1,6 +1,13 @@
 import { availableParallelism } from 'node:os';
 import type { RetrySchedule } from './core/retry-policy.ts';
-import { isLoopback, parseAdminToken, parseEncryptionKeys, requireSecretsWhereExposed } from './config-secrets.ts';
+import {
+  isLoopback,
+  parseAdminToken,
+  parseEncryptionKeys,
+  parseOrigins,
+  requireSecretsWhereExposed,
+} from './config-secrets.ts';
+import { type EgressConfig, parseEgress } from './config-egress.ts';
 import { ConfigError, Environment } from './environment.ts';
 
 export { ConfigError };
@@ -13,6 +20,8 @@ export interface Config {
   readonly isExposed: boolean;
   /** Who sends it may do everything; without one, everyone may. */
   readonly adminToken: string | undefined;
+  /** Web pages of these may call the API from a browser. */
+  readonly corsOrigins: readonly string[];
   /** Of 32 bytes each. The first encrypts, all decrypt; none means that one is kept beside the database. */
   readonly encryptionKeys: readonly Buffer[];
   readonly database: DatabaseConfig;
@@ -24,6 +33,7 @@ export interface Config {
   readonly logLevel: LogLevel;
   readonly ingest: { readonly maxBodyBytes: number };
   readonly delivery: DeliveryConfig;
+  readonly egress: EgressConfig;
   /** How long requests are still taken after the signal to stop, so that a proxy can turn to the other processes. */
   readonly shutdownDelayMs: number;
   readonly shutdownTimeoutMs: number;
@@ -64,11 +74,13 @@ export function parseConfig(variables: Readonly<Record<string, string | undefine
   const environment = new Environment(variables);
   const database = parseDatabaseUrl('DATABASE_URL', environment.text('DATABASE_URL', 'sqlite:./data/data-pusher.db'));
   const host = environment.text('HOST', '127.0.0.1');
+  const isExposed = !isLoopback(host);
   const config: Config = {
     host,
     port: environment.integer('PORT', 4000, { min: 0, max: 65_535 }),
-    isExposed: !isLoopback(host),
+    isExposed,
     adminToken: parseAdminToken(environment.text('ADMIN_TOKEN', '')),
+    corsOrigins: parseOrigins(environment.text('CORS_ORIGINS', '')),
     encryptionKeys: parseEncryptionKeys(environment.text('ENCRYPTION_KEY', '')),
     database,
     queueUrl: parseQueueUrl(environment.text('QUEUE_URL', '')),
@@ -86,6 +98,11 @@ export function parseConfig(variables: Readonly<Record<string, string | undefine
       maxConcurrencyPerDestination: environment.integer('MAX_CONCURRENCY_PER_DESTINATION', 32, { min: 1, max: 10_000 }),
       senderThreads: environment.integer('SENDER_THREADS', usefulSenderThreads(), { min: 0, max: 64 }),
     },
+    egress: parseEgress({
+      isExposed,
+      allow: environment.text('ALLOW_DESTINATIONS', ''),
+      proxy: environment.text('EGRESS_PROXY', ''),
+    }),
     // The owner of a SQLite file has no others that could take the requests.
     shutdownDelayMs: environment.duration('SHUTDOWN_DELAY', database.type === 'sqlite' ? '0s' : '3s', {
       min: 0,

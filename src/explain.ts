@@ -1,11 +1,19 @@
 import { ConfigError } from './config.ts';
+import { VaultError } from './core/vault.ts';
 import { CopyError } from './storage/copy-store.ts';
 import { DatabaseFileError } from './storage/file-error.ts';
 import { NewerDatabaseError } from './storage/newer-database.ts';
 import { DatabaseInUseError } from './storage/sqlite/sole-owner.ts';
 
 /** What is wrong and what to do about it, in one line. */
-const FOR_THE_OPERATOR = [ConfigError, CopyError, DatabaseFileError, DatabaseInUseError, NewerDatabaseError];
+const FOR_THE_OPERATOR = [
+  ConfigError,
+  CopyError,
+  DatabaseFileError,
+  DatabaseInUseError,
+  NewerDatabaseError,
+  VaultError,
+];
 
 const LISTEN_ERRORS: Readonly<Record<string, string>> = {
   EADDRINUSE: 'is in use by another program; choose another PORT.',

@@ -1,16 +1,20 @@
 import { existsSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { ConfigError, parseDatabaseUrl } from './config.ts';
+import { ConfigError, loadConfig, parseDatabaseUrl } from './config.ts';
 import { systemClock } from './core/clock.ts';
+import { keyFileOf, loadVault } from './key-file.ts';
 import { CopyError, type CopiedTable, copyStore } from './storage/copy-store.ts';
 import { openStorageForCommand } from './storage/storage.ts';
 
 /** Moves everything from a SQLite file that nobody serves to a PostgreSQL database; may be run again after it was cut off. */
 export async function migrateStore(options: readonly string[]): Promise<void> {
   const { from, to } = parseOptions(options);
-  const source = await openStorageForCommand(from);
+  // What is copied stays sealed as it is, so the target needs the keys of the source.
+  const { encryptionKeys } = loadConfig();
+  const vault = loadVault({ encryptionKeys, database: from });
+  const source = await openStorageForCommand(from, vault);
   try {
-    const target = await openStorageForCommand(to);
+    const target = await openStorageForCommand(to, vault);
     try {
       const tables = await copyStore(source, target, { now: systemClock.now(), onTable: tell });
       if (!tables.every(({ isSame }) => isSame)) {
@@ -19,6 +23,11 @@ export async function migrateStore(options: readonly string[]): Promise<void> {
         );
       }
       process.stdout.write('Both databases hold the same.\n');
+      if (encryptionKeys.length === 0) {
+        process.stdout.write(
+          `Their secrets open with the key in ${keyFileOf(from)}: give it as ENCRYPTION_KEY from now on.\n`,
+        );
+      }
     } finally {
       await target.close();
     }

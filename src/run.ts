@@ -21,10 +21,14 @@ function commandOf(name: string | undefined): Command {
       return serve;
     case 'migrate':
       return async () => (await import('./migrate.ts')).migrate();
+    case 'rotate-keys':
+      return async () => (await import('./rotate-keys.ts')).rotateKeys();
     case 'migrate-store':
       return async (options) => (await import('./migrate-store.ts')).migrateStore(options);
     default:
-      throw new ConfigError(`There is no command "${name}"; there are migrate and migrate-store, and none to serve.`);
+      throw new ConfigError(
+        `There is no command "${name}"; there are migrate, migrate-store and rotate-keys, and none to serve.`,
+      );
   }
 }
 

@@ -1,5 +1,11 @@
 /** What a caller may learn of a failure: a stable code and a sentence. The private part goes in `cause`. */
-export type ErrorCode = 'BAD_USER_INPUT' | 'NOT_FOUND' | 'CONFLICT' | 'TOO_EXPENSIVE' | 'STORAGE_UNAVAILABLE';
+export type ErrorCode =
+  | 'BAD_USER_INPUT'
+  | 'FORBIDDEN'
+  | 'NOT_FOUND'
+  | 'CONFLICT'
+  | 'TOO_EXPENSIVE'
+  | 'STORAGE_UNAVAILABLE';
 
 export class DomainError extends Error {
   override readonly name = 'DomainError';
@@ -20,6 +26,10 @@ export class DomainError extends Error {
 
   static notFound(what: 'account' | 'destination' | 'event' | 'delivery'): DomainError {
     return new DomainError('NOT_FOUND', `There is no ${what} with this id.`);
+  }
+
+  static forbidden(message: string): DomainError {
+    return new DomainError('FORBIDDEN', message);
   }
 
   static conflict(message: string, field?: string): DomainError {

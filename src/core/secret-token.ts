@@ -1,4 +1,4 @@
-import { randomInt } from 'node:crypto';
+import { createHash, randomInt } from 'node:crypto';
 
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';
 const LENGTH = 16;
@@ -6,4 +6,12 @@ const LENGTH = 16;
 /** An account's secret: 16 characters of A-Z a-z 0-9, 95 bits, every character equally likely. */
 export function generateSecretToken(): string {
   return Array.from({ length: LENGTH }, () => ALPHABET.charAt(randomInt(ALPHABET.length))).join('');
+}
+
+/**
+ * What the store knows a token by. A token is random enough (95 bits) to need no slow hash, and a look-up by the hash
+ * takes the same time however much of a wrong token is right.
+ */
+export function hashToken(token: string): string {
+  return createHash('sha256').update(token).digest('hex');
 }

@@ -1,8 +1,10 @@
 import type { AccountCommands } from '../manage/account-commands.ts';
 import type { DeliveryCommands } from '../manage/delivery-commands.ts';
 import type { DestinationCommands } from '../manage/destination-commands.ts';
+import type { Vault } from '../core/vault.ts';
 import type { Reads } from '../storage/read-models/reads.ts';
 import { Budget } from './budget.ts';
+import type { Caller } from './caller.ts';
 
 export interface Commands {
   readonly accounts: AccountCommands;
@@ -12,10 +14,18 @@ export interface Commands {
 
 /** What the resolvers of one request share: its reads (and their cache), its budget, and the commands. */
 export interface GraphQLContext extends Reads {
+  readonly caller: Caller;
   readonly commands: Commands;
   readonly budget: Budget;
+  /** Opens the secrets of what the request has read. */
+  readonly vault: Vault;
 }
 
-export function createContext(reads: Reads, commands: Commands): GraphQLContext {
-  return { ...reads, commands, budget: new Budget() };
+interface OfTheCaller extends Pick<GraphQLContext, 'caller' | 'commands' | 'vault'> {
+  readonly reads: Reads;
+}
+
+/** @param reads in the scope of the caller, as the commands are */
+export function createContext({ reads, ...others }: OfTheCaller): GraphQLContext {
+  return { ...reads, ...others, budget: new Budget() };
 }

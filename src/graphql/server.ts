@@ -1,17 +1,32 @@
 import { ApolloServer } from '@apollo/server';
+import { ApolloServerPluginLandingPageDisabled } from '@apollo/server/plugin/disabled';
 import { ApolloServerPluginLandingPageLocalDefault } from '@apollo/server/plugin/landingPage/default';
 import type { Facts } from '../observe/facts.ts';
 import type { GraphQLContext } from './context.ts';
 import { createFormatError } from './format-error.ts';
+import { introspectionPlugin } from './introspection-plugin.ts';
 import { limitsRule, TOKENS_MAX } from './limits.ts';
 import { graphqlSchema } from './schema.ts';
 import { statusPlugin } from './status-plugin.ts';
 
+const OPEN = [ApolloServerPluginLandingPageLocalDefault({ footer: false })];
+const CLOSED = [ApolloServerPluginLandingPageDisabled(), introspectionPlugin];
+
+export interface GraphqlServerOptions {
+  /** Strangers may ask: the schema is then for the administrator only. */
+  readonly isExposed: boolean;
+  readonly facts: Facts;
+}
+
 /** Started, and ready to be mounted. The app owns its shutdown. */
-export async function startGraphqlServer(facts: Facts): Promise<ApolloServer<GraphQLContext>> {
+export async function startGraphqlServer({
+  isExposed,
+  facts,
+}: GraphqlServerOptions): Promise<ApolloServer<GraphQLContext>> {
   const server = new ApolloServer<GraphQLContext>({
     schema: await graphqlSchema(),
     introspection: true,
+    hideSchemaDetailsFromClientErrors: isExposed,
     csrfPrevention: true,
     allowBatchedHttpRequests: false,
     includeStacktraceInErrorResponses: false,
@@ -20,7 +35,7 @@ export async function startGraphqlServer(facts: Facts): Promise<ApolloServer<Gra
     parseOptions: { maxTokens: TOKENS_MAX },
     validationRules: [limitsRule],
     formatError: createFormatError(facts),
-    plugins: [statusPlugin, ApolloServerPluginLandingPageLocalDefault({ footer: false })],
+    plugins: [statusPlugin, ...(isExposed ? CLOSED : OPEN)],
   });
   await server.start();
   return server;

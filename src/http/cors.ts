@@ -9,26 +9,35 @@ const SANDBOX_ORIGINS: ReadonlySet<string> = new Set([
 ]);
 const LOOPBACK_ORIGIN = /^https?:\/\/(?:localhost|127\.0\.0\.1|\[::1\])(?::\d+)?$/u;
 
-/**
- * Which web pages may call the API from a browser: Sandbox, and front ends under development on this
- * machine. Any other page that a visitor happens to open could otherwise read every token.
- */
-export function apiCors(): RequestHandler[] {
-  const handle = cors({
-    origin: (origin, decide) => decide(null, origin !== undefined && isAllowed(origin)),
-    maxAge: 600,
-  });
-  return [allowPrivateNetwork, handle];
+export interface CorsOptions {
+  /** Allowed wherever the server runs. */
+  readonly origins: readonly string[];
+  readonly isExposed: boolean;
 }
 
-function isAllowed(origin: string): boolean {
+/**
+ * Which web pages may call the API from a browser: those of the configured origins and, on a developer's
+ * machine, Sandbox and front ends on the same machine. Where everyone is the administrator, any other page that
+ * a visitor happens to open could otherwise read every token. The headers that a page asks to send are allowed.
+ */
+export function apiCors({ origins, isExposed }: CorsOptions): RequestHandler[] {
+  const configured = new Set(origins);
+  const isAllowed = (origin: string | undefined): boolean =>
+    origin !== undefined && (configured.has(origin) || (!isExposed && isLocalTool(origin)));
+  const handle = cors({ origin: (origin, decide) => decide(null, isAllowed(origin)), maxAge: 600 });
+  return [allowPrivateNetwork(isAllowed), handle];
+}
+
+function isLocalTool(origin: string): boolean {
   return SANDBOX_ORIGINS.has(origin) || LOOPBACK_ORIGIN.test(origin);
 }
 
 /** Chromium asks before it lets a public page such as Sandbox call a server on this machine. */
-const allowPrivateNetwork: RequestHandler = (request, response, next) => {
-  if (request.headers['access-control-request-private-network'] === 'true' && isAllowed(request.headers.origin ?? '')) {
-    response.setHeader('Access-Control-Allow-Private-Network', 'true');
-  }
-  next();
-};
+function allowPrivateNetwork(isAllowed: (origin: string | undefined) => boolean): RequestHandler {
+  return (request, response, next) => {
+    if (request.headers['access-control-request-private-network'] === 'true' && isAllowed(request.headers.origin)) {
+      response.setHeader('Access-Control-Allow-Private-Network', 'true');
+    }
+    next();
+  };
+}

@@ -2,8 +2,10 @@ import type { ApolloServer } from '@apollo/server';
 import { expressMiddleware } from '@as-integrations/express5';
 import express, { type Express, type RequestHandler } from 'express';
 import type { GraphQLContext } from '../graphql/context.ts';
+import type { Caller, Identify } from '../graphql/caller.ts';
 import type { Facts } from '../observe/facts.ts';
-import { apiCors } from './cors.ts';
+import { admission, callerOf } from './admission.ts';
+import { apiCors, type CorsOptions } from './cors.ts';
 import { healthRoutes, type ReadinessCheck } from './health.ts';
 import { lastErrorHandler, notFound } from './last-resort.ts';
 
@@ -15,7 +17,9 @@ const GRAPHQL_BODY_MAX = '256kb';
 export interface ApiRoutes {
   readonly ingest: RequestHandler;
   readonly graphql: ApolloServer<GraphQLContext>;
-  readonly graphqlContext: () => GraphQLContext;
+  readonly graphqlContext: (caller: Caller) => GraphQLContext;
+  readonly identify: Identify;
+  readonly cors: CorsOptions;
 }
 
 export interface HttpAppDependencies {
@@ -37,9 +41,10 @@ export function createHttpApp({ api, isReady, facts }: HttpAppDependencies): Exp
   if (api !== undefined) {
     app.use(
       GRAPHQL_PATH,
-      ...apiCors(),
+      ...apiCors(api.cors),
+      admission({ identify: api.identify, hasLandingPage: !api.cors.isExposed, facts }),
       express.json({ limit: GRAPHQL_BODY_MAX }),
-      expressMiddleware(api.graphql, { context: async () => api.graphqlContext() }),
+      expressMiddleware(api.graphql, { context: async ({ res }) => api.graphqlContext(callerOf(res)) }),
     );
   }
   app.use(notFound);

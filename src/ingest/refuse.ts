@@ -10,7 +10,11 @@ const LINGER_BYTES_MAX = 64 * 1024 * 1024;
  * kernel reset it, and the sender would never see the answer; so what comes after it is read and thrown away,
  * within limits.
  */
-export function refuse(request: IncomingMessage, response: ServerResponse, { status, body, headers }: Refusal): void {
+export function refuse(
+  request: IncomingMessage,
+  response: ServerResponse,
+  { status, body, headers }: Pick<Refusal, 'status' | 'body' | 'headers'>,
+): void {
   const text = JSON.stringify(body);
   const bodyIsRead = request.complete;
   response.writeHead(status, {

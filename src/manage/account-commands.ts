@@ -2,7 +2,9 @@ import { emailKey, parseName, parseWebsite } from '../core/account-input.ts';
 import type { Clock } from '../core/clock.ts';
 import { DomainError } from '../core/errors.ts';
 import { type IdSource, requireId } from '../core/ids.ts';
-import { generateSecretToken } from '../core/secret-token.ts';
+import { EVERYTHING, type Scope } from '../core/scope.ts';
+import { generateSecretToken, hashToken } from '../core/secret-token.ts';
+import type { Vault } from '../core/vault.ts';
 import { isEmailTaken } from '../storage/conflicts.ts';
 import { Account, type AccountEntity } from '../storage/entities/index.ts';
 import type { EntityManager } from '../storage/storage.ts';
@@ -22,9 +24,12 @@ export interface AccountPatch {
 }
 
 export interface CommandDependencies {
-  readonly fork: () => EntityManager;
+  /** Of who gives the commands: to them, what is outside of it does not exist. */
+  readonly scope: Scope;
+  readonly fork: (scope: Scope) => EntityManager;
   readonly clock: Clock;
   readonly newId: IdSource;
+  readonly vault: Vault;
 }
 
 /** Every command is one transaction, and either does all it says or changes nothing. */
@@ -35,14 +40,18 @@ export class AccountCommands {
     this.#dependencies = dependencies;
   }
 
-  /** @throws DomainError BAD_USER_INPUT, CONFLICT */
-  create({ email, name, website }: NewAccount): Promise<AccountEntity> {
-    const { clock, newId } = this.#dependencies;
+  /** @throws DomainError FORBIDDEN, BAD_USER_INPUT, CONFLICT */
+  async create({ email, name, website }: NewAccount): Promise<AccountEntity> {
+    const { scope, clock, newId } = this.#dependencies;
+    if (scope !== EVERYTHING) {
+      throw DomainError.forbidden('Only the administrator may create accounts.');
+    }
     const now = new Date(clock.now());
+    const id = newId();
     const account = {
-      id: newId(),
+      id,
       ...parsePatch({ email, name, website: website ?? null }),
-      appSecretToken: generateSecretToken(),
+      ...this.#newToken(id),
       createdAt: now,
       updatedAt: now,
     };
@@ -60,7 +69,7 @@ export class AccountCommands {
    * @throws DomainError NOT_FOUND
    */
   rotateToken(id: string): Promise<AccountEntity> {
-    return this.#change(id, { appSecretToken: generateSecretToken() });
+    return this.#change(id, this.#newToken(id));
   }
 
   /**
@@ -77,6 +86,11 @@ export class AccountCommands {
     return id;
   }
 
+  #newToken(accountId: string): Pick<AccountEntity, 'tokenHash' | 'sealedToken'> {
+    const token = generateSecretToken();
+    return { tokenHash: hashToken(token), sealedToken: this.#dependencies.vault.seal(token, accountId) };
+  }
+
   async #change(id: string, fields: Partial<AccountEntity>): Promise<AccountEntity> {
     requireId(id, 'account');
     const { clock } = this.#dependencies;
@@ -91,7 +105,8 @@ export class AccountCommands {
 
   async #inTransaction<Result>(work: (em: EntityManager) => Promise<Result>): Promise<Result> {
     try {
-      return await this.#dependencies.fork().transactional((em) => work(em));
+      const { fork, scope } = this.#dependencies;
+      return await fork(scope).transactional((em) => work(em));
     } catch (error) {
       throw isEmailTaken(error)
         ? DomainError.conflict('There is an account with this email address already.', 'email')

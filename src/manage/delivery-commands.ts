@@ -1,12 +1,14 @@
 import type { Clock } from '../core/clock.ts';
 import { DomainError } from '../core/errors.ts';
 import { requireId } from '../core/ids.ts';
+import type { Scope } from '../core/scope.ts';
 import type { Ticket } from '../core/ticket.ts';
 import { Delivery, type DeliveryEntity } from '../storage/entities/index.ts';
 import type { EntityManager } from '../storage/storage.ts';
 
 interface Dependencies {
-  readonly fork: () => EntityManager;
+  readonly scope: Scope;
+  readonly fork: (scope: Scope) => EntityManager;
   readonly clock: Clock;
   readonly publish: (tickets: readonly Ticket[]) => Promise<void>;
 }
@@ -26,8 +28,8 @@ export class DeliveryCommands {
    */
   async retry(id: string): Promise<DeliveryEntity> {
     requireId(id, 'delivery');
-    const { fork, clock, publish } = this.#dependencies;
-    const delivery = await fork().transactional(async (em) => {
+    const { fork, scope, clock, publish } = this.#dependencies;
+    const delivery = await fork(scope).transactional(async (em) => {
       const found = await em.findOne(Delivery, { id }, { populate: ['destination'] });
       if (found === null) {
         throw DomainError.notFound('delivery');

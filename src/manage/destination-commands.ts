@@ -1,3 +1,4 @@
+import type { AddressRule } from '../core/address-rule.ts';
 import {
   DESTINATIONS_PER_ACCOUNT_MAX,
   type HttpMethod,
@@ -6,6 +7,7 @@ import {
 } from '../core/destination-input.ts';
 import { DomainError } from '../core/errors.ts';
 import { requireId } from '../core/ids.ts';
+import { generateSigningSecret } from '../core/signing-secret.ts';
 import { LockMode } from '../storage/conflicts.ts';
 import { Account, Destination, type DestinationEntity } from '../storage/entities/index.ts';
 import type { CommandDependencies } from './account-commands.ts';
@@ -20,20 +22,25 @@ export interface NewDestination {
 /** A key that is absent stays as it is. */
 export type DestinationPatch = Partial<Omit<NewDestination, 'accountId'>>;
 
-export class DestinationCommands {
-  readonly #dependencies: CommandDependencies;
+export interface DestinationDependencies extends CommandDependencies {
+  /** Which addresses a URL may name; without one, any. */
+  readonly addressRule: AddressRule | undefined;
+}
 
-  constructor(dependencies: CommandDependencies) {
+export class DestinationCommands {
+  readonly #dependencies: DestinationDependencies;
+
+  constructor(dependencies: DestinationDependencies) {
     this.#dependencies = dependencies;
   }
 
   /** @throws DomainError BAD_USER_INPUT, NOT_FOUND, CONFLICT */
   async create({ accountId, ...fields }: NewDestination): Promise<DestinationEntity> {
-    const { fork, clock, newId } = this.#dependencies;
+    const { fork, scope, clock, newId, vault } = this.#dependencies;
     const now = new Date(clock.now());
-    const parsed = parsePatch(fields) as Required<ReturnType<typeof parsePatch>>;
+    const { headers, ...parsed } = parsePatch(fields, this.#dependencies) as Required<ReturnType<typeof parsePatch>>;
     requireId(accountId, 'account');
-    return fork().transactional(async (em) => {
+    return fork(scope).transactional(async (em) => {
       // Locked, so that two of these at the same time count each other.
       const account = await em.findOne(Account, { id: accountId }, { lockMode: LockMode.PESSIMISTIC_WRITE });
       if (account === null) {
@@ -42,28 +49,38 @@ export class DestinationCommands {
       if ((await em.count(Destination, { account })) >= DESTINATIONS_PER_ACCOUNT_MAX) {
         throw DomainError.conflict(`An account has at most ${DESTINATIONS_PER_ACCOUNT_MAX} destinations.`);
       }
-      return em.create(Destination, { id: newId(), account, ...parsed, createdAt: now, updatedAt: now });
+      return em.create(Destination, {
+        id: newId(),
+        account,
+        ...parsed,
+        sealedHeaders: vault.seal(JSON.stringify(headers), accountId),
+        sealedSigningSecret: vault.seal(generateSigningSecret(), accountId),
+        createdAt: now,
+        updatedAt: now,
+      });
     });
   }
 
   /** Attempts that begin from now on use the new settings. @throws DomainError BAD_USER_INPUT, NOT_FOUND */
   async update(id: string, patch: DestinationPatch): Promise<DestinationEntity> {
-    const { fork, clock } = this.#dependencies;
-    const fields = parsePatch(patch);
+    const { fork, scope, clock, vault } = this.#dependencies;
+    const { headers, ...fields } = parsePatch(patch, this.#dependencies);
     requireId(id, 'destination');
-    return fork().transactional(async (em) => {
+    return fork(scope).transactional(async (em) => {
       const destination = await em.findOne(Destination, { id });
       if (destination === null) {
         throw DomainError.notFound('destination');
       }
-      return Object.assign(destination, fields, { updatedAt: new Date(clock.now()) });
+      const sealed = headers && { sealedHeaders: vault.seal(JSON.stringify(headers), destination.account.id) };
+      return Object.assign(destination, fields, sealed, { updatedAt: new Date(clock.now()) });
     });
   }
 
   /** Deletes its deliveries and attempts too. @throws DomainError NOT_FOUND */
   async delete(id: string): Promise<string> {
     requireId(id, 'destination');
-    const deleted = await this.#dependencies.fork().transactional((em) => em.nativeDelete(Destination, { id }));
+    const { fork, scope } = this.#dependencies;
+    const deleted = await fork(scope).transactional((em) => em.nativeDelete(Destination, { id }));
     if (deleted === 0) {
       throw DomainError.notFound('destination');
     }
@@ -71,9 +88,9 @@ export class DestinationCommands {
   }
 }
 
-function parsePatch({ url, httpMethod, headers }: DestinationPatch) {
+function parsePatch({ url, httpMethod, headers }: DestinationPatch, { addressRule }: DestinationDependencies) {
   return {
-    ...(url !== undefined && { url: parseDestinationUrl(url) }),
+    ...(url !== undefined && { url: parseDestinationUrl(url, addressRule) }),
     ...(httpMethod !== undefined && { httpMethod }),
     ...(headers !== undefined && { headers: parseHeaders(headers) }),
   };

@@ -1,4 +1,5 @@
 import type { Kysely } from 'kysely';
+import { EVERYTHING } from '../core/scope.ts';
 import {
   countPresent,
   insertMissing,
@@ -63,8 +64,8 @@ export async function copyStore(
   { now, onTable }: CopyOptions,
 ): Promise<CopiedTable[]> {
   await source.deliveries.recoverLeases(now);
-  const from: Kysely<unknown> = source.fork().getKysely();
-  const to: Kysely<unknown> = target.fork().getKysely();
+  const from: Kysely<unknown> = source.fork(EVERYTHING).getKysely();
+  const to: Kysely<unknown> = target.fork(EVERYTHING).getKysely();
   const copied: CopiedTable[] = [];
   for (const table of TABLES) {
     await copyTable(table, from, to);

@@ -1,8 +1,17 @@
 import type { Kysely } from 'kysely';
+import type { HeaderEntry } from '../core/destination-input.ts';
 import type { Ticket } from '../core/ticket.ts';
+import type { Vault } from '../core/vault.ts';
 import { Batch } from './batch.ts';
 import type { CommitLine } from './commit-line.ts';
-import type { AttemptRecord, ClaimedDelivery, ClaimRequest, DueRequest, Statements } from './statements.ts';
+import type {
+  AttemptRecord,
+  ClaimedDelivery,
+  ClaimRequest,
+  DueRequest,
+  SealedDelivery,
+  Statements,
+} from './statements.ts';
 
 /** The lines in which writes wait for their commit; one for all kinds, or one for each. */
 export interface DeliveryLines {
@@ -10,15 +19,24 @@ export interface DeliveryLines {
   readonly records: CommitLine;
 }
 
+/** What every store is made of. */
+export interface StoreParts {
+  readonly database: Kysely<unknown>;
+  readonly statements: Statements;
+  readonly vault: Vault;
+}
+
 /** The durable truth about deliveries; whatever queues and workers hold in memory can be lost. */
 export class DeliveryStore {
   readonly #line: CommitLine;
   readonly #database: Kysely<unknown>;
   readonly #statements: Statements;
-  readonly #claims: Batch<ClaimRequest, ClaimedDelivery | undefined>;
+  readonly #vault: Vault;
+  readonly #claims: Batch<ClaimRequest, SealedDelivery | undefined>;
   readonly #records: Batch<AttemptRecord, boolean>;
 
-  constructor({ claims, records }: DeliveryLines, database: Kysely<unknown>, statements: Statements) {
+  constructor({ claims, records }: DeliveryLines, { database, statements, vault }: StoreParts) {
+    this.#vault = vault;
     this.#line = records;
     this.#database = database;
     this.#statements = statements;
@@ -30,13 +48,18 @@ export class DeliveryStore {
    * @param leasedUntil milliseconds since the Unix epoch
    * @returns `undefined` when the delivery is finished, deleted, or somebody else's.
    */
-  claim(ticket: Ticket, leasedUntil: number): Promise<ClaimedDelivery | undefined> {
-    return this.#claims.add({ ticket, leasedUntil });
+  async claim(ticket: Ticket, leasedUntil: number): Promise<ClaimedDelivery | undefined> {
+    const sealed = await this.#claims.add({ ticket, leasedUntil });
+    return sealed && this.#open(sealed);
   }
 
   /** @returns false when the delivery was deleted, or a newer attempt has begun; nothing is recorded then. */
   record(attempt: AttemptRecord): Promise<boolean> {
     return this.#records.add(attempt);
+  }
+
+  #open({ sealedHeaders, accountId, ...delivery }: SealedDelivery): ClaimedDelivery {
+    return { ...delivery, headers: JSON.parse(this.#vault.open(sealedHeaders, accountId)) as HeaderEntry[] };
   }
 
   /** Gives back claims whose request was never sent: they are due at once, and the attempt does not count. */

@@ -1,7 +1,13 @@
 import { type Kysely, sql } from 'kysely';
+import { hashToken } from '../core/secret-token.ts';
 import { Batch } from './batch.ts';
 import type { CommitLine } from './commit-line.ts';
 import type { AcceptedEvent, NewEvent, Statements } from './statements.ts';
+
+export interface IncomingEvent extends Omit<NewEvent, 'tokenHash'> {
+  /** The secret of the account that sends it. */
+  readonly token: string;
+}
 
 /** Stores events together with their fan-out. */
 export class EventStore {
@@ -19,13 +25,19 @@ export class EventStore {
    *
    * @returns `undefined` when no account has this token; nothing is stored then.
    */
-  accept(event: NewEvent): Promise<AcceptedEvent | undefined> {
-    return this.#batch.add(event);
+  accept({ token, ...event }: IncomingEvent): Promise<AcceptedEvent | undefined> {
+    return this.#batch.add({ ...event, tokenHash: hashToken(token) });
   }
 
   /** Is there an account with this token? Asked only of requests that are refused anyway. */
   async knowsToken(token: string): Promise<boolean> {
-    const { rows } = await sql`select 1 from account where app_secret_token = ${token}`.execute(this.#database);
-    return rows.length > 0;
+    return (await this.accountIdOf(token)) !== undefined;
+  }
+
+  async accountIdOf(token: string): Promise<string | undefined> {
+    const { rows } = await sql<{ id: string }>`select id from account where token_hash = ${hashToken(token)}`.execute(
+      this.#database,
+    );
+    return rows[0]?.id;
   }
 }

@@ -1,13 +1,14 @@
 import type { RawBuilder } from 'kysely';
 import type { AttemptOutcome, DeliveryState, DeliveryStatus } from '../core/delivery.ts';
 import type { RequestSource } from '../core/outgoing-request.ts';
+import type { Scope } from '../core/scope.ts';
 import type { Ticket } from '../core/ticket.ts';
 import type { BatchKind } from './batch.ts';
 import type { Statement } from './commit-line.ts';
 
 export interface NewEvent {
   readonly id: string;
-  readonly token: string;
+  readonly tokenHash: string;
   readonly payload: Buffer;
   /** Milliseconds since the Unix epoch. */
   readonly receivedAt: number;
@@ -26,7 +27,15 @@ export interface ClaimRequest {
   readonly leasedUntil: number;
 }
 
-export interface ClaimedDelivery extends RequestSource {
+export interface ClaimedDelivery extends RequestSource, ClaimedAttempt {}
+
+/** The same as the database has it: what is secret is sealed, and the account is its owner. */
+export interface SealedDelivery extends Omit<RequestSource, 'headers'>, ClaimedAttempt {
+  readonly accountId: string;
+  readonly sealedHeaders: string;
+}
+
+interface ClaimedAttempt {
   readonly destinationId: string;
   readonly eventId: string;
   /** The attempt that this claim begins; counts from 1. */
@@ -80,7 +89,7 @@ export interface Statements {
    * Leases deliveries, begins their next attempt, and reads what its request is made of. The attempt number
    * guards the claim: of all who hold a ticket for the same attempt, one gets it.
    */
-  readonly claims: BatchKind<ClaimRequest, ClaimedDelivery | undefined>;
+  readonly claims: BatchKind<ClaimRequest, SealedDelivery | undefined>;
   /**
    * Writes attempts and the new states of their deliveries, both guarded by the attempt number, so that a
    * worker that comes late, after its lease ran out, cannot overwrite a newer attempt.
@@ -92,5 +101,8 @@ export interface Statements {
   readonly takeDue: (request: DueRequest) => RawBuilder<Ticket>;
   readonly takeDueOf: (destinationId: string, request: DueRequest) => RawBuilder<Ticket>;
   readonly eventIdsOf: (page: NestedPage) => RawBuilder<KeyedId>;
-  readonly deliveryIdsOf: (page: NestedPage, status: DeliveryStatus | undefined) => RawBuilder<KeyedId>;
+  readonly deliveryIdsOf: (
+    page: NestedPage & { scope: Scope },
+    status: DeliveryStatus | undefined,
+  ) => RawBuilder<KeyedId>;
 }

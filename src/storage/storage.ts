@@ -1,4 +1,6 @@
 import type { SqlEntityManager } from '@mikro-orm/sqlite';
+import type { Vault } from '../core/vault.ts';
+import type { Scope } from '../core/scope.ts';
 import type { DeliveryStore } from './delivery-store.ts';
 import type { EventStore } from './event-store.ts';
 import type { DatabaseOptions } from './orm.ts';
@@ -11,6 +13,8 @@ export type EntityManager = SqlEntityManager;
 export interface Storage {
   /** The names of the migrations that opening it has applied. */
   readonly migrated: readonly string[];
+  /** Opens what this database has sealed. */
+  readonly vault: Vault;
   readonly events: EventStore;
   readonly deliveries: DeliveryStore;
   /** No other process can hold leases on this database. */
@@ -18,9 +22,9 @@ export interface Storage {
   /** Rings in the other processes of a database that is shared. */
   readonly bell: PostgresqlBell | undefined;
   /** A unit of work of its own, for one command. */
-  readonly fork: () => EntityManager;
+  readonly fork: (scope: Scope) => EntityManager;
   /** For one request. */
-  readonly reads: () => Reads;
+  readonly reads: (scope: Scope) => Reads;
   /** Whether the database answers. */
   readonly isUp: () => Promise<boolean>;
   close(): Promise<void>;
@@ -32,18 +36,22 @@ export type StatementObserver = (statement: string) => void;
 /**
  * Loads the code of the database that is asked for, and no other's.
  *
- * @throws DatabaseInUseError, DatabaseFileError, NewerDatabaseError
+ * @throws DatabaseInUseError, DatabaseFileError, NewerDatabaseError, VaultError
  */
-export async function openStorage(options: DatabaseOptions, observe?: StatementObserver): Promise<Storage> {
+export async function openStorage(
+  options: DatabaseOptions,
+  vault: Vault,
+  observe?: StatementObserver,
+): Promise<Storage> {
   if (options.type === 'sqlite') {
     const { openSqlite } = await import('./sqlite/open.ts');
-    return openSqlite(options, observe);
+    return openSqlite(options, vault, observe);
   }
   const { openPostgresql } = await import('./postgresql/open.ts');
-  return openPostgresql(options, observe);
+  return openPostgresql(options, vault, observe);
 }
 
 /** The same for a command that is run by hand, whose statements may be at work on whole tables. */
-export function openStorageForCommand(options: DatabaseOptions): Promise<Storage> {
-  return openStorage(options.type === 'sqlite' ? options : { ...options, isUnhurried: true });
+export function openStorageForCommand(options: DatabaseOptions, vault: Vault): Promise<Storage> {
+  return openStorage(options.type === 'sqlite' ? options : { ...options, isUnhurried: true }, vault);
 }

@@ -2,17 +2,19 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { DeliveryQueue } from '../../src/queue/delivery-queue.ts';
+import type { Vault } from '../../src/core/vault.ts';
 import { LocalQueue } from '../../src/queue/local-queue.ts';
 import type { DatabaseOptions } from '../../src/storage/orm.ts';
 import { openStorage, type Storage } from '../../src/storage/storage.ts';
 
 import { createTemporaryDatabase, TEST_DATABASE_URL } from '../support/postgresql.ts';
+import { TEST_VAULT } from '../support/vault.ts';
 import { RabbitFixture, TEST_QUEUE_URL } from '../support/rabbit-fixture.ts';
 
 /** A store under test: empty when created; `reopen` is a new process's view of the same data. */
 export interface StoreUnderTest {
   readonly storage: Storage;
-  reopen(): Promise<void>;
+  reopen(vault?: Vault): Promise<void>;
   dispose(): Promise<void>;
 }
 
@@ -48,14 +50,14 @@ async function createPostgresql(server: string): Promise<StoreUnderTest> {
 }
 
 async function underTest(options: DatabaseOptions, cleanUp: () => Promise<void> | void): Promise<StoreUnderTest> {
-  let storage = await openStorage(options);
+  let storage = await openStorage(options, TEST_VAULT);
   return {
     get storage() {
       return storage;
     },
-    async reopen() {
+    async reopen(vault = TEST_VAULT) {
       await storage.close();
-      storage = await openStorage(options);
+      storage = await openStorage(options, vault);
     },
     async dispose() {
       await storage.close();

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { EVERYTHING } from '../../src/core/scope.ts';
 import { NOW, StoreFixture } from '../support/store-fixture.ts';
 import { STORES, type StoreUnderTest } from './backends.ts';
 
@@ -14,7 +15,7 @@ describe.each(STORES)('events on $name', ({ create }) => {
 
   const accept = (token: string, payload: Buffer, id = fixture.newId()) =>
     store.storage.events.accept({ id, token, payload, receivedAt: NOW, dueAt: NOW });
-  const reads = () => store.storage.reads().events;
+  const reads = () => store.storage.reads(EVERYTHING).events;
 
   test('an event is stored with one delivery for each destination of its account, and of no other', async () => {
     const account = await fixture.account(3);

@@ -1,9 +1,11 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { sql } from 'kysely';
+import { EVERYTHING } from '../../src/core/scope.ts';
 import type { Ticket } from '../../src/core/ticket.ts';
 import { type Bell, NotifyQueue } from '../../src/queue/notify-queue.ts';
 import { openStorage, type Storage } from '../../src/storage/storage.ts';
 import { createTemporaryDatabase, TEST_DATABASE_URL, type TemporaryDatabase } from '../support/postgresql.ts';
+import { TEST_VAULT } from '../support/vault.ts';
 import { describeWhere } from '../support/requirement.ts';
 
 const TICKETS: Ticket[] = [{ deliveryId: 'd', destinationId: 'x', accountId: 'y', attempt: 0 }];
@@ -19,8 +21,8 @@ describeWhere(
 
   beforeEach(async () => {
     database = await createTemporaryDatabase(TEST_DATABASE_URL ?? '');
-    accepting = await openStorage({ type: 'postgresql', url: database.url });
-    dispatching = await openStorage({ type: 'postgresql', url: database.url });
+    accepting = await openStorage({ type: 'postgresql', url: database.url }, TEST_VAULT);
+    dispatching = await openStorage({ type: 'postgresql', url: database.url }, TEST_VAULT);
     queues = [accepting, dispatching].map(({ bell }) => new NotifyQueue(bell as Bell));
   });
 
@@ -83,7 +85,7 @@ describeWhere(
     const { rows } = await sql`
         select pg_terminate_backend(pid) from pg_stat_activity
         where application_name = 'data-pusher bell' and datname = current_database()`.execute(
-      accepting.fork().getKysely(),
+      accepting.fork(EVERYTHING).getKysely(),
     );
     return { rowCount: rows.length };
   }

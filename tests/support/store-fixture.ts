@@ -1,6 +1,7 @@
 import { AccountCommands } from '../../src/manage/account-commands.ts';
 import { DestinationCommands } from '../../src/manage/destination-commands.ts';
 import { createIdSource, type IdSource } from '../../src/core/ids.ts';
+import { EVERYTHING } from '../../src/core/scope.ts';
 import type { Ticket } from '../../src/core/ticket.ts';
 import type { AttemptOutcome } from '../../src/core/delivery.ts';
 import type { Storage } from '../../src/storage/storage.ts';
@@ -24,20 +25,22 @@ export class StoreFixture {
   }
 
   get #commands() {
-    const dependencies = { fork: this.#storage().fork, clock: { now: () => NOW }, newId: this.newId };
+    const { fork, vault } = this.#storage();
+    const clock = { now: () => NOW };
+    const dependencies = { scope: EVERYTHING, fork, vault, clock, newId: this.newId, addressRule: undefined };
     return { accounts: new AccountCommands(dependencies), destinations: new DestinationCommands(dependencies) };
   }
 
   /** @returns the account's token and the ids of its destinations. */
   async account(destinationCount: number): Promise<{ id: string; token: string; destinationIds: string[] }> {
     const email = `${this.newId()}@example.com`;
-    const { id, appSecretToken } = await this.#commands.accounts.create({ email, name: 'Test', website: null });
+    const { id, sealedToken } = await this.#commands.accounts.create({ email, name: 'Test', website: null });
     const destinationIds: string[] = [];
     for (let number = 1; number <= destinationCount; number += 1) {
       const headers = { 'X-Number': `${number}`, 'x-many': ['1', '2'] };
       destinationIds.push(await this.destination(id, `http://127.0.0.1/${number}`, headers));
     }
-    return { id, token: appSecretToken, destinationIds };
+    return { id, token: this.#storage().vault.open(sealedToken, id), destinationIds };
   }
 
   /** @returns its id. */

@@ -3,6 +3,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { type Kysely, sql } from 'kysely';
+import { EVERYTHING } from '../../src/core/scope.ts';
+import { loadVault } from '../../src/key-file.ts';
 import { openStorage } from '../../src/storage/storage.ts';
 import { describeWhere } from '../support/requirement.ts';
 import { Workbench } from '../support/workbench.ts';
@@ -40,13 +42,14 @@ describe("the settings of the application's own connection", () => {
   });
 
   async function settings(): Promise<Record<string, unknown>> {
-    const storage = await openStorage({ type: 'sqlite', path: bench.databasePath });
+    const database = { type: 'sqlite', path: bench.databasePath } as const;
+    const storage = await openStorage(database, loadVault({ encryptionKeys: [], database }));
     try {
-      const database = storage.fork().getKysely() as unknown as Kysely<unknown>;
+      const kysely = storage.fork(EVERYTHING).getKysely() as unknown as Kysely<unknown>;
       const names = Object.keys(durable);
       const values = await Promise.all(
         names.map(async (name) => {
-          const { rows } = await sql<Record<string, unknown>>`pragma ${sql.raw(name)}`.execute(database);
+          const { rows } = await sql<Record<string, unknown>>`pragma ${sql.raw(name)}`.execute(kysely);
           return Object.values(rows[0] ?? {})[0];
         }),
       );

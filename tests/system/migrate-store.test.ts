@@ -1,11 +1,14 @@
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { readFileSync } from 'node:fs';
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { MikroORM } from '@mikro-orm/postgresql';
 import { sql } from 'kysely';
-import type { HeaderEntry } from '../../src/core/destination-input.ts';
+import { EVERYTHING } from '../../src/core/scope.ts';
 import type { Ticket } from '../../src/core/ticket.ts';
+import { loadVault } from '../../src/key-file.ts';
 import { openStorage, type Storage } from '../../src/storage/storage.ts';
 import { createTemporaryDatabase, TEST_DATABASE_URL, type TemporaryDatabase } from '../support/postgresql.ts';
 import { PROGRAM, type ServerProcess } from '../support/server-process.ts';
+import { describeWhere } from '../support/requirement.ts';
 import { DELIVERED, NOW, StoreFixture } from '../support/store-fixture.ts';
 import { Workbench } from '../support/workbench.ts';
 
@@ -15,9 +18,10 @@ const LATER = Date.UTC(2100, 0, 1);
 const HEADERS = { 'X-Zulu': 'z', 'x-alpha': ['2', '1'], 'X-MIKE': 'é "quoted"' };
 const FAILED = { ...DELIVERED, statusCode: 500, error: 'HTTP_STATUS', responseBody: null } as const;
 
-const onPostgresql = TEST_DATABASE_URL === undefined ? describe.skip : describe;
-
-onPostgresql('the command "migrate-store"', () => {
+describeWhere(
+  TEST_DATABASE_URL !== undefined,
+  'PostgreSQL: npm run services, then TEST_DATABASE_URL=<its DATABASE_URL>',
+)('the command "migrate-store"', () => {
   let bench: Workbench;
   let target: TemporaryDatabase;
 
@@ -35,27 +39,30 @@ onPostgresql('the command "migrate-store"', () => {
       {},
       { command: [process.execPath, PROGRAM, 'migrate-store', '--from', `sqlite:${bench.databasePath}`, '--to', to] },
     );
-  const source = () => openStorage({ type: 'sqlite', path: bench.databasePath });
-  const copied = () => openStorage({ type: 'postgresql', url: target.url });
+  const vault = () => loadVault({ encryptionKeys: [], database: { type: 'sqlite', path: bench.databasePath } });
+  const source = () => openStorage({ type: 'sqlite', path: bench.databasePath }, vault());
+  const copied = () => openStorage({ type: 'postgresql', url: target.url }, vault());
 
   test('copies everything as it is, even when it is killed and run again, and what was pending is delivered', async () => {
     const receiver = await bench.receiver();
     const { accountId, pending, leased } = await using(source(), (storage) => fill(storage, receiver.url()));
     await using(copied(), async () => {});
     await killHalfway(copy, target.url);
-    expect(await using(copied(), (storage) => storage.reads().events.eventCountOf(accountId))).toBe(EVENTS);
+    expect(await using(copied(), (storage) => storage.reads(EVERYTHING).events.eventCountOf(accountId))).toBe(EVENTS);
 
     for (const round of ['goes on', 'has nothing to do']) {
       const again = copy();
       expect([round, await again.exited, again.stderr]).toEqual([round, { code: 0, signal: null }, '']);
       expect(again.stdout).toContain(`event: ${EVENTS} in the source, ${EVENTS} in the target\n`);
-      expect(again.stdout).toMatch(/\nBoth databases hold the same\.\n$/u);
+      expect(again.stdout).toContain(`open with the key in ${bench.databasePath}.key:`);
+      expect(again.stdout).toContain('\nBoth databases hold the same.\n');
     }
     const before = await using(source(), (storage) => everythingOf(storage, accountId));
     expect(await using(copied(), (storage) => everythingOf(storage, accountId))).toEqual(before);
     expect(before.events).toHaveLength(EVENTS);
 
-    const server = await bench.start({ DATABASE_URL: target.url });
+    const ENCRYPTION_KEY = readFileSync(`${bench.databasePath}.key`, 'utf8').trim();
+    const server = await bench.start({ DATABASE_URL: target.url, ENCRYPTION_KEY });
     const received = await receiver.arrived(pending + leased);
     expect(new Set(received.map(({ headers }) => headers['webhook-id'])).size).toBe(pending + leased);
     expect(received[0]?.rawHeaders.join('\n')).toContain('X-Zulu\nz\nx-alpha\n2\nx-alpha\n1\nX-MIKE\n');
@@ -139,12 +146,12 @@ async function attempt(
 
 /** As the read models tell it. */
 async function everythingOf(storage: Storage, accountId: string) {
-  const { accounts, events, deliveries } = storage.reads();
+  const { accounts, events, deliveries } = storage.reads(EVERYTHING);
   const page = await events.eventsOf(accountId, { first: EVENTS + 1, after: undefined });
   const destinations = await accounts.destinationsOf(accountId);
   return {
     account: plain(await accounts.account(accountId)),
-    destinations: destinations.map((one) => [plain(one), one.headers satisfies readonly HeaderEntry[]]),
+    destinations: destinations.map((one) => [plain(one), storage.vault.open(one.sealedHeaders, accountId)]),
     events: await Promise.all(
       page.rows.map(async (event) => ({
         event: plain(event),

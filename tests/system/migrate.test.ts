@@ -22,7 +22,7 @@ describe('the command "migrate"', () => {
     await using temporary = await database(name);
     const first = bench.spawn(temporary.variables, MIGRATE);
     expect(await first.exited).toEqual({ code: 0, signal: null });
-    expect(first.stdout).toBe('Applied the migration 0001-initial.\n');
+    expect(first.stdout).toBe('Applied the migration 0001-initial.\nApplied the migration 0002-access.\n');
     const second = bench.spawn(temporary.variables, MIGRATE);
     expect(await second.exited).toEqual({ code: 0, signal: null });
     expect(second.stdout).toBe('There was no migration to apply.\n');

@@ -11,6 +11,7 @@ describe('parseConfig', () => {
       port: 4000,
       isExposed: false,
       adminToken: undefined,
+      corsOrigins: [],
       encryptionKeys: [],
       database: { type: 'sqlite', path: './data/data-pusher.db' },
       queueUrl: undefined,
@@ -69,6 +70,11 @@ describe('parseConfig', () => {
     },
   );
 
+  test('CORS_ORIGINS holds several origins', () => {
+    const origins = ['https://app.example.com', 'http://localhost:3000'];
+    expect(parseConfig({ CORS_ORIGINS: origins.join(' ,') }).corsOrigins).toEqual(origins);
+  });
+
   test('ENCRYPTION_KEY holds several keys, in their order', () => {
     const { encryptionKeys } = parseConfig({ ENCRYPTION_KEY: KEYS.join(', ') });
     expect(encryptionKeys.map((key) => key.toString('base64'))).toEqual(KEYS);
@@ -94,6 +100,14 @@ describe('parseConfig', () => {
     ['QUEUE_URL', 'http://localhost', 'QUEUE_URL must be that of a RabbitMQ broker'],
     ['ADMIN_TOKEN', 'a'.repeat(23), 'ADMIN_TOKEN must have at least 24 visible ASCII characters'],
     ['ADMIN_TOKEN', `${'a'.repeat(24)} b`, 'ADMIN_TOKEN must have at least 24 visible ASCII characters'],
+    ...[
+      '*',
+      'null',
+      'app.example.com',
+      'https://app.example.com/',
+      'https://App.example.com',
+      'https://a.example,',
+    ].map((origins) => ['CORS_ORIGINS', origins, 'CORS_ORIGINS must be origins separated by commas'] as const),
     ['ENCRYPTION_KEY', 'c2hvcnQ=', 'ENCRYPTION_KEY must be 32 bytes in base64'],
     ['ENCRYPTION_KEY', `${KEYS[0]}!`, 'ENCRYPTION_KEY must be 32 bytes in base64'],
     ['ENCRYPTION_KEY', `${KEYS[0]},`, 'ENCRYPTION_KEY must be 32 bytes in base64'],

@@ -69,6 +69,13 @@ export class AccountResolver {
     return commands.accounts.rotateToken(accountId);
   }
 
+  @FieldResolver(() => String, {
+    description: 'The secret that goes into the header CL-X-TOKEN of every event. Made by the server.',
+  })
+  appSecretToken(@Root() { sealedToken, id }: AccountEntity, @Ctx() { vault }: GraphQLContext) {
+    return vault.open(sealedToken, id);
+  }
+
   @FieldResolver(() => [Destination], {
     description: 'Where the events of the account go, in the order they were created.',
   })

@@ -16,11 +16,6 @@ export class Account {
   @Field(() => String, { nullable: true, description: 'An http or https URL, or a host name, as it was given.' })
   website!: string | null;
 
-  @Field(() => String, {
-    description: 'The secret that goes into the header CL-X-TOKEN of every event. Made by the server.',
-  })
-  appSecretToken!: string;
-
   @Field(() => GraphQLDateTime, { description: 'When the account was created.' })
   createdAt!: Date;
 

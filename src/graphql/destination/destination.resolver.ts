@@ -1,6 +1,7 @@
 import { GraphQLJSONObject } from 'graphql-scalars';
 import { Arg, Ctx, FieldResolver, ID, Int, Mutation, Query, Resolver, Root } from 'type-graphql';
 import type { DeliveryStatus as Status } from '../../core/delivery.ts';
+import type { HeaderEntry } from '../../core/destination-input.ts';
 import { isId } from '../../core/ids.ts';
 import type { DestinationEntity } from '../../storage/entities/index.ts';
 import { Account } from '../account/account.type.ts';
@@ -70,8 +71,8 @@ export class DestinationResolver {
   @FieldResolver(() => GraphQLJSONObject, {
     description: 'The headers of the requests; names keep their letter case and order.',
   })
-  headers(@Root() destination: DestinationEntity) {
-    return Object.fromEntries(destination.headers);
+  headers(@Root() { sealedHeaders, account }: DestinationEntity, @Ctx() { vault }: GraphQLContext) {
+    return Object.fromEntries(JSON.parse(vault.open(sealedHeaders, account.id)) as HeaderEntry[]);
   }
 
   @FieldResolver(() => DeliveryConnection, { description: 'The deliveries to this destination, newest first.' })

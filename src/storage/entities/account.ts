@@ -1,8 +1,10 @@
 import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
+import { scopeFilter } from '../scope-filter.ts';
 
 export const Account = defineEntity({
   name: 'Account',
   tableName: 'account',
+  filters: scopeFilter((accountId) => ({ id: accountId })),
   properties: {
     id: p.uuid().primary(),
     email: p.text(),
@@ -10,7 +12,9 @@ export const Account = defineEntity({
     emailKey: p.text().unique('account_email_key_unique'),
     name: p.text(),
     website: p.text().nullable(),
-    appSecretToken: p.text().unique('account_app_secret_token_unique'),
+    tokenHash: p.text().unique('account_token_hash_unique'),
+    /** The account is its owner. */
+    sealedToken: p.text().default(''),
     createdAt: p.datetime(3),
     updatedAt: p.datetime(3),
   },

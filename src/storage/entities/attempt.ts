@@ -1,10 +1,12 @@
 import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
 import type { AttemptError } from '../../core/delivery.ts';
 import { Delivery } from './delivery.ts';
+import { scopeFilter } from '../scope-filter.ts';
 
 export const Attempt = defineEntity({
   name: 'Attempt',
   tableName: 'attempt',
+  filters: scopeFilter((accountId) => ({ delivery: { destination: { account: accountId } } })),
   properties: {
     delivery: () => p.manyToOne(Delivery).ref().primary().deleteRule('cascade').updateRule('no action').index(false),
     /** Counts from 1. */

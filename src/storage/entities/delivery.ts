@@ -2,10 +2,12 @@ import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
 import type { DeliveryStatus } from '../../core/delivery.ts';
 import { Destination } from './destination.ts';
 import { Event } from './event.ts';
+import { scopeFilter } from '../scope-filter.ts';
 
 export const Delivery = defineEntity({
   name: 'Delivery',
   tableName: 'delivery',
+  filters: scopeFilter((accountId) => ({ destination: { account: accountId } })),
   properties: {
     id: p.uuid().primary(),
     event: () =>

@@ -1,18 +1,27 @@
 import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
-import type { HeaderEntry, HttpMethod } from '../../core/destination-input.ts';
+import type { HttpMethod } from '../../core/destination-input.ts';
 import { Account } from './account.ts';
+import { scopeFilter } from '../scope-filter.ts';
 
 export const Destination = defineEntity({
   name: 'Destination',
   tableName: 'destination',
+  filters: scopeFilter((accountId) => ({ account: accountId })),
   properties: {
     id: p.uuid().primary(),
     account: () =>
       p.manyToOne(Account).ref().deleteRule('cascade').updateRule('no action').index('destination_account_id_index'),
     url: p.text(),
     httpMethod: p.text().$type<HttpMethod>(),
-    /** A list of pairs, not an object, so that order and repeated names survive every JSON reader. */
-    headers: p.json().$type<HeaderEntry[]>(),
+    /** A JSON list of pairs; an object would not keep order and repeated names. The account is its owner. */
+    sealedHeaders: p.text().default(''),
+    /** What deliveries are signed with. The account is its owner. */
+    sealedSigningSecret: p.text().default(''),
+    /** The one before, which signs too until its time is up. */
+    sealedPreviousSecret: p.text().nullable(),
+    previousSecretUntil: p.datetime(3).nullable(),
+    /** Since when it gets nothing, because it has said that it is gone. */
+    disabledAt: p.datetime(3).nullable(),
     createdAt: p.datetime(3),
     updatedAt: p.datetime(3),
   },

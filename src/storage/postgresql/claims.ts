@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
-import type { ClaimedDelivery, Statements } from '../statements.ts';
+import type { SealedDelivery, Statements } from '../statements.ts';
 
-type ClaimedRow = Omit<ClaimedDelivery, 'leasedUntil' | 'attemptInRound'> & { readonly roundStart: number };
+type ClaimedRow = Omit<SealedDelivery, 'leasedUntil' | 'attemptInRound'> & { readonly roundStart: number };
 
 /** Rows that another worker is claiming at this moment are passed over, not waited for. */
 export const CLAIMS: Statements['claims'] = {
@@ -28,7 +28,8 @@ export const CLAIMS: Statements['claims'] = {
         )
         select c.id as "deliveryId", c.attempt_count as "attempt", c.round_start as "roundStart",
                c.event_id as "eventId", c.destination_id as "destinationId",
-               e.payload, x.url, x.http_method as "httpMethod", x.headers
+               e.payload, x.url, x.http_method as "httpMethod",
+               x.account_id as "accountId", x.sealed_headers as "sealedHeaders"
         from claimed c join event e on e.id = c.event_id join destination x on x.id = c.destination_id`,
     ];
   },
@@ -43,6 +44,6 @@ export const CLAIMS: Statements['claims'] = {
   },
 };
 
-function toClaimed({ roundStart, ...row }: ClaimedRow, leasedUntil: number): ClaimedDelivery {
+function toClaimed({ roundStart, ...row }: ClaimedRow, leasedUntil: number): SealedDelivery {
   return { ...row, attemptInRound: row.attempt - roundStart, leasedUntil };
 }

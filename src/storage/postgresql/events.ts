@@ -21,25 +21,25 @@ export const EVENTS: Statements['events'] = {
   statements(events) {
     const payloads = new PackedBytes();
     const rows = JSON.stringify(
-      events.map(({ id, token, payload, receivedAt, dueAt }, place) => {
+      events.map(({ id, tokenHash, payload, receivedAt, dueAt }, place) => {
         const [start, length] = payloads.add(payload);
-        return { place, id, token, received_at: receivedAt, due_at: dueAt, start, length };
+        return { place, id, token_hash: tokenHash, received_at: receivedAt, due_at: dueAt, start, length };
       }),
     );
     return [
       sql`
         with input as (
           select * from json_to_recordset(${rows}::json)
-            as e (place int, id uuid, token text, received_at bigint, due_at bigint, start int, length int)
+            as e (place int, id uuid, token_hash text, received_at bigint, due_at bigint, start int, length int)
         ), sender as (
-          select id, app_secret_token from account
-          where app_secret_token in (select token from input) order by id for key share
+          select id, token_hash from account
+          where token_hash in (select token_hash from input) order by id for key share
         ), target as (
           select id, account_id from destination
           where account_id in (select id from sender) order by id for key share
         ), accepted as (
           select i.*, s.id as account_id, to_timestamp(i.received_at / 1000.0) as at, to_timestamp(i.due_at / 1000.0) as due
-          from input i join sender s on s.app_secret_token = i.token
+          from input i join sender s on s.token_hash = i.token_hash
         ), stored as (
           insert into event (id, account_id, payload, received_at)
           select id, account_id, substring(${payloads.toBuffer()}::bytea from start for length), at from accepted
@@ -56,7 +56,7 @@ export const EVENTS: Statements['events'] = {
              'deliveryId', f.id, 'destinationId', t.id, 'accountId', t.account_id, 'eventId', f.event_id, 'attempt', 0))
            from fanned f join target t on t.id = f.destination_id) as "fanOut",
           (select json_agg(place) from input i
-           where not exists (select 1 from sender s where s.app_secret_token = i.token)) as "unknown"`,
+           where not exists (select 1 from sender s where s.token_hash = i.token_hash)) as "unknown"`,
     ];
   },
 

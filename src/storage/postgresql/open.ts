@@ -1,5 +1,7 @@
 import { defineConfig, MikroORM } from '@mikro-orm/postgresql';
-import type { Kysely } from 'kysely';
+import { type Kysely, sql } from 'kysely';
+import { Vault } from '../../core/vault.ts';
+import type { Scope } from '../../core/scope.ts';
 import { CommitLine, type Transact } from '../commit-line.ts';
 import { DeliveryStore } from '../delivery-store.ts';
 import { EventStore } from '../event-store.ts';
@@ -7,6 +9,8 @@ import { postgresqlMigrations } from '../migrations/postgresql/index.ts';
 import { isUp } from '../is-up.ts';
 import { COMMON_OPTIONS, type PostgresqlOptions } from '../orm.ts';
 import { createReads } from '../read-models/reads.ts';
+import { withScope } from '../scope-filter.ts';
+import { requireKeys, sealAll } from '../sealing.ts';
 import type { StatementObserver, Storage } from '../storage.ts';
 import { PostgresqlBell } from './bell.ts';
 import { migrateAlone } from './migrate-alone.ts';
@@ -37,39 +41,55 @@ export function postgresqlOptions({ url }: PostgresqlOptions) {
   });
 }
 
-export async function openPostgresql(options: PostgresqlOptions, observe?: StatementObserver): Promise<Storage> {
-  const migrated = await migrateUp(options);
+export async function openPostgresql(
+  options: PostgresqlOptions,
+  vault: Vault,
+  observe?: StatementObserver,
+): Promise<Storage> {
+  const migrated = await migrateUp(options, vault);
   const { driverOptions, ...common } = postgresqlOptions(options);
   const orm = await MikroORM.init({
     ...common,
     driverOptions: { ...driverOptions, ...(options.isUnhurried !== true && TIME_LIMITS) },
     ...(observe && { debug: ['query'], logger: observe, colors: false }),
   });
-  return { ...assemble(orm, options.url), migrated };
+  return { ...assemble(orm, options.url, vault), migrated };
 }
 
-async function migrateUp(options: PostgresqlOptions): Promise<readonly string[]> {
+async function migrateUp(options: PostgresqlOptions, vault: Vault): Promise<readonly string[]> {
   const orm = await MikroORM.init(postgresqlOptions(options));
   try {
-    return await migrateAlone(orm);
+    return await migrateAlone(orm, (database) => sealWhatIsPlain(database, vault));
   } finally {
     await orm.close(true);
   }
 }
 
-function assemble(orm: MikroORM, url: string): Omit<Storage, 'migrated'> {
+async function sealWhatIsPlain(database: Kysely<unknown>, vault: Vault): Promise<void> {
+  if ((await sealAll(database, vault, Vault.mark)) > 0) {
+    // What was plain would otherwise stay readable in the tables' files.
+    await sql`vacuum full account, destination`.execute(database);
+  }
+  await requireKeys(database, vault);
+}
+
+function assemble(orm: MikroORM, url: string, vault: Vault): Omit<Storage, 'migrated'> {
   const database = orm.em.getDriver().getConnection().getClient<unknown>();
   const transact = transactOn(database);
   // A line for each kind: on this database each is one statement and its own transaction, and none waits for another.
   const line = () => new CommitLine(transact, COMMITS_UNDER_WAY_MAX);
-  const fork = () => orm.em.fork();
+  const fork = (scope: Scope) => withScope(orm.em.fork(), scope);
   return {
+    vault,
     events: new EventStore(line(), database, POSTGRESQL_STATEMENTS),
-    deliveries: new DeliveryStore({ claims: line(), records: line() }, database, POSTGRESQL_STATEMENTS),
+    deliveries: new DeliveryStore(
+      { claims: line(), records: line() },
+      { database, vault, statements: POSTGRESQL_STATEMENTS },
+    ),
     isSoleOwner: false,
     bell: new PostgresqlBell(database, url),
     fork,
-    reads: () => createReads(fork(), POSTGRESQL_STATEMENTS),
+    reads: (scope) => createReads(fork(scope), POSTGRESQL_STATEMENTS, scope),
     isUp: () => isUp(database),
     close: () => orm.close(),
   };

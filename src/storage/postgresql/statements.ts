@@ -1,4 +1,5 @@
 import { type RawBuilder, sql } from 'kysely';
+import { EVERYTHING } from '../../core/scope.ts';
 import type { Ticket } from '../../core/ticket.ts';
 import type { DueRequest, KeyedId, Statements } from '../statements.ts';
 import { CLAIMS } from './claims.ts';
@@ -55,13 +56,17 @@ export const POSTGRESQL_STATEMENTS: Statements = {
       select x.id from event x where x.account_id = p.id and x.id < ${before} order by x.id desc limit ${limit}
     ) e order by e.id desc`,
 
-  deliveryIdsOf({ parentIds, before, limit }, status) {
+  deliveryIdsOf({ parentIds, before, limit, scope }, status) {
+    const own =
+      scope === EVERYTHING
+        ? sql``
+        : sql`where p.id in (select id from destination where account_id = ${scope.accountId})`;
     const withStatus = status === undefined ? sql`` : sql`and x.status = ${sql.lit(status)}`;
     return sql<KeyedId>`
       select p.id as key, d.id from unnest(${parentIds}::uuid[]) as p (id) cross join lateral (
         select x.id from delivery x where x.destination_id = p.id and x.id < ${before} ${withStatus}
         order by x.id desc limit ${limit}
-      ) d order by d.id desc`;
+      ) d ${own} order by d.id desc`;
   },
 };
 

@@ -1,3 +1,5 @@
+import { DomainError } from '../../core/errors.ts';
+import { EVERYTHING, type Scope } from '../../core/scope.ts';
 import { Account, type AccountEntity, Destination, type DestinationEntity } from '../entities/index.ts';
 import type { EntityManager } from '../storage.ts';
 import { manyByKey, oneByKey } from './by-key.ts';
@@ -6,12 +8,14 @@ import { type Page, type PageArguments, toPage } from './page.ts';
 /** Accounts and their destinations, as one request reads them. */
 export class AccountReads {
   readonly #em: EntityManager;
+  readonly #scope: Scope;
   readonly #accounts;
   readonly #destinations;
   readonly #destinationsOfAccount;
 
-  constructor(em: EntityManager) {
+  constructor(em: EntityManager, scope: Scope) {
     this.#em = em;
+    this.#scope = scope;
     this.#accounts = oneByKey(
       (ids) => em.find(Account, { id: { $in: [...ids] } }),
       ({ id }: AccountEntity) => id,
@@ -39,13 +43,22 @@ export class AccountReads {
     return this.#destinationsOfAccount.load(accountId);
   }
 
-  /** In the order they were created. */
+  /** In the order they were created. @throws DomainError FORBIDDEN */
   async accounts(page: PageArguments): Promise<Page<AccountEntity>> {
+    this.#requireEverything();
     const where = page.after === undefined ? {} : { id: { $gt: page.after } };
     return toPage(await this.#em.find(Account, where, { orderBy: { id: 'asc' }, limit: page.first + 1 }), page);
   }
 
-  accountCount(): Promise<number> {
+  /** @throws DomainError FORBIDDEN */
+  async accountCount(): Promise<number> {
+    this.#requireEverything();
     return this.#em.count(Account);
+  }
+
+  #requireEverything(): void {
+    if (this.#scope !== EVERYTHING) {
+      throw DomainError.forbidden('Only the administrator may list accounts.');
+    }
   }
 }

@@ -1,6 +1,7 @@
 import type DataLoader from 'dataloader';
 import { sql } from 'kysely';
 import type { DeliveryStatus } from '../../core/delivery.ts';
+import { EVERYTHING, type Scope } from '../../core/scope.ts';
 import { Attempt, type AttemptEntity, Delivery, type DeliveryEntity } from '../entities/index.ts';
 import type { KeyedId, Statements } from '../statements.ts';
 import type { EntityManager } from '../storage.ts';
@@ -13,14 +14,16 @@ export type StatusFilter = DeliveryStatus | undefined;
 export class DeliveryReads {
   readonly #em: EntityManager;
   readonly #statements: Statements;
+  readonly #scope: Scope;
   readonly #deliveries;
   readonly #attempts;
   readonly #deliveriesOfDestination;
   readonly #counts = new Map<StatusFilter, DataLoader<string, Count | undefined>>();
 
-  constructor(em: EntityManager, statements: Statements) {
+  constructor(em: EntityManager, statements: Statements, scope: Scope) {
     this.#em = em;
     this.#statements = statements;
+    this.#scope = scope;
     this.#deliveries = oneByKey(
       (ids) => em.find(Delivery, { id: { $in: [...ids] } }),
       ({ id }: DeliveryEntity) => id,
@@ -64,9 +67,13 @@ export class DeliveryReads {
   }
 
   async #count(destinationIds: readonly string[], status: StatusFilter): Promise<Count[]> {
+    const own =
+      this.#scope === EVERYTHING
+        ? sql``
+        : sql`and destination_id in (select id from destination where account_id = ${this.#scope.accountId})`;
     const { rows } = await sql<Count>`
       select destination_id as key, count(*) as count from delivery
-      where destination_id in (${sql.join(destinationIds)}) ${status === undefined ? sql`` : sql`and status = ${sql.lit(status)}`}
+      where destination_id in (${sql.join(destinationIds)}) ${own} ${status === undefined ? sql`` : sql`and status = ${sql.lit(status)}`}
       group by destination_id`.execute(this.#em.getKysely());
     return rows;
   }
@@ -76,7 +83,7 @@ export class DeliveryReads {
     { first, after }: PageArguments,
     status: StatusFilter,
   ): Promise<KeyedId[]> {
-    const page = { parentIds, before: after ?? ID_BEYOND_ALL, limit: first + 1 };
+    const page = { parentIds, before: after ?? ID_BEYOND_ALL, limit: first + 1, scope: this.#scope };
     return (await this.#statements.deliveryIdsOf(page, status).execute(this.#em.getKysely())).rows;
   }
 }

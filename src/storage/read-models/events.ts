@@ -1,4 +1,5 @@
 import { sql } from 'kysely';
+import { EVERYTHING, includes, type Scope } from '../../core/scope.ts';
 import { Delivery, type DeliveryEntity, Event, type EventEntity } from '../entities/index.ts';
 import type { KeyedId, Statements } from '../statements.ts';
 import type { EntityManager } from '../storage.ts';
@@ -9,15 +10,17 @@ import { ID_BEYOND_ALL, type Page, type PageArguments, PageLoaders } from './pag
 export class EventReads {
   readonly #em: EntityManager;
   readonly #statements: Statements;
+  readonly #scope: Scope;
   readonly #events;
   readonly #payloads;
   readonly #deliveriesOfEvent;
   readonly #eventsOfAccount;
   readonly #countOfAccount;
 
-  constructor(em: EntityManager, statements: Statements) {
+  constructor(em: EntityManager, statements: Statements, scope: Scope) {
     this.#em = em;
     this.#statements = statements;
+    this.#scope = scope;
     this.#events = oneByKey(
       (ids) => em.find(Event, { id: { $in: [...ids] } }),
       ({ id }: EventEntity) => id,
@@ -32,12 +35,12 @@ export class EventReads {
     );
     this.#eventsOfAccount = new PageLoaders((page: PageArguments, _filter: undefined) =>
       manyByKey(
-        (ids) => this.#findIds(ids, page),
+        (ids) => this.#findIds(this.#inScope(ids), page),
         ({ key }) => key,
       ),
     );
     this.#countOfAccount = oneByKey(
-      (ids) => this.#count(ids),
+      (ids) => this.#count(this.#inScope(ids)),
       ({ key }) => key,
     );
   }
@@ -65,9 +68,15 @@ export class EventReads {
     return Number((await this.#countOfAccount.load(accountId))?.count ?? 0);
   }
 
+  /** The mapper's filter does not reach statements that are not its own. */
+  #inScope(accountIds: readonly string[]): readonly string[] {
+    return accountIds.filter((id) => includes(this.#scope, id));
+  }
+
   async #findPayloads(ids: readonly string[]): Promise<{ id: string; payload: Buffer }[]> {
+    const own = this.#scope === EVERYTHING ? sql`` : sql`and account_id = ${this.#scope.accountId}`;
     const { rows } = await sql<{ id: string; payload: Buffer }>`
-      select id, payload from event where id in (${sql.join(ids)})`.execute(this.#em.getKysely());
+      select id, payload from event where id in (${sql.join(ids)}) ${own}`.execute(this.#em.getKysely());
     return rows;
   }
 
@@ -77,6 +86,9 @@ export class EventReads {
   }
 
   async #count(accountIds: readonly string[]): Promise<Count[]> {
+    if (accountIds.length === 0) {
+      return [];
+    }
     const { rows } = await sql<Count>`
       select account_id as key, count(*) as count from event
       where account_id in (${sql.join(accountIds)}) group by account_id`.execute(this.#em.getKysely());

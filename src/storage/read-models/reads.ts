@@ -1,20 +1,21 @@
+import type { Scope } from '../../core/scope.ts';
 import type { Statements } from '../statements.ts';
 import type { EntityManager } from '../storage.ts';
 import { AccountReads } from './accounts.ts';
 import { DeliveryReads } from './deliveries.ts';
 import { EventReads } from './events.ts';
 
-/** What one request reads. Answers are kept for as long as it lasts, and look-ups of one turn share a statement. */
+/** What one request reads, of what is in its scope. Answers are kept for as long as it lasts, and look-ups of one turn share a statement. */
 export interface Reads {
   readonly accounts: AccountReads;
   readonly events: EventReads;
   readonly deliveries: DeliveryReads;
 }
 
-export function createReads(em: EntityManager, statements: Statements): Reads {
+export function createReads(em: EntityManager, statements: Statements, scope: Scope): Reads {
   return {
-    accounts: new AccountReads(em),
-    events: new EventReads(em, statements),
-    deliveries: new DeliveryReads(em, statements),
+    accounts: new AccountReads(em, scope),
+    events: new EventReads(em, statements, scope),
+    deliveries: new DeliveryReads(em, statements, scope),
   };
 }

@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
-import type { HeaderEntry, HttpMethod } from '../../core/destination-input.ts';
-import type { ClaimedDelivery, Statements } from '../statements.ts';
+import type { HttpMethod } from '../../core/destination-input.ts';
+import type { SealedDelivery, Statements } from '../statements.ts';
 
 interface ClaimedRow {
   readonly deliveryId: string;
@@ -10,7 +10,7 @@ interface ClaimedRow {
   readonly eventId: string;
   readonly payload: Buffer;
   readonly destinationId: string;
-  /** URL, method and headers as a JSON list. */
+  /** Of the destination, as a JSON list. */
   readonly target: string;
 }
 
@@ -27,7 +27,7 @@ export const CLAIMS: Statements['claims'] = {
         returning delivery.id as "deliveryId", attempt_count as "attempt", round_start as "roundStart",
           due_at as "leasedUntil", event_id as "eventId", destination_id as "destinationId",
           (select payload from event where id = event_id) as "payload",
-          (select json_array(url, http_method, json(headers)) from destination where id = destination_id) as "target"`,
+          (select json_array(url, http_method, account_id, sealed_headers) from destination where id = destination_id) as "target"`,
     ];
   },
 
@@ -41,7 +41,7 @@ export const CLAIMS: Statements['claims'] = {
   },
 };
 
-function toClaimed({ target, roundStart, ...row }: ClaimedRow): ClaimedDelivery {
-  const [url, httpMethod, headers] = JSON.parse(target) as [string, HttpMethod, HeaderEntry[]];
-  return { ...row, attemptInRound: row.attempt - roundStart, url, httpMethod, headers };
+function toClaimed({ target, roundStart, ...row }: ClaimedRow): SealedDelivery {
+  const [url, httpMethod, accountId, sealedHeaders] = JSON.parse(target) as [string, HttpMethod, string, string];
+  return { ...row, attemptInRound: row.attempt - roundStart, url, httpMethod, accountId, sealedHeaders };
 }

@@ -12,9 +12,9 @@ export const EVENTS: Statements['events'] = {
   statements(events) {
     const payloads = new PackedBytes();
     const rows = JSON.stringify(
-      events.map(({ id, token, payload, receivedAt, dueAt }) => [
+      events.map(({ id, tokenHash, payload, receivedAt, dueAt }) => [
         id,
-        token,
+        tokenHash,
         receivedAt,
         ...payloads.add(payload),
         dueAt,
@@ -25,21 +25,21 @@ export const EVENTS: Statements['events'] = {
       sql`
         insert into event (id, account_id, payload, received_at)
         select e.value ->> 0, a.id, substr(${payloads.toBuffer()}, e.value ->> 3, e.value ->> 4), e.value ->> 2
-        from json_each(${rows}) e cross join account a on a.app_secret_token = e.value ->> 1`,
+        from json_each(${rows}) e cross join account a on a.token_hash = e.value ->> 1`,
       sql`
         insert into delivery (id, event_id, destination_id, status, attempt_count, round_start, due_at)
         select substr(e.value ->> 0, 1, ${sql.lit(ID_STEM_CHARACTERS)})
                  || printf('%03x', row_number() over (partition by e.key order by d.id)),
                e.value ->> 0, d.id, 'PENDING', 0, 0, e.value ->> 5
         from json_each(${rows}) e
-          cross join account a on a.app_secret_token = e.value ->> 1
+          cross join account a on a.token_hash = e.value ->> 1
           cross join destination d on d.account_id = a.id
         returning id as "deliveryId", destination_id as "destinationId", event_id as "eventId", attempt_count as "attempt",
                   (select account_id from destination where id = destination_id) as "accountId"`,
       // The exceptions, and not the rule: nothing has to be answered for an event that was stored.
       sql`
         select key from json_each(${rows}) e
-        where not exists (select 1 from account where app_secret_token = e.value ->> 1)`,
+        where not exists (select 1 from account where token_hash = e.value ->> 1)`,
     ];
   },
 

@@ -1,4 +1,7 @@
 import { defineConfig, MikroORM } from '@mikro-orm/sqlite';
+import { type Kysely, sql } from 'kysely';
+import { Vault } from '../../core/vault.ts';
+import type { Scope } from '../../core/scope.ts';
 import { CommitLine } from '../commit-line.ts';
 import { DeliveryStore } from '../delivery-store.ts';
 import { EventStore } from '../event-store.ts';
@@ -8,6 +11,8 @@ import { migrateUp } from '../newer-database.ts';
 import { isUp } from '../is-up.ts';
 import { COMMON_OPTIONS, type SqliteOptions } from '../orm.ts';
 import { createReads } from '../read-models/reads.ts';
+import { withScope } from '../scope-filter.ts';
+import { requireKeys, sealAll } from '../sealing.ts';
 import type { StatementObserver, Storage } from '../storage.ts';
 import { ThreadedConnection } from './connection.ts';
 import { threadedSqliteDialect } from './dialect.ts';
@@ -23,8 +28,8 @@ export function sqliteOptions({ path }: SqliteOptions, connection = () => new Th
   });
 }
 
-/** @throws DatabaseInUseError, DatabaseFileError, NewerDatabaseError */
-export async function openSqlite(options: SqliteOptions, observe?: StatementObserver): Promise<Storage> {
+/** @throws DatabaseInUseError, DatabaseFileError, NewerDatabaseError, VaultError */
+export async function openSqlite(options: SqliteOptions, vault: Vault, observe?: StatementObserver): Promise<Storage> {
   let giveUp: (() => void) | undefined;
   let orm: MikroORM | undefined;
   const close = async (): Promise<void> => {
@@ -39,16 +44,27 @@ export async function openSqlite(options: SqliteOptions, observe?: StatementObse
       ...(observe && { debug: ['query'], logger: observe, colors: false }),
     });
     const migrated = await migrateUp(orm.migrator, sqliteMigrations);
-    return { ...assemble(orm, connection, close), migrated };
+    await sealWhatIsPlain(orm.em.getDriver().getConnection().getClient<unknown>(), vault);
+    return { ...assemble(orm, connection, vault, close), migrated };
   } catch (error) {
     await close();
     throw explainFileError(options.path, error);
   }
 }
 
+async function sealWhatIsPlain(database: Kysely<unknown>, vault: Vault): Promise<void> {
+  if ((await sealAll(database, vault, Vault.mark)) > 0) {
+    // What was plain would otherwise stay readable in free pages and in the log.
+    await sql`vacuum`.execute(database);
+    await sql`pragma wal_checkpoint(truncate)`.execute(database);
+  }
+  await requireKeys(database, vault);
+}
+
 function assemble(
   orm: MikroORM,
   connection: ThreadedConnection,
+  vault: Vault,
   close: () => Promise<void>,
 ): Omit<Storage, 'migrated'> {
   const database = orm.em.getDriver().getConnection().getClient<unknown>();
@@ -57,14 +73,15 @@ function assemble(
     // Kysely hands the connection out in turns; holding it, no transaction of MikroORM's can be open on it.
     database.connection().execute(() => connection.transact(statements.map((one) => one.compile(database)))),
   );
-  const fork = () => orm.em.fork();
+  const fork = (scope: Scope) => withScope(orm.em.fork(), scope);
   return {
+    vault,
     events: new EventStore(line, database, SQLITE_STATEMENTS),
-    deliveries: new DeliveryStore({ claims: line, records: line }, database, SQLITE_STATEMENTS),
+    deliveries: new DeliveryStore({ claims: line, records: line }, { database, vault, statements: SQLITE_STATEMENTS }),
     isSoleOwner: true,
     bell: undefined,
     fork,
-    reads: () => createReads(fork(), SQLITE_STATEMENTS),
+    reads: (scope) => createReads(fork(scope), SQLITE_STATEMENTS, scope),
     isUp: () => isUp(database),
     close,
   };

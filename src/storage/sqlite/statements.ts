@@ -1,4 +1,5 @@
 import { sql } from 'kysely';
+import { EVERYTHING } from '../../core/scope.ts';
 import type { Ticket } from '../../core/ticket.ts';
 import type { KeyedId, Statements } from '../statements.ts';
 import { CLAIMS } from './claims.ts';
@@ -64,13 +65,17 @@ export const SQLITE_STATEMENTS: Statements = {
       select id from event where account_id = p.value and id < ${before} order by id desc limit ${limit}
     ) order by e.id desc`,
 
-  deliveryIdsOf({ parentIds, before, limit }, status) {
+  deliveryIdsOf({ parentIds, before, limit, scope }, status) {
+    const own =
+      scope === EVERYTHING
+        ? sql``
+        : sql`where p.value in (select id from destination where account_id = ${scope.accountId})`;
     // Written into the statement, so that the planner can match it with the index over one status.
     const withStatus = status === undefined ? sql`` : sql`and status = ${sql.lit(status)}`;
     return sql<KeyedId>`
       select d.destination_id as key, d.id from json_each(${JSON.stringify(parentIds)}) p cross join delivery d on d.id in (
         select id from delivery where destination_id = p.value and id < ${before} ${withStatus}
         order by id desc limit ${limit}
-      ) order by d.id desc`;
+      ) ${own} order by d.id desc`;
   },
 };

@@ -1,4 +1,8 @@
 import { Initial } from './0001-initial.ts';
+import { Access } from './0002-access.ts';
 
 /** In the order they are applied. A migration that has been released is never edited. */
-export const postgresqlMigrations = [{ name: '0001-initial', class: Initial }];
+export const postgresqlMigrations = [
+  { name: '0001-initial', class: Initial },
+  { name: '0002-access', class: Access },
+];

@@ -1,0 +1,89 @@
+import type { IncomingMessage } from 'node:http';
+import type { Request, RequestHandler, Response } from 'express';
+import type { Caller, Credentials, Identify } from '../graphql/caller.ts';
+import { refuse } from '../ingest/refuse.ts';
+import type { Facts } from '../observe/facts.ts';
+
+export interface AdmissionDependencies {
+  readonly identify: Identify;
+  /** Whether anyone may open the page that a browser is shown. */
+  readonly hasLandingPage: boolean;
+  readonly facts: Facts;
+}
+
+/** Decides who sends a request, once and before its body is read. Whoever is nobody gets no further. */
+export function admission({ identify, hasLandingPage, facts }: AdmissionDependencies): RequestHandler {
+  return async (request, response, next) => {
+    if (hasLandingPage && asksForPage(request)) {
+      next();
+      return;
+    }
+    try {
+      response.locals['caller'] = await identify(credentialsOf(request));
+    } catch (error) {
+      facts.storageFailed('identify', error);
+      refuseForNow(request, response);
+      return;
+    }
+    if (response.locals['caller'] === undefined) {
+      refuseNobody(request, response);
+      return;
+    }
+    next();
+  };
+}
+
+/** @throws Error for a request that has no caller: only the page is for everyone. */
+export function callerOf(response: Response): Caller {
+  const caller = response.locals['caller'] as Caller | undefined;
+  if (caller === undefined) {
+    throw new Error('The request has come past the admission.');
+  }
+  return caller;
+}
+
+/** A browser's address bar sends no token; the page has none of the data. */
+function asksForPage(request: Request): boolean {
+  const type = request.accepts('application/json', 'application/graphql-response+json', 'text/html');
+  return request.method === 'GET' && type === 'text/html';
+}
+
+const ACCOUNT_TOKEN_HEADERS = ['cl-x-token', 'cl-xtoken'];
+
+function credentialsOf(request: IncomingMessage): Credentials {
+  return {
+    authorization: valuesOf(request, ['authorization']),
+    accountToken: valuesOf(request, ACCOUNT_TOKEN_HEADERS),
+    host: request.headers.host,
+  };
+}
+
+/** From the raw list, because Node drops or joins headers that are repeated. */
+function valuesOf({ rawHeaders }: IncomingMessage, names: readonly string[]): string[] {
+  return rawHeaders.filter((_, at) => at % 2 === 1 && names.includes((rawHeaders[at - 1] as string).toLowerCase()));
+}
+
+function refuseNobody(request: Request, response: Response): void {
+  const message =
+    "Send the administrator's token as Authorization: Bearer, or an account's token as CL-X-TOKEN. Without ADMIN_TOKEN only this machine's own names, such as localhost, are open.";
+  const headers = { ...contentType(request), 'WWW-Authenticate': 'Bearer' };
+  refuse(request, response, { status: 401, body: errorBody(message, 'UNAUTHENTICATED'), headers });
+}
+
+function refuseForNow(request: Request, response: Response): void {
+  const headers = { ...contentType(request), 'Retry-After': '5' };
+  refuse(request, response, {
+    status: 503,
+    body: errorBody('Internal server error', 'INTERNAL_SERVER_ERROR'),
+    headers,
+  });
+}
+
+function errorBody(message: string, code: string) {
+  return { errors: [{ message, extensions: { code } }] };
+}
+
+function contentType(request: Request) {
+  const type = 'application/graphql-response+json';
+  return { 'Content-Type': request.headers.accept?.includes(type) === true ? type : 'application/json; charset=utf-8' };
+}

@@ -1,0 +1,68 @@
+import { randomBytes } from 'node:crypto';
+import { linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import type { Config, DatabaseConfig } from './config.ts';
+import { parseEncryptionKeys } from './config-secrets.ts';
+import { Vault } from './core/vault.ts';
+
+/** Where the key is kept while a database on a server of its own has no folder that it could lie in. */
+const SHARED_KEY_FILE = 'data/data-pusher.key';
+const OWNER_ONLY = 0o600;
+const KEY_BYTES = 32;
+
+/**
+ * The keys that the configuration names, or else one that is made at the first start and kept beside the database.
+ *
+ * @throws ConfigError when the file holds no key; Error with a `syscall` when it cannot be read or written.
+ */
+export function loadVault({ encryptionKeys, database }: Pick<Config, 'encryptionKeys' | 'database'>): Vault {
+  const [first, ...others] = encryptionKeys.length > 0 ? encryptionKeys : keptKeys(database);
+  if (first === undefined) {
+    throw new Error('There is no encryption key.');
+  }
+  return new Vault([first, ...others]);
+}
+
+/** @returns undefined for a database in memory, which needs its key no longer than it lives. */
+export function keyFileOf(database: DatabaseConfig): string | undefined {
+  if (database.type === 'postgresql') {
+    return SHARED_KEY_FILE;
+  }
+  return database.path === ':memory:' ? undefined : `${database.path}.key`;
+}
+
+function keptKeys(database: DatabaseConfig): readonly Buffer[] {
+  const path = keyFileOf(database);
+  if (path === undefined) {
+    return [randomBytes(KEY_BYTES)];
+  }
+  try {
+    return readKeys(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') {
+      throw error;
+    }
+  }
+  makeKey(path);
+  return readKeys(path);
+}
+
+function readKeys(path: string): Buffer[] {
+  return parseEncryptionKeys(readFileSync(path, 'utf8').trim());
+}
+
+/** Written under another name first: of several processes that start together one makes the key, whole, for all. */
+function makeKey(path: string): void {
+  mkdirSync(dirname(resolve(path)), { recursive: true });
+  const draft = `${path}.${process.pid}`;
+  writeFileSync(draft, `${randomBytes(KEY_BYTES).toString('base64')}\n`, { mode: OWNER_ONLY, flush: true });
+  try {
+    linkSync(draft, path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') {
+      throw error;
+    }
+  } finally {
+    rmSync(draft);
+  }
+}

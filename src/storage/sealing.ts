@@ -1,0 +1,96 @@
+import { type Kysely, sql } from 'kysely';
+import { generateSigningSecret } from '../core/signing-secret.ts';
+import { Vault, VaultError } from '../core/vault.ts';
+
+/** Small enough that nobody waits for its locks. */
+const ROWS_PER_TRANSACTION = 200;
+
+interface AccountRow {
+  readonly id: string;
+  readonly token: string;
+}
+
+interface DestinationRow {
+  readonly id: string;
+  readonly accountId: string;
+  readonly headers: string;
+  readonly secret: string;
+  readonly previous: string | null;
+}
+
+/**
+ * Seals with the current key whatever does not begin with the mark: `Vault.mark` leaves what any key has sealed,
+ * `vault.currentMark` also brings older keys' texts to the current one. Each row is changed only if it is still
+ * as it was read, so that this may run beside processes that serve, and may be cut off and run again.
+ *
+ * @returns how many rows were sealed.
+ */
+export async function sealAll(database: Kysely<unknown>, vault: Vault, mark: string): Promise<number> {
+  return (await sealAccounts(database, vault, `${mark}%`)) + (await sealDestinations(database, vault, `${mark}%`));
+}
+
+/** @throws VaultError when something was sealed with a key that is not at hand. */
+export async function requireKeys(database: Kysely<unknown>, vault: Vault): Promise<void> {
+  const { rows } = await sql<{ keyId: string }>`
+    select substr(sealed_token, 4, 8) as "keyId" from account
+    union select substr(sealed_headers, 4, 8) from destination
+    union select substr(sealed_signing_secret, 4, 8) from destination`.execute(database);
+  const missing = rows.find(({ keyId }) => !vault.keyIds.includes(keyId));
+  if (missing !== undefined) {
+    throw new VaultError(
+      `The database holds secrets that were encrypted with the key ${missing.keyId}, which is not at hand: add it to ENCRYPTION_KEY, or put the key file back that was kept beside the database.`,
+    );
+  }
+}
+
+async function sealAccounts(database: Kysely<unknown>, vault: Vault, pattern: string): Promise<number> {
+  return inBatches(database, async (transaction) => {
+    const { rows } = await sql<AccountRow>`
+      select id, sealed_token as token from account where sealed_token not like ${pattern}
+      limit ${ROWS_PER_TRANSACTION}`.execute(transaction);
+    for (const { id, token } of rows) {
+      await sql`update account set sealed_token = ${reseal(vault, token, id)}
+        where id = ${id} and sealed_token = ${token}`.execute(transaction);
+    }
+    return rows.length;
+  });
+}
+
+async function sealDestinations(database: Kysely<unknown>, vault: Vault, pattern: string): Promise<number> {
+  return inBatches(database, async (transaction) => {
+    const { rows } = await sql<DestinationRow>`
+      select id, account_id as "accountId", sealed_headers as headers, sealed_signing_secret as secret,
+        sealed_previous_secret as previous
+      from destination
+      where sealed_headers not like ${pattern} or sealed_signing_secret not like ${pattern}
+        or sealed_previous_secret not like ${pattern}
+      limit ${ROWS_PER_TRANSACTION}`.execute(transaction);
+    for (const { id, accountId, headers, secret, previous } of rows) {
+      // One that was made before there were signing secrets has none.
+      const signingSecret =
+        secret === '' ? vault.seal(generateSigningSecret(), accountId) : reseal(vault, secret, accountId);
+      await sql`update destination set
+          sealed_headers = ${reseal(vault, headers, accountId)}, sealed_signing_secret = ${signingSecret},
+          sealed_previous_secret = ${previous === null ? null : reseal(vault, previous, accountId)}
+        where id = ${id} and sealed_headers = ${headers} and sealed_signing_secret = ${secret}`.execute(transaction);
+    }
+    return rows.length;
+  });
+}
+
+function reseal(vault: Vault, text: string, ownerId: string): string {
+  return vault.seal(text.startsWith(Vault.mark) ? vault.open(text, ownerId) : text, ownerId);
+}
+
+async function inBatches(
+  database: Kysely<unknown>,
+  sealSome: (transaction: Kysely<unknown>) => Promise<number>,
+): Promise<number> {
+  for (let sealed = 0; ; ) {
+    const some = await database.transaction().execute(sealSome);
+    sealed += some;
+    if (some < ROWS_PER_TRANSACTION) {
+      return sealed;
+    }
+  }
+}
