@@ -10,11 +10,13 @@ export interface GraphQLAnswer {
 /** Speaks to a server over HTTP only, wherever it runs. */
 export abstract class ApiClient {
   abstract readonly urls: App['urls'];
+  /** What goes with every request to the management API. */
+  readonly headers: Readonly<Record<string, string>> = {};
 
   async graphql(query: string, variables: Record<string, unknown> = {}): Promise<GraphQLAnswer> {
     const response = await fetch(this.urls.graphql, {
       method: 'POST',
-      headers: { 'Content-Type': 'application/json' },
+      headers: { 'Content-Type': 'application/json', ...this.headers },
       body: JSON.stringify({ query, variables }),
     });
     const { data, errors } = (await response.json()) as Omit<GraphQLAnswer, 'status'>;
