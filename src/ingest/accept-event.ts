@@ -3,13 +3,23 @@ import type { IdSource } from '../core/ids.ts';
 import type { Facts } from '../observe/facts.ts';
 import type { DeliveryQueue } from '../queue/delivery-queue.ts';
 import type { EventStore } from '../storage/event-store.ts';
+import type { EarlierEvent } from '../storage/statements.ts';
+import { Refusal } from './refusal.ts';
 
 export interface Acceptance {
   readonly eventId: string;
   readonly deliveries: number;
+  /** The same event was accepted before, under the same key: this is the first one's answer. */
+  readonly duplicate?: true;
 }
 
-export type AcceptEvent = (token: string, payload: Buffer) => Promise<Acceptance | undefined>;
+export interface Incoming {
+  readonly token: string;
+  readonly payload: Buffer;
+  readonly idempotencyKey: string | null;
+}
+
+export type AcceptEvent = (incoming: Incoming) => Promise<Acceptance | undefined>;
 
 interface Dependencies {
   readonly events: EventStore;
@@ -24,19 +34,30 @@ interface Dependencies {
  * answer waits for the commit and for nothing else; a ticket that is lost is one for the sweeper.
  *
  * @returns `undefined` when no account has the token.
+ * @throws Refusal 409 when another event has the key.
  */
 export function createAcceptEvent({ events, queue, clock, newId, facts }: Dependencies): AcceptEvent {
-  return async (token, payload) => {
+  return async (incoming) => {
     const eventId = newId();
     const now = clock.now();
     const dueAt = now + queue.visibilityMs;
-    const accepted = await events.accept({ id: eventId, token, payload, receivedAt: now, dueAt });
+    const accepted = await events.accept({ id: eventId, ...incoming, receivedAt: now, dueAt });
     if (accepted === undefined) {
       return undefined;
+    }
+    if (accepted.earlier !== undefined) {
+      return repeated(accepted.earlier);
     }
     const { tickets } = accepted;
     void queue.publish(tickets);
     facts.eventAccepted({ eventId, deliveries: tickets.length });
     return { eventId, deliveries: tickets.length };
   };
+}
+
+function repeated({ id, deliveries, hasSamePayload }: EarlierEvent): Acceptance {
+  if (!hasSamePayload) {
+    throw Refusal.conflict('Another event with this idempotency key was accepted before, and its body was different.');
+  }
+  return { eventId: id, deliveries, duplicate: true };
 }

@@ -35,6 +35,10 @@ export class Refusal extends Error {
     );
   }
 
+  static conflict(detail: string): Refusal {
+    return new Refusal(409, { success: false, message: 'Conflict', detail });
+  }
+
   static unavailable(): Refusal {
     return new Refusal(503, { success: false, message: 'Service Unavailable' }, { 'Retry-After': '5' });
   }

@@ -1,9 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { RequestHandler } from 'express';
 import type { Facts } from '../observe/facts.ts';
-import type { AcceptEvent } from './accept-event.ts';
+import type { AcceptEvent, Incoming } from './accept-event.ts';
 import { readBody } from './body.ts';
 import { checkContentType } from './content-type.ts';
+import { idempotencyKeyOf } from './key-header.ts';
 import { checkPayload } from './payload.ts';
 import { Refusal } from './refusal.ts';
 import { refuse } from './refuse.ts';
@@ -17,8 +18,8 @@ export interface IngestDependencies {
 }
 
 /**
- * `POST /server/incoming_data`. The method is judged first, then the token, then the body: who may not send
- * learns nothing of what is wrong with the body.
+ * `POST /server/incoming_data`. The method is judged first, then the token, then the rest: who may not send
+ * learns nothing of what is wrong with it.
  */
 export function ingestRoute(dependencies: IngestDependencies): RequestHandler {
   return (request, response) => {
@@ -45,14 +46,14 @@ async function ingest(
   if (token === undefined) {
     throw Refusal.unauthenticated();
   }
-  let payload: Buffer;
+  let event: Pick<Incoming, 'payload' | 'idempotencyKey'>;
   try {
-    payload = await readPayload(request, maxBodyBytes);
+    event = { idempotencyKey: idempotencyKeyOf(request), payload: await readPayload(request, maxBodyBytes) };
   } catch (error) {
     // The store answers for the token together with the event; a refused body never gets that far.
     throw (await knowsToken(token)) ? error : Refusal.unauthenticated();
   }
-  const accepted = await acceptEvent(token, payload);
+  const accepted = await acceptEvent({ token, ...event });
   if (accepted === undefined) {
     throw Refusal.unauthenticated();
   }

@@ -2,21 +2,40 @@ import { type Kysely, sql } from 'kysely';
 import { hashToken } from '../core/secret-token.ts';
 import { Batch } from './batch.ts';
 import type { CommitLine } from './commit-line.ts';
-import type { AcceptedEvent, NewEvent, Statements } from './statements.ts';
+import {
+  type EarlierEvent,
+  KEY_TAKEN,
+  type KeyQuestion,
+  type NewEvent,
+  type Statements,
+  type StoredEvent,
+} from './statements.ts';
+
+/** For so long an idempotency key stands for its event; then it is free again. */
+export const KEY_LIFETIME_MS = 24 * 3_600_000;
+/** How often a key may be lost and taken again while it is asked for. More than once is an accident. */
+const ROUNDS_MAX = 5;
 
 export interface IncomingEvent extends Omit<NewEvent, 'tokenHash'> {
   /** The secret of the account that sends it. */
   readonly token: string;
 }
 
+export interface AcceptedEvent extends StoredEvent {
+  /** The event that has the key already; nothing was stored then. */
+  readonly earlier?: EarlierEvent;
+}
+
 /** Stores events together with their fan-out. */
 export class EventStore {
-  readonly #batch: Batch<NewEvent, AcceptedEvent | undefined>;
+  readonly #batch: Batch<NewEvent, StoredEvent | typeof KEY_TAKEN | undefined>;
+  readonly #keyHolders: Batch<KeyQuestion, EarlierEvent | undefined>;
   readonly #database: Kysely<unknown>;
 
   constructor(line: CommitLine, database: Kysely<unknown>, statements: Statements) {
     this.#database = database;
     this.#batch = new Batch(line, statements.events);
+    this.#keyHolders = new Batch(line, statements.keyHolders);
   }
 
   /**
@@ -25,8 +44,29 @@ export class EventStore {
    *
    * @returns `undefined` when no account has this token; nothing is stored then.
    */
-  accept({ token, ...event }: IncomingEvent): Promise<AcceptedEvent | undefined> {
-    return this.#batch.add({ ...event, tokenHash: hashToken(token) });
+  async accept({ token, ...event }: IncomingEvent): Promise<AcceptedEvent | undefined> {
+    const tokenHash = hashToken(token);
+    // The index decides who is first. Whoever it was can be seen by the next statement, and not by the same one.
+    for (let round = 1; round <= ROUNDS_MAX; round += 1) {
+      const stored = await this.#batch.add({ ...event, tokenHash });
+      if (stored !== KEY_TAKEN) {
+        return stored;
+      }
+      const earlier = await this.#holderOfKey({ ...event, tokenHash });
+      if (earlier !== undefined) {
+        return { tickets: [], earlier };
+      }
+    }
+    throw new Error('The idempotency key was taken and lost again too often.');
+  }
+
+  /** @returns `undefined` when the key is free by now. */
+  async #holderOfKey(event: NewEvent): Promise<EarlierEvent | undefined> {
+    const { tokenHash, idempotencyKey, payload, receivedAt } = event;
+    const expiredAt = receivedAt - KEY_LIFETIME_MS;
+    return idempotencyKey === null
+      ? undefined
+      : this.#keyHolders.add({ tokenHash, idempotencyKey, payload, expiredAt });
   }
 
   /** Is there an account with this token? Asked only of requests that are refused anyway. */

@@ -10,6 +10,8 @@ export interface NewEvent {
   readonly id: string;
   readonly tokenHash: string;
   readonly payload: Buffer;
+  /** The sender's own name for the event, if it has one. */
+  readonly idempotencyKey: string | null;
   /** Milliseconds since the Unix epoch. */
   readonly receivedAt: number;
   /** When the sweeper may look for the deliveries, in milliseconds since the Unix epoch. */
@@ -17,8 +19,27 @@ export interface NewEvent {
 }
 
 /** The fan-out of a stored event: one ticket for each delivery. */
-export interface AcceptedEvent {
+export interface StoredEvent {
   readonly tickets: readonly Ticket[];
+}
+
+/** Another event of the account has the key; nothing was stored. */
+export const KEY_TAKEN = 'key taken';
+
+export interface KeyQuestion {
+  readonly tokenHash: string;
+  readonly idempotencyKey: string;
+  /** Of the event that has come now. */
+  readonly payload: Buffer;
+  /** Events that were received until then have lost their keys, in milliseconds since the Unix epoch. */
+  readonly expiredAt: number;
+}
+
+/** The event that has the key. */
+export interface EarlierEvent {
+  readonly id: string;
+  readonly deliveries: number;
+  readonly hasSamePayload: boolean;
 }
 
 export interface ClaimRequest {
@@ -83,16 +104,20 @@ export interface NestedPage {
  * that does not belong to a transaction of several must be atomic by itself.
  */
 export interface Statements {
-  /** Stores events with their fan-out. */
-  readonly events: BatchKind<NewEvent, AcceptedEvent | undefined>;
+  /** Stores events with their fan-out. An account has each key once. */
+  readonly events: BatchKind<NewEvent, StoredEvent | typeof KEY_TAKEN | undefined>;
+  /** Finds the events that have the keys, and takes the keys that have expired off theirs. */
+  readonly keyHolders: BatchKind<KeyQuestion, EarlierEvent | undefined>;
   /**
    * Leases deliveries, begins their next attempt, and reads what its request is made of. The attempt number
-   * guards the claim: of all who hold a ticket for the same attempt, one gets it.
+   * guards the claim: of all who hold a ticket for the same attempt, one gets it. A destination that is
+   * disabled gets nothing.
    */
   readonly claims: BatchKind<ClaimRequest, SealedDelivery | undefined>;
   /**
    * Writes attempts and the new states of their deliveries, both guarded by the attempt number, so that a
-   * worker that comes late, after its lease ran out, cannot overwrite a newer attempt.
+   * worker that comes late, after its lease ran out, cannot overwrite a newer attempt. A destination that has
+   * said that it is gone is disabled with it.
    */
   readonly records: BatchKind<AttemptRecord, boolean>;
   readonly release: (claims: readonly ClaimedDelivery[], now: number) => Statement;

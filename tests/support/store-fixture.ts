@@ -43,6 +43,11 @@ export class StoreFixture {
     return { id, token: this.#storage().vault.open(sealedToken, id), destinationIds };
   }
 
+  /** @returns the account's new token. */
+  async rotateToken(id: string): Promise<string> {
+    return this.#storage().vault.open((await this.#commands.accounts.rotateToken(id)).sealedToken, id);
+  }
+
   /** @returns its id. */
   async destination(accountId: string, url: string, headers: Record<string, unknown>): Promise<string> {
     return (await this.#commands.destinations.create({ accountId, url, httpMethod: 'POST', headers })).id;
@@ -58,6 +63,7 @@ export class StoreFixture {
       id: this.newId(),
       token,
       payload,
+      idempotencyKey: null,
       receivedAt,
       dueAt: receivedAt,
     });

@@ -4,10 +4,12 @@ import type { Ticket } from '../../core/ticket.ts';
 import type { DueRequest, KeyedId, Statements } from '../statements.ts';
 import { CLAIMS } from './claims.ts';
 import { EVENTS } from './events.ts';
+import { KEY_HOLDERS } from './key-holders.ts';
 import { RECORDS } from './records.ts';
 
 export const POSTGRESQL_STATEMENTS: Statements = {
   events: EVENTS,
+  keyHolders: KEY_HOLDERS,
   claims: CLAIMS,
   records: RECORDS,
 
