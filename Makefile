@@ -30,4 +30,4 @@ logs:
 	$(COMPOSE) logs --follow --tail 100
 
 .env:
-	@echo 'Copy .env.example to .env and choose the passwords in it.' >&2; exit 1
+	@echo 'Copy .env.example to .env and choose the values in it.' >&2; exit 1

@@ -2,19 +2,22 @@
 # Every call of the API once, with curl, against a server that is running:
 #
 #   sh samples/curl.sh
+#   ADMIN_TOKEN=... sh samples/curl.sh
 #   BASE_URL=http://127.0.0.1:5000 DESTINATION_URL=http://127.0.0.1:4100/hook sh samples/curl.sh
 #
 # It cleans up after itself, and ends with status 1 at the first call that is refused.
 set -eu
 
 BASE_URL=${BASE_URL:-http://127.0.0.1:4000}
+# A server without ADMIN_TOKEN does not look at it.
+ADMINISTRATOR="Authorization: Bearer ${ADMIN_TOKEN:-none}"
 # A page of the server itself, which surely answers; `npm run receiver` shows more.
 DESTINATION_URL=${DESTINATION_URL:-$BASE_URL/health/live}
 
 # Makes a GraphQL call, shows the answer, and leaves it in $ANSWER.
 graphql() {
   echo "--- $1"
-  ANSWER=$(curl -sS "$BASE_URL/graphql" -H 'Content-Type: application/json' -d "$2")
+  ANSWER=$(curl -sS "$BASE_URL/graphql" -H 'Content-Type: application/json' -H "$ADMINISTRATOR" -d "$2")
   echo "$ANSWER"
   case $ANSWER in
     *'"errors":'*) refused ;;

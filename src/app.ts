@@ -41,6 +41,8 @@ export interface App {
   readonly urls: { readonly graphql: string; readonly ingest: string; readonly health: string };
   /** False in a process that only makes deliveries. */
   readonly servesApi: boolean;
+  /** True when a request needs no token to do everything. */
+  readonly isOpen: boolean;
   /** True when there was no account at the start: a newcomer may want to be shown around. */
   readonly isEmpty: boolean;
   /** Stops accepting, finishes what is under way within the configured time, closes the store. May be called again. */
@@ -89,6 +91,7 @@ export async function startApp(config: Config, overrides: Overrides = {}): Promi
     return {
       urls: { graphql: origin + GRAPHQL_PATH, ingest: origin + INGEST_PATH, health: `${origin}/health` },
       isEmpty,
+      isOpen: config.adminToken === undefined,
       servesApi: config.roles.includes('api'),
       stop: () => started.release(),
     };
