@@ -3,7 +3,7 @@
  *
  *             claim                 2xx
  *  PENDING ----------> (leased) ----------> SUCCEEDED
- *     ^  ^                |  | attempts used up
+ *     ^  ^                |  | attempts used up, or 410 Gone
  *     |  +--- retry at ---+  +-------------> FAILED  (the dead letters)
  *     +------ manual retry ------------------+
  *
@@ -41,9 +41,20 @@ export interface AttemptOutcome {
   readonly responseBody: Buffer | null;
 }
 
+/** The same with what the answer asks of the next attempt, which is not stored. */
+export interface ExchangeOutcome extends AttemptOutcome {
+  /** The header `Retry-After`, as it was received. */
+  readonly retryAfter: string | null;
+}
+
 /** Only 2xx is success (RFC 9110, 15.3); a redirect is not followed, so it has delivered nothing. */
 export function errorOfStatus(statusCode: number): AttemptError | null {
   return statusCode >= 200 && statusCode < 300 ? null : 'HTTP_STATUS';
+}
+
+/** "Likely to be permanent" (RFC 9110, 15.5.11): the destination wants nothing more, now or later. */
+export function saysGone({ statusCode }: Pick<AttemptOutcome, 'statusCode'>): boolean {
+  return statusCode === 410;
 }
 
 /** Where a delivery stands after an attempt. `dueAt` is set while it is pending, `completedAt` once it is not. */

@@ -1,5 +1,6 @@
 import type { HeaderEntry, HttpMethod } from './destination-input.ts';
 import { topLevelMembers } from './json-object.ts';
+import { type SigningSecret, signatureHeader } from './signature.ts';
 
 /** What a delivery's request is made of; the same for every attempt but for the time. */
 export interface RequestSource {
@@ -7,6 +8,8 @@ export interface RequestSource {
   readonly url: string;
   readonly httpMethod: HttpMethod;
   readonly headers: readonly HeaderEntry[];
+  /** The newest first. */
+  readonly signingSecrets: readonly SigningSecret[];
   /** The bytes as they were received. */
   readonly payload: Buffer;
 }
@@ -27,11 +30,13 @@ export interface RequestStamp {
 
 /**
  * A GET carries the payload as query parameters, every other method as its body. The destination's own
- * headers win over `Content-Type` and `User-Agent`; `webhook-id` and `webhook-timestamp` (in seconds) are
- * always ours, after the Standard Webhooks specification.
+ * headers win over `Content-Type` and `User-Agent`; `webhook-id`, `webhook-timestamp` (in seconds) and
+ * `webhook-signature` are always ours, after the Standard Webhooks specification. It knows bodies only: of a
+ * GET the query string is signed in the place of the body.
  */
 export function buildRequest(source: RequestSource, stamp: RequestStamp): OutgoingRequest {
   const isGet = source.httpMethod === 'GET';
+  const url = isGet ? urlWithQuery(source.url, source.payload) : withoutFragment(source.url);
   const headerLines = destinationLines(source.headers);
   const names = new Set(source.headers.map(([name]) => name.toLowerCase()));
   if (!isGet && !names.has('content-type')) {
@@ -40,9 +45,15 @@ export function buildRequest(source: RequestSource, stamp: RequestStamp): Outgoi
   if (!names.has('user-agent')) {
     headerLines.push('User-Agent', stamp.userAgent);
   }
-  headerLines.push('webhook-id', source.deliveryId, 'webhook-timestamp', Math.floor(stamp.sentAt / 1000).toString());
+  const signed = {
+    id: source.deliveryId,
+    timestamp: Math.floor(stamp.sentAt / 1000).toString(),
+    body: isGet ? queryOnTheWire(url) : source.payload,
+  };
+  const signature = signatureHeader(signed, source.signingSecrets, stamp.sentAt);
+  headerLines.push('webhook-id', signed.id, 'webhook-timestamp', signed.timestamp, 'webhook-signature', signature);
   return {
-    url: isGet ? urlWithQuery(source.url, source.payload) : withoutFragment(source.url),
+    url,
     method: source.httpMethod,
     headerLines,
     body: isGet ? undefined : source.payload,
@@ -73,6 +84,11 @@ export function urlWithQuery(url: string, payload: Buffer): string {
     return `${base}?${query}`;
   }
   return /[?&]$/.test(base) ? base + query : `${base}&${query}`;
+}
+
+// Node writes a URL as the WHATWG parser spells it: "'" goes out as %27, and a "?" with nothing behind it not at all.
+function queryOnTheWire(url: string): string {
+  return URL.parse(url)?.search.slice(1) ?? '';
 }
 
 function withoutFragment(url: string): string {

@@ -1,15 +1,18 @@
-import type { AttemptError, DeliveryState } from './delivery.ts';
+import { type DeliveryState, type ExchangeOutcome, saysGone } from './delivery.ts';
+import { parseRetryAfter } from './retry-after.ts';
 
 /** Waiting times in milliseconds: the first before attempt 2, the last before the final attempt. */
 export type RetrySchedule = readonly number[];
 
 /** Every wait is spread by this share to either side, so that what failed together does not return together. */
 const JITTER = 0.2;
+/** What a destination can ask for by `Retry-After`. */
+const ASKED_MS_MIN = 1_000;
+const ASKED_MS_MAX = 86_400_000;
 
-export interface AttemptResult {
+export interface AttemptResult extends Pick<ExchangeOutcome, 'error' | 'statusCode' | 'retryAfter'> {
   /** Counts from 1. */
   readonly attempt: number;
-  readonly error: AttemptError | null;
   /** When the attempt ended, in milliseconds since the Unix epoch. */
   readonly now: number;
 }
@@ -20,9 +23,19 @@ export function stateAfterAttempt(result: AttemptResult, schedule: RetrySchedule
     return { status: 'SUCCEEDED', dueAt: null, completedAt: result.now };
   }
   const wait = schedule[result.attempt - 1];
-  if (wait === undefined) {
+  if (wait === undefined || saysGone(result)) {
     return { status: 'FAILED', dueAt: null, completedAt: result.now };
   }
   const spread = 1 + JITTER * (2 * random - 1);
-  return { status: 'PENDING', dueAt: result.now + Math.round(wait * spread), completedAt: null };
+  const planned = Math.round(wait * spread);
+  return { status: 'PENDING', dueAt: result.now + Math.max(planned, askedWait(result)), completedAt: null };
+}
+
+/** Only where the status says that the trouble is a passing one: 429 (RFC 6585, 4) and 503 (RFC 9110, 15.6.4). */
+function askedWait({ statusCode, retryAfter, now }: AttemptResult): number {
+  if (retryAfter === null || (statusCode !== 429 && statusCode !== 503)) {
+    return 0;
+  }
+  const asked = parseRetryAfter(retryAfter, now);
+  return asked === undefined ? 0 : Math.min(Math.max(asked, ASKED_MS_MIN), ASKED_MS_MAX);
 }

@@ -31,7 +31,7 @@ export async function deliver(
   if (outcome === undefined) {
     return undefined;
   }
-  const result = { attempt: delivery.attemptInRound, error: outcome.error, now: clock.now() };
+  const result = { ...outcome, attempt: delivery.attemptInRound, now: clock.now() };
   const state = stateAfterAttempt(result, retrySchedule, random());
   facts.attemptMade(delivery, outcome, state);
   return { deliveryId: delivery.deliveryId, attempt: delivery.attempt, outcome, state };

@@ -1,5 +1,6 @@
 import { setTimeout } from 'node:timers/promises';
 import type { Clock } from '../core/clock.ts';
+import { saysGone } from '../core/delivery.ts';
 import type { Ticket } from '../core/ticket.ts';
 import type { Facts } from '../observe/facts.ts';
 import type { DeliveryStore } from '../storage/delivery-store.ts';
@@ -79,10 +80,7 @@ export class Dispatcher {
     await this.#claims.settled();
     const unused = this.#lanes.clearTickets();
     await this.#giveBack(unused);
-    const unsent = [...this.#lanes.all()].flatMap(({ ready }) => ready.splice(0));
-    if (unsent.length > 0) {
-      await this.#storing('release', () => this.#options.deliveries.release(unsent, this.#options.clock.now()));
-    }
+    await this.#release([...this.#lanes.all()].flatMap(({ ready }) => ready.splice(0)));
     await this.#exchanges.settled(graceMs);
     const unfinished = this.#exchanges.size;
     this.#options.sender.close();
@@ -100,6 +98,13 @@ export class Dispatcher {
     const { deliveries, clock, visibilityMs } = this.#options;
     if (tickets.length > 0 && visibilityMs > 0) {
       await this.#storing('return', () => deliveries.returnTickets(tickets, clock.now()));
+    }
+  }
+
+  async #release(unsent: readonly ClaimedDelivery[]): Promise<void> {
+    const { deliveries, clock } = this.#options;
+    if (unsent.length > 0) {
+      await this.#storing('release', () => deliveries.release(unsent, clock.now()));
     }
   }
 
@@ -183,6 +188,11 @@ export class Dispatcher {
     const record = await deliver(delivery, this.#options);
     lane.active -= 1;
     lane.lastFinishedAt = this.#options.clock.now();
+    if (record !== undefined && saysGone(record.outcome)) {
+      this.#options.facts.destinationGone(delivery);
+      // What was claimed ahead keeps its attempts for when the destination is enabled again.
+      this.#claims.add(this.#release(lane.ready.splice(0)));
+    }
     this.#startReady(lane);
     this.#pumpSoon();
     if (record !== undefined) {

@@ -3,7 +3,7 @@ import https from 'node:https';
 import type { LookupFunction } from 'node:net';
 import got, { type Got, type Request } from 'got';
 import type { Clock } from '../core/clock.ts';
-import { type AttemptError, type AttemptOutcome, errorOfStatus } from '../core/delivery.ts';
+import { type AttemptError, errorOfStatus, type ExchangeOutcome } from '../core/delivery.ts';
 import type { OutgoingRequest } from '../core/outgoing-request.ts';
 import { attemptErrorOf } from './attempt-error.ts';
 import { type Egress, EgressAgents } from './egress-agents.ts';
@@ -49,12 +49,12 @@ export class HttpSender implements Sender {
     });
   }
 
-  async send(request: OutgoingRequest): Promise<AttemptOutcome | undefined> {
+  async send(request: OutgoingRequest): Promise<ExchangeOutcome | undefined> {
     const startedAt = this.#clock.now();
     const started = performance.now();
     const exchange = this.#open(request);
     this.#underWay.add(exchange);
-    const { statusCode, failure, body } = await readExchange(exchange);
+    const { statusCode, retryAfter, failure, body } = await readExchange(exchange);
     this.#underWay.delete(exchange);
     if (this.#closed && statusCode === null) {
       return undefined;
@@ -66,6 +66,7 @@ export class HttpSender implements Sender {
       // The status decides: a response that never ends, or breaks off, was an answer all the same.
       error: statusCode === null ? failure : errorOfStatus(statusCode),
       responseBody: statusCode === null ? null : body,
+      retryAfter,
     };
   }
 
@@ -97,6 +98,7 @@ export class HttpSender implements Sender {
 
 interface Exchanged {
   readonly statusCode: number | null;
+  readonly retryAfter: string | null;
   readonly failure: AttemptError;
   readonly body: Buffer;
 }
@@ -105,6 +107,7 @@ interface Exchanged {
 function readExchange(exchange: Request): Promise<Exchanged> {
   return new Promise((resolve) => {
     let statusCode: number | null = null;
+    let retryAfter: string | null = null;
     const chunks: Buffer[] = [];
     let length = 0;
     const finish = (error?: unknown): void => {
@@ -112,12 +115,14 @@ function readExchange(exchange: Request): Promise<Exchanged> {
       // Copied, so that 8 KiB do not keep alive the larger buffer they are cut from.
       resolve({
         statusCode,
+        retryAfter,
         failure: attemptErrorOf(error),
         body: length > RESPONSE_KEPT_BYTES ? Buffer.from(kept) : kept,
       });
     };
     exchange.on('response', (response: http.IncomingMessage) => {
       statusCode = response.statusCode ?? null;
+      retryAfter = response.headers['retry-after'] ?? null;
     });
     exchange.on('data', (chunk: Buffer) => {
       if (length < RESPONSE_KEPT_BYTES) {

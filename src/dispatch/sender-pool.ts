@@ -1,4 +1,4 @@
-import type { AttemptOutcome } from '../core/delivery.ts';
+import type { ExchangeOutcome } from '../core/delivery.ts';
 import type { Clock } from '../core/clock.ts';
 import type { OutgoingRequest } from '../core/outgoing-request.ts';
 import type { Sender } from './sender.ts';
@@ -20,7 +20,7 @@ export class SenderPool implements Sender {
     this.#workers = Array.from({ length: threads }, () => new SenderWorker(options));
   }
 
-  async send(request: OutgoingRequest): Promise<AttemptOutcome | undefined> {
+  async send(request: OutgoingRequest): Promise<ExchangeOutcome | undefined> {
     // By the clock of this process: the threads have but the system's.
     const startedAt = this.#clock.now();
     const loads = this.#workers.map(({ load }) => load);

@@ -1,4 +1,4 @@
-import type { AttemptOutcome } from '../core/delivery.ts';
+import type { ExchangeOutcome } from '../core/delivery.ts';
 import type { OutgoingRequest } from '../core/outgoing-request.ts';
 import type { Egress } from './egress-agents.ts';
 import type { Parcel } from './sender-parcels.ts';
@@ -15,4 +15,4 @@ export type Order = Parcel<RequestContent> | 'close';
 
 export type RequestContent = Omit<OutgoingRequest, 'body'>;
 /** `undefined` when the request was broken off. */
-export type OutcomeContent = Omit<AttemptOutcome, 'responseBody'> | undefined;
+export type OutcomeContent = Omit<ExchangeOutcome, 'responseBody'> | undefined;

@@ -1,6 +1,6 @@
 import { setTimeout } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
-import type { AttemptOutcome } from '../core/delivery.ts';
+import type { ExchangeOutcome } from '../core/delivery.ts';
 import type { OutgoingRequest } from '../core/outgoing-request.ts';
 import type { Facts } from '../observe/facts.ts';
 import type { Sender } from './sender.ts';
@@ -20,7 +20,7 @@ export interface SenderWorkerOptions extends ThreadOptions {
  */
 export class SenderWorker implements Sender {
   readonly #options: SenderWorkerOptions;
-  readonly #underWay = new Map<number, (outcome: AttemptOutcome | undefined) => void>();
+  readonly #underWay = new Map<number, (outcome: ExchangeOutcome | undefined) => void>();
   readonly #closing = new AbortController();
   #outbox = this.#emptyOutbox();
   #worker: Worker | undefined;
@@ -37,7 +37,7 @@ export class SenderWorker implements Sender {
     return this.#worker === undefined ? Number.POSITIVE_INFINITY : this.#underWay.size;
   }
 
-  async send({ body, ...content }: OutgoingRequest): Promise<AttemptOutcome | undefined> {
+  async send({ body, ...content }: OutgoingRequest): Promise<ExchangeOutcome | undefined> {
     // Without an await where there is a thread: whoever asks for the load next must see this request in it.
     while (this.#worker === undefined && !this.#closing.signal.aborted) {
       await this.#running;

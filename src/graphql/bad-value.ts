@@ -1,4 +1,5 @@
 import { type ASTNode, type GraphQLError, Kind } from 'graphql';
+import { OVERLAP_RULE } from '../core/overlap.ts';
 
 interface BadValue {
   readonly message: string;
@@ -21,6 +22,7 @@ const VALUE_KINDS: ReadonlySet<string> = new Set([
 const RULES: Readonly<Record<string, string>> = {
   email: 'The email must be a valid address.',
   headers: 'The headers must be a JSON object with at least one entry.',
+  overlap: OVERLAP_RULE,
   httpMethod: 'The HTTP method must be one of GET, POST, PUT, PATCH, DELETE.',
   status: 'The status must be one of PENDING, SUCCEEDED, FAILED.',
   first: 'The page size must be a whole number.',

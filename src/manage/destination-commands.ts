@@ -7,6 +7,7 @@ import {
 } from '../core/destination-input.ts';
 import { DomainError } from '../core/errors.ts';
 import { requireId } from '../core/ids.ts';
+import { parseOverlap } from '../core/overlap.ts';
 import { generateSigningSecret } from '../core/signing-secret.ts';
 import { LockMode } from '../storage/conflicts.ts';
 import { Account, Destination, type DestinationEntity } from '../storage/entities/index.ts';
@@ -20,7 +21,9 @@ export interface NewDestination {
 }
 
 /** A key that is absent stays as it is. */
-export type DestinationPatch = Partial<Omit<NewDestination, 'accountId'>>;
+export interface DestinationPatch extends Partial<Omit<NewDestination, 'accountId'>> {
+  readonly enabled?: boolean;
+}
 
 export interface DestinationDependencies extends CommandDependencies {
   /** Which addresses a URL may name; without one, any. */
@@ -63,17 +66,29 @@ export class DestinationCommands {
 
   /** Attempts that begin from now on use the new settings. @throws DomainError BAD_USER_INPUT, NOT_FOUND */
   async update(id: string, patch: DestinationPatch): Promise<DestinationEntity> {
-    const { fork, scope, clock, vault } = this.#dependencies;
+    const { vault } = this.#dependencies;
     const { headers, ...fields } = parsePatch(patch, this.#dependencies);
-    requireId(id, 'destination');
-    return fork(scope).transactional(async (em) => {
-      const destination = await em.findOne(Destination, { id });
-      if (destination === null) {
-        throw DomainError.notFound('destination');
-      }
-      const sealed = headers && { sealedHeaders: vault.seal(JSON.stringify(headers), destination.account.id) };
-      return Object.assign(destination, fields, sealed, { updatedAt: new Date(clock.now()) });
-    });
+    return this.#change(id, (destination, now) => ({
+      ...fields,
+      ...(headers && { sealedHeaders: vault.seal(JSON.stringify(headers), destination.account.id) }),
+      ...(patch.enabled !== undefined && { disabledAt: patch.enabled ? null : (destination.disabledAt ?? now) }),
+    }));
+  }
+
+  /**
+   * Deliveries are signed with a new secret from now on, and with the present one too until the overlap ends.
+   * One that was in an overlap itself stops at once.
+   *
+   * @param overlap an ISO 8601 duration
+   * @throws DomainError BAD_USER_INPUT, NOT_FOUND
+   */
+  async rotateSigningSecret(id: string, overlap: string): Promise<DestinationEntity> {
+    const overlapMs = parseOverlap(overlap);
+    return this.#change(id, ({ account, sealedSigningSecret }, now) => ({
+      sealedSigningSecret: this.#dependencies.vault.seal(generateSigningSecret(), account.id),
+      sealedPreviousSecret: overlapMs === 0 ? null : sealedSigningSecret,
+      previousSecretUntil: overlapMs === 0 ? null : new Date(now.getTime() + overlapMs),
+    }));
   }
 
   /** Deletes its deliveries and attempts too. @throws DomainError NOT_FOUND */
@@ -85,6 +100,23 @@ export class DestinationCommands {
       throw DomainError.notFound('destination');
     }
     return id;
+  }
+
+  async #change(
+    id: string,
+    change: (destination: DestinationEntity, now: Date) => Partial<DestinationEntity>,
+  ): Promise<DestinationEntity> {
+    requireId(id, 'destination');
+    const { fork, scope, clock } = this.#dependencies;
+    return fork(scope).transactional(async (em) => {
+      // Locked, so that of two rotations at the same time the later one sees the earlier one's secret.
+      const destination = await em.findOne(Destination, { id }, { lockMode: LockMode.PESSIMISTIC_WRITE });
+      if (destination === null) {
+        throw DomainError.notFound('destination');
+      }
+      const now = new Date(clock.now());
+      return Object.assign(destination, change(destination, now), { updatedAt: now });
+    });
   }
 }
 

@@ -42,6 +42,11 @@ export class Facts {
     );
   }
 
+  /** It has answered 410, and is called no more until its owner enables it again. */
+  destinationGone({ destinationId }: { destinationId: string }): void {
+    this.#log.info({ destinationId }, 'destination gone');
+  }
+
   /** The store does not answer or cannot write: deliveries stand still, and events are refused. */
   storageFailed(during: string, error: unknown): void {
     this.#once(`storage ${during}`, (unsaidBefore) =>

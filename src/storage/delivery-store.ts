@@ -1,9 +1,11 @@
 import type { Kysely } from 'kysely';
 import type { HeaderEntry } from '../core/destination-input.ts';
+import type { SigningSecret } from '../core/signature.ts';
 import type { Ticket } from '../core/ticket.ts';
 import type { Vault } from '../core/vault.ts';
 import { Batch } from './batch.ts';
 import type { CommitLine } from './commit-line.ts';
+import { OpenedSecrets } from './opened-secrets.ts';
 import type {
   AttemptRecord,
   ClaimedDelivery,
@@ -31,12 +33,12 @@ export class DeliveryStore {
   readonly #line: CommitLine;
   readonly #database: Kysely<unknown>;
   readonly #statements: Statements;
-  readonly #vault: Vault;
+  readonly #secrets: OpenedSecrets;
   readonly #claims: Batch<ClaimRequest, SealedDelivery | undefined>;
   readonly #records: Batch<AttemptRecord, boolean>;
 
   constructor({ claims, records }: DeliveryLines, { database, statements, vault }: StoreParts) {
-    this.#vault = vault;
+    this.#secrets = new OpenedSecrets(vault);
     this.#line = records;
     this.#database = database;
     this.#statements = statements;
@@ -58,8 +60,15 @@ export class DeliveryStore {
     return this.#records.add(attempt);
   }
 
-  #open({ sealedHeaders, accountId, ...delivery }: SealedDelivery): ClaimedDelivery {
-    return { ...delivery, headers: JSON.parse(this.#vault.open(sealedHeaders, accountId)) as HeaderEntry[] };
+  #open(sealed: SealedDelivery): ClaimedDelivery {
+    const { sealedHeaders, sealedSigningSecret, sealedPreviousSecret, previousSecretUntil, accountId, ...delivery } =
+      sealed;
+    const open = (text: string) => this.#secrets.open(text, accountId);
+    const signingSecrets: SigningSecret[] = [{ secret: open(sealedSigningSecret), signsUntil: null }];
+    if (sealedPreviousSecret !== null) {
+      signingSecrets.push({ secret: open(sealedPreviousSecret), signsUntil: previousSecretUntil ?? 0 });
+    }
+    return { ...delivery, headers: JSON.parse(open(sealedHeaders)) as HeaderEntry[], signingSecrets };
   }
 
   /** Gives back claims whose request was never sent: they are due at once, and the attempt does not count. */

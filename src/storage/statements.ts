@@ -51,9 +51,13 @@ export interface ClaimRequest {
 export interface ClaimedDelivery extends RequestSource, ClaimedAttempt {}
 
 /** The same as the database has it: what is secret is sealed, and the account is its owner. */
-export interface SealedDelivery extends Omit<RequestSource, 'headers'>, ClaimedAttempt {
+export interface SealedDelivery extends Omit<RequestSource, 'headers' | 'signingSecrets'>, ClaimedAttempt {
   readonly accountId: string;
   readonly sealedHeaders: string;
+  readonly sealedSigningSecret: string;
+  readonly sealedPreviousSecret: string | null;
+  /** Milliseconds since the Unix epoch. */
+  readonly previousSecretUntil: number | null;
 }
 
 interface ClaimedAttempt {

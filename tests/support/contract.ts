@@ -1,6 +1,7 @@
 /** The names that clients rely on: what the schema must have. A change here is a breaking change or a new feature. */
 export const CONTRACT = /* GraphQL */ `
   scalar DateTime
+  scalar Duration
   scalar EmailAddress
   scalar JSON
   scalar JSONObject
@@ -15,7 +16,7 @@ export const CONTRACT = /* GraphQL */ `
   }
   type Destination {
     id: ID!  account: Account!  url: String!  httpMethod: HttpMethod!  headers: JSONObject!
-    createdAt: DateTime!  updatedAt: DateTime!
+    signingSecret: String!  disabledAt: DateTime  createdAt: DateTime!  updatedAt: DateTime!
     deliveries(first: Int = 20, after: String, status: DeliveryStatus): DeliveryConnection!
   }
   type Event {
@@ -54,11 +55,12 @@ export const CONTRACT = /* GraphQL */ `
     createDestination(input: CreateDestinationInput!): Destination!
     updateDestination(id: ID!, input: UpdateDestinationInput!): Destination!
     deleteDestination(id: ID!): ID!
+    rotateSigningSecret(destinationId: ID!, overlap: Duration = "PT24H"): Destination!
     retryDelivery(id: ID!): Delivery!
   }
 
   input CreateAccountInput { email: EmailAddress!  name: String!  website: String }
   input UpdateAccountInput { email: EmailAddress  name: String  website: String }
   input CreateDestinationInput { accountId: ID!  url: String!  httpMethod: HttpMethod!  headers: JSONObject! }
-  input UpdateDestinationInput { url: String  httpMethod: HttpMethod  headers: JSONObject }
+  input UpdateDestinationInput { url: String  httpMethod: HttpMethod  headers: JSONObject  enabled: Boolean }
 `;

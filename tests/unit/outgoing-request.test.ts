@@ -1,16 +1,20 @@
 import { describe, expect, test } from '@jest/globals';
 import type { HeaderEntry, HttpMethod } from '../../src/core/destination-input.ts';
 import { buildRequest, urlWithQuery } from '../../src/core/outgoing-request.ts';
+import { signatureHeader } from '../../src/core/signature.ts';
 
+const SECRET = { secret: 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw', signsUntil: null };
 const STAMP = { userAgent: 'Data-Pusher/1', sentAt: 1_700_000_000_999 };
 
 function build(httpMethod: HttpMethod, headers: HeaderEntry[], url = 'https://example.com/a#b') {
-  return buildRequest({ deliveryId: 'D', url, httpMethod, headers, payload: Buffer.from('{"a":1}') }, STAMP);
+  const payload = Buffer.from('{"a":1}');
+  return buildRequest({ deliveryId: 'D', url, httpMethod, headers, signingSecrets: [SECRET], payload }, STAMP);
 }
 
 describe('buildRequest', () => {
   test.each<HttpMethod>(['POST', 'PUT', 'PATCH', 'DELETE'])('%s carries the received bytes', (method) => {
     const request = build(method, [['X-Key', 'v']]);
+    const signed = { id: 'D', timestamp: '1700000000', body: '{"a":1}' };
     expect(request).toEqual({
       url: 'https://example.com/a',
       method,
@@ -20,6 +24,7 @@ describe('buildRequest', () => {
         'User-Agent: Data-Pusher/1',
         'webhook-id: D',
         'webhook-timestamp: 1700000000',
+        `webhook-signature: ${signatureHeader(signed, [SECRET], STAMP.sentAt)}`,
       ].flatMap((line) => line.split(': ')),
       body: Buffer.from('{"a":1}'),
     });

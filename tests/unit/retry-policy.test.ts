@@ -1,11 +1,16 @@
 import { describe, expect, test } from '@jest/globals';
-import { stateAfterAttempt } from '../../src/core/retry-policy.ts';
+import { type AttemptResult, stateAfterAttempt } from '../../src/core/retry-policy.ts';
 
 const SCHEDULE = [5_000, 30_000];
+const HOUR_MS = 3_600_000;
+
+function result(fields: Partial<AttemptResult>): AttemptResult {
+  return { attempt: 1, error: 'HTTP_STATUS', statusCode: 500, retryAfter: null, now: 100, ...fields };
+}
 
 describe('stateAfterAttempt', () => {
   test('an attempt without error has delivered', () => {
-    expect(stateAfterAttempt({ attempt: 1, error: null, now: 100 }, SCHEDULE, 0.5)).toEqual({
+    expect(stateAfterAttempt(result({ error: null, statusCode: 200 }), SCHEDULE, 0.5)).toEqual({
       status: 'SUCCEEDED',
       dueAt: null,
       completedAt: 100,
@@ -19,12 +24,40 @@ describe('stateAfterAttempt', () => {
     [2, 0.5, 30_100],
     [2, 0, 24_100],
   ])('attempt %d that failed is retried after its wait, 20 %% more or less (random %d)', (attempt, random, dueAt) => {
-    const state = stateAfterAttempt({ attempt, error: 'TIMEOUT', now: 100 }, SCHEDULE, random);
+    const state = stateAfterAttempt(result({ attempt, error: 'TIMEOUT', statusCode: null }), SCHEDULE, random);
     expect(state).toEqual({ status: 'PENDING', dueAt, completedAt: null });
   });
 
-  test('when the schedule is used up the delivery has failed', () => {
-    const state = stateAfterAttempt({ attempt: 3, error: 'HTTP_STATUS', now: 100 }, SCHEDULE, 0.5);
+  test.each([
+    ['the schedule is used up', { attempt: 3 }],
+    ['the schedule is used up, whatever the destination asks for', { attempt: 3, statusCode: 503, retryAfter: '1' }],
+    ['the destination is gone, whatever the schedule says', { statusCode: 410, retryAfter: '1' }],
+  ])('the delivery has failed when %s', (_when, fields) => {
+    const state = stateAfterAttempt(result(fields), SCHEDULE, 0.5);
     expect(state).toEqual({ status: 'FAILED', dueAt: null, completedAt: 100 });
+  });
+
+  test.each([
+    [429, '60', 60_000],
+    [503, '60', 60_000],
+    [503, 'Thu, 01 Jan 1970 00:01:00 GMT', 59_900],
+    [503, '4', 5_000],
+    [503, '0', 5_000],
+    [503, 'Thu, 01 Jan 1970 00:00:00 GMT', 5_000],
+    [503, `${24 * 3_600}`, 24 * HOUR_MS],
+    [503, `${24 * 3_600 + 1}`, 24 * HOUR_MS],
+    [503, '9'.repeat(400), 24 * HOUR_MS],
+    [503, 'later', 5_000],
+    [500, '60', 5_000],
+    [404, '60', 5_000],
+    [301, '60', 5_000],
+  ])('%d with Retry-After %s waits %d ms where 5 s were planned', (statusCode, retryAfter, wait) => {
+    const state = stateAfterAttempt(result({ statusCode, retryAfter }), SCHEDULE, 0.5);
+    expect(state).toEqual({ status: 'PENDING', dueAt: 100 + wait, completedAt: null });
+  });
+
+  test('what a destination asks for is a second at least', () => {
+    const state = stateAfterAttempt(result({ statusCode: 429, retryAfter: '0' }), [1], 0.5);
+    expect(state.dueAt).toBe(1_100);
   });
 });

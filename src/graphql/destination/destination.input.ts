@@ -31,4 +31,11 @@ export class UpdateDestinationInput {
 
   @Field(() => GraphQLJSONObject, { nullable: true, description: `Replaces all headers. ${HEADERS_DESCRIPTION}` })
   headers?: Record<string, unknown> | null;
+
+  @Field(() => Boolean, {
+    nullable: true,
+    description:
+      'False disables the destination: new events create no deliveries for it, pending ones wait. True enables it again, and what is pending goes on.',
+  })
+  enabled?: boolean | null;
 }

@@ -1,8 +1,9 @@
-import { GraphQLJSONObject } from 'graphql-scalars';
+import { GraphQLDuration, GraphQLJSONObject } from 'graphql-scalars';
 import { Arg, Ctx, FieldResolver, ID, Int, Mutation, Query, Resolver, Root } from 'type-graphql';
 import type { DeliveryStatus as Status } from '../../core/delivery.ts';
 import type { HeaderEntry } from '../../core/destination-input.ts';
 import { isId } from '../../core/ids.ts';
+import { OVERLAP_DEFAULT } from '../../core/overlap.ts';
 import type { DestinationEntity } from '../../storage/entities/index.ts';
 import { Account } from '../account/account.type.ts';
 import { parsePage, toConnection } from '../connection.ts';
@@ -63,6 +64,23 @@ export class DestinationResolver {
     return commands.destinations.delete(id);
   }
 
+  @Mutation(() => Destination, {
+    description:
+      'Gives a destination a new signing secret. Until the overlap ends, deliveries are signed with the one before too; one before that stops at once.',
+  })
+  rotateSigningSecret(
+    @Arg('destinationId', () => ID, { description: "The destination's id." }) destinationId: string,
+    @Arg('overlap', () => GraphQLDuration, {
+      nullable: true,
+      defaultValue: OVERLAP_DEFAULT,
+      description: 'How long both secrets sign: an ISO 8601 duration, from PT0S to P30D.',
+    })
+    overlap: string | null,
+    @Ctx() { commands }: GraphQLContext,
+  ) {
+    return commands.destinations.rotateSigningSecret(destinationId, overlap ?? OVERLAP_DEFAULT);
+  }
+
   @FieldResolver(() => Account, { description: 'The account whose events the destination gets.' })
   async account(@Root() destination: DestinationEntity, @Ctx() { accounts }: GraphQLContext) {
     return stillThere(await accounts.account(destination.account.id), 'account');
@@ -73,6 +91,14 @@ export class DestinationResolver {
   })
   headers(@Root() { sealedHeaders, account }: DestinationEntity, @Ctx() { vault }: GraphQLContext) {
     return Object.fromEntries(JSON.parse(vault.open(sealedHeaders, account.id)) as HeaderEntry[]);
+  }
+
+  @FieldResolver(() => String, {
+    description:
+      'What deliveries are signed with, after the Standard Webhooks specification: whsec_ and 24 bytes in base64. Made by the server.',
+  })
+  signingSecret(@Root() { sealedSigningSecret, account }: DestinationEntity, @Ctx() { vault }: GraphQLContext) {
+    return vault.open(sealedSigningSecret, account.id);
   }
 
   @FieldResolver(() => DeliveryConnection, { description: 'The deliveries to this destination, newest first.' })

@@ -26,6 +26,13 @@ export class Destination {
   @Field(() => HttpMethod, { description: 'The method of the requests.' })
   httpMethod!: string;
 
+  @Field(() => GraphQLDateTime, {
+    nullable: true,
+    description:
+      'Since when the destination gets nothing: it has answered 410 Gone, or was disabled by an update. Deliveries that are pending wait until it is enabled again. Null while it is enabled.',
+  })
+  disabledAt!: Date | null;
+
   @Field(() => GraphQLDateTime, { description: 'When the destination was created.' })
   createdAt!: Date;
 

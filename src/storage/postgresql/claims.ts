@@ -19,6 +19,7 @@ export const CLAIMS: Statements['claims'] = {
           select distinct on (id) * from json_to_recordset(${tickets}::json) as t (id uuid, attempt int, leased_until bigint)
         ), free as (
           select d.id, t.leased_until from delivery d join ticket t on t.id = d.id and t.attempt = d.attempt_count
+            join destination x on x.id = d.destination_id and x.disabled_at is null
           where d.status = 'PENDING' order by d.id for update of d skip locked
         ), claimed as (
           update delivery d
@@ -29,7 +30,9 @@ export const CLAIMS: Statements['claims'] = {
         select c.id as "deliveryId", c.attempt_count as "attempt", c.round_start as "roundStart",
                c.event_id as "eventId", c.destination_id as "destinationId",
                e.payload, x.url, x.http_method as "httpMethod",
-               x.account_id as "accountId", x.sealed_headers as "sealedHeaders"
+               x.account_id as "accountId", x.sealed_headers as "sealedHeaders",
+               x.sealed_signing_secret as "sealedSigningSecret", x.sealed_previous_secret as "sealedPreviousSecret",
+               (extract(epoch from x.previous_secret_until) * 1000)::float8 as "previousSecretUntil"
         from claimed c join event e on e.id = c.event_id join destination x on x.id = c.destination_id`,
     ];
   },

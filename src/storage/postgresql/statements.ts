@@ -76,7 +76,8 @@ export const POSTGRESQL_STATEMENTS: Statements = {
 function takeDue(destinations: RawBuilder<unknown>, { now, limitPerDestination, visibilityMs }: DueRequest) {
   return sql<Ticket>`
     with waiting as (${destinations}), due as (
-      select x.id, o.account_id from waiting w join destination o on o.id = w.destination_id cross join lateral (
+      select x.id, o.account_id from waiting w join destination o on o.id = w.destination_id and o.disabled_at is null
+      cross join lateral (
         select d.id from delivery d
         where d.destination_id = w.destination_id and d.status = 'PENDING' and d.due_at <= ${at(now)}
         order by d.due_at limit ${limitPerDestination} for update skip locked

@@ -1,4 +1,5 @@
 import { sql } from 'kysely';
+import { saysGone } from '../../core/delivery.ts';
 import { PackedBytes } from '../packed-bytes.ts';
 import type { AttemptRecord, Statements } from '../statements.ts';
 
@@ -15,6 +16,11 @@ export const RECORDS: Statements['records'] = {
         from json_each(${rows}) r
           cross join delivery d on d.id = r.value ->> 0 and d.attempt_count = r.value ->> 1 and d.status = 'PENDING'`,
       sql`
+        update destination set disabled_at = r.value ->> 8
+        from json_each(${rows}) r
+          cross join delivery d on d.id = r.value ->> 0 and d.attempt_count = r.value ->> 1 and d.status = 'PENDING'
+        where r.value ->> 11 and destination.id = d.destination_id and disabled_at is null`,
+      sql`
         update delivery set status = r.value ->> 6, due_at = r.value ->> 7, completed_at = r.value ->> 8
         from json_each(${rows}) r
         where delivery.id = r.value ->> 0 and attempt_count = r.value ->> 1 and status = 'PENDING'
@@ -22,7 +28,7 @@ export const RECORDS: Statements['records'] = {
     ];
   },
 
-  results(records, [, updated = []]) {
+  results(records, [, , updated = []]) {
     const recorded = new Set((updated as { id: string }[]).map(({ id }) => id));
     return records.map(({ deliveryId }) => recorded.has(deliveryId));
   },
@@ -40,5 +46,6 @@ function toRow({ deliveryId, attempt, outcome, state }: AttemptRecord, bodies: P
     state.dueAt,
     state.completedAt,
     ...(outcome.responseBody === null ? [null, null] : bodies.add(outcome.responseBody)),
+    saysGone(outcome),
   ];
 }

@@ -40,7 +40,7 @@ export const SQLITE_STATEMENTS: Statements = {
     select d.id as "deliveryId", d.destination_id as "destinationId", o.account_id as "accountId",
            d.attempt_count as "attempt"
     from destination o cross join delivery d on d.destination_id = o.id
-    where o.id = ${destinationId} and d.status = 'PENDING' and d.due_at <= ${now}
+    where o.id = ${destinationId} and o.disabled_at is null and d.status = 'PENDING' and d.due_at <= ${now}
     order by d.due_at limit ${limitPerDestination}`,
 
   // Hops from destination to destination by the index, without reading what lies between.
@@ -59,7 +59,7 @@ export const SQLITE_STATEMENTS: Statements = {
       where x.destination_id = w.destination_id and x.status = 'PENDING' and x.due_at <= ${now}
       order by x.due_at limit ${limitPerDestination}
     )
-    where w.destination_id is not null
+    where w.destination_id is not null and o.disabled_at is null
       and w.destination_id not in (select value from json_each(${JSON.stringify(except)}))`,
 
   eventIdsOf: ({ parentIds, before, limit }) => sql<KeyedId>`
