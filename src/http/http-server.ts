@@ -1,12 +1,15 @@
 import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
+import { type ConnectionBounds, connectionBounds, ConnectionGuard } from './connection-guard.ts';
 
 const HEADERS_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 30_000;
 /** How often Node looks for connections that are over those times. */
 const CONNECTIONS_CHECKING_INTERVAL_MS = 2_000;
 const KEEP_ALIVE_TIMEOUT_MS = 65_000;
+/** From the request's first line to the answer's last byte: whoever reads slower than that is cut off. */
+const EXCHANGE_TIMEOUT_MS = 90_000;
 
 /** Answers to what Node's parser refuses, by the error's code; anything else is a bad request. */
 const PARSER_ANSWERS: Readonly<Record<string, string>> = {
@@ -17,10 +20,11 @@ const PARSER_ANSWERS: Readonly<Record<string, string>> = {
 /** The listening socket, with limits for callers that are slow on purpose. */
 export class HttpServer {
   readonly #server: Server;
-  readonly #underWay = new Set<ServerResponse>();
+  /** Since when, on the clock of `performance.now()`. */
+  readonly #underWay = new Map<ServerResponse, number>();
   #closing = false;
 
-  constructor(listener: RequestListener) {
+  constructor(listener: RequestListener, bounds: ConnectionBounds = connectionBounds()) {
     this.#server = createServer(
       {
         headersTimeout: HEADERS_TIMEOUT_MS,
@@ -30,12 +34,17 @@ export class HttpServer {
       },
       (request, response) => {
         response.shouldKeepAlive &&= !this.#closing;
-        this.#underWay.add(response);
+        this.#underWay.set(response, performance.now());
         response.once('close', () => this.#underWay.delete(response));
         listener(request, response);
       },
     );
     this.#server.on('clientError', refuseUnparsable);
+    this.#server.maxConnections = bounds.total;
+    const guard = new ConnectionGuard(bounds.perAddress);
+    this.#server.on('connection', (socket) => guard.admit(socket));
+    const looking = setInterval(() => this.#cutSlowReaders(), CONNECTIONS_CHECKING_INTERVAL_MS).unref();
+    this.#server.once('close', () => clearInterval(looking));
   }
 
   /** It is about to end: requests should go to another process. */
@@ -60,13 +69,23 @@ export class HttpServer {
   async close({ delayMs, graceMs }: { delayMs: number; graceMs: number }): Promise<void> {
     this.#closing = true;
     // A connection that a client keeps after its last answer would hold up the end until the time is up.
-    for (const response of this.#underWay) {
+    for (const response of this.#underWay.keys()) {
       response.shouldKeepAlive = false;
     }
     if (delayMs > 0) {
       await delay(delayMs);
     }
     await this.#end(graceMs);
+  }
+
+  /** Node has a limit for the time that a request takes to come, and none for its answer to be taken. */
+  #cutSlowReaders(): void {
+    const before = performance.now() - EXCHANGE_TIMEOUT_MS;
+    for (const [response, since] of this.#underWay) {
+      if (since < before) {
+        response.destroy();
+      }
+    }
   }
 
   #end(graceMs: number): Promise<void> {
