@@ -3,7 +3,10 @@ import type { SealedDelivery, Statements } from '../statements.ts';
 
 type ClaimedRow = Omit<SealedDelivery, 'leasedUntil' | 'attemptInRound'> & { readonly roundStart: number };
 
-/** Rows that another worker is claiming at this moment are passed over, not waited for. */
+/**
+ * Waits for rows that are locked, because not all who lock one take it: a sweep locks a row before it sees that
+ * another worker has just taken it. Passed over, the ticket would be lost until its visibility time is over.
+ */
 export const CLAIMS: Statements['claims'] = {
   statements(requests) {
     const tickets = JSON.stringify(
@@ -20,7 +23,7 @@ export const CLAIMS: Statements['claims'] = {
         ), free as (
           select d.id, t.leased_until from delivery d join ticket t on t.id = d.id and t.attempt = d.attempt_count
             join destination x on x.id = d.destination_id and x.disabled_at is null
-          where d.status = 'PENDING' order by d.id for update of d skip locked
+          where d.status = 'PENDING' order by d.id for update of d
         ), claimed as (
           update delivery d
           set due_at = to_timestamp(f.leased_until / 1000.0), attempt_count = d.attempt_count + 1
