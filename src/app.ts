@@ -12,6 +12,8 @@ import { type ApiRoutes, createHttpApp, GRAPHQL_PATH, INGEST_PATH } from './http
 import { HttpServer } from './http/http-server.ts';
 import { ownAddresses } from './http/own-addresses.ts';
 import { createAcceptEvent } from './ingest/accept-event.ts';
+import { AccountQuota } from './ingest/account-quota.ts';
+import { FailureLimit } from './ingest/failure-limit.ts';
 import { ingestRoute } from './ingest/route.ts';
 import { AccountCommands } from './manage/account-commands.ts';
 import { DeliveryCommands } from './manage/delivery-commands.ts';
@@ -181,19 +183,25 @@ async function startApi(base: Base, started: ReleaseStack): Promise<ApiRoutes> {
     destinations: new DestinationCommands({ scope, fork, clock, newId, vault, addressRule }),
     deliveries: new DeliveryCommands({ scope, fork, clock, publish }),
   });
-  const { isExposed, adminToken, corsOrigins: origins } = config;
+  const { isExposed, adminToken, corsOrigins: origins, limits } = config;
+  const failureLimit = limits.authFailures && new FailureLimit(limits.authFailures, clock);
+  const accountIdOf = (token: string) => events.accountIdOf(token);
   const graphql = await startGraphqlServer({ isExposed, facts });
   started.add(() => graphql.stop());
   return {
     graphql,
     graphqlContext: (caller) =>
       createContext({ caller, reads: storage.reads(caller), commands: commandsOf(caller), vault }),
-    identify: createIdentify({ adminToken, isExposed, accountIdOf: (token) => events.accountIdOf(token) }),
+    identify: createIdentify({ adminToken, isExposed, accountIdOf }),
     cors: { origins, isExposed },
+    failureLimit,
+    trustProxy: limits.trustProxy,
     ingest: ingestRoute({
       acceptEvent: createAcceptEvent({ events, queue, clock, newId, facts }),
       knowsToken: (token) => events.knowsToken(token),
       maxBodyBytes: config.ingest.maxBodyBytes,
+      quota: limits.ingest && new AccountQuota({ ...limits.ingest, clock, accountIdOf }),
+      failureLimit,
       facts,
     }),
   };

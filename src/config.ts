@@ -8,6 +8,7 @@ import {
   requireSecretsWhereExposed,
 } from './config-secrets.ts';
 import { type EgressConfig, parseEgress } from './config-egress.ts';
+import { type LimitsConfig, parseLimits } from './config-limits.ts';
 import { ConfigError, Environment } from './environment.ts';
 
 export { ConfigError };
@@ -32,6 +33,7 @@ export interface Config {
   readonly roles: readonly Role[];
   readonly logLevel: LogLevel;
   readonly ingest: { readonly maxBodyBytes: number };
+  readonly limits: LimitsConfig;
   readonly delivery: DeliveryConfig;
   readonly egress: EgressConfig;
   /** How long requests are still taken after the signal to stop, so that a proxy can turn to the other processes. */
@@ -88,6 +90,7 @@ export function parseConfig(variables: Readonly<Record<string, string | undefine
     roles: environment.someOf('ROLES', ROLES),
     logLevel: environment.oneOf('LOG_LEVEL', LOG_LEVELS, 'info'),
     ingest: { maxBodyBytes: environment.integer('MAX_BODY_BYTES', 1_048_576, { min: 1, max: 64 * 1_048_576 }) },
+    limits: parseLimits(environment, { isExposed }),
     delivery: {
       timeoutMs: environment.duration('DELIVERY_TIMEOUT', '15s', { min: 100, max: HOUR }),
       retrySchedule: environment.durations('RETRY_SCHEDULE', '5s,30s,2m,10m,30m,1h,2h,5h,10h', {

@@ -1,4 +1,7 @@
+import type { Rate } from './core/rate.ts';
+
 const DURATION = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/;
+const RATE = /^(\d{1,9})\/([smhd])$/;
 const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
 /** A wrong setting. The message is one line, for the operator, and names the variable. */
@@ -72,6 +75,16 @@ export class Environment {
       );
     }
     return values;
+  }
+
+  /** @returns `undefined` for `none` */
+  rate(name: string, fallback: string): Rate | undefined {
+    const text = this.text(name, fallback);
+    const [, count = '', unit = ''] = RATE.exec(text) ?? [];
+    if (text !== 'none' && !(Number(count) > 0)) {
+      throw new ConfigError(`${name} must be a number and a time, such as 100/s, 6000/m or 1000/h, or "none".`);
+    }
+    return text === 'none' ? undefined : { count: Number(count), perMs: UNIT_MS[unit] ?? Number.NaN };
   }
 }
 

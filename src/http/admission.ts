@@ -1,6 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 import type { Request, RequestHandler, Response } from 'express';
 import type { Caller, Credentials, Identify } from '../graphql/caller.ts';
+import { clientAddressOf } from '../ingest/client-address.ts';
+import { type FailureLimit, TOO_MANY_FAILURES } from '../ingest/failure-limit.ts';
 import { refuse } from '../ingest/refuse.ts';
 import type { Facts } from '../observe/facts.ts';
 
@@ -8,27 +10,38 @@ export interface AdmissionDependencies {
   readonly identify: Identify;
   /** Whether anyone may open the page that a browser is shown. */
   readonly hasLandingPage: boolean;
+  /** Absent where tokens may be tried without end. */
+  readonly failureLimit: FailureLimit | undefined;
   readonly facts: Facts;
 }
 
 /** Decides who sends a request, once and before its body is read. Whoever is nobody gets no further. */
-export function admission({ identify, hasLandingPage, facts }: AdmissionDependencies): RequestHandler {
+export function admission(dependencies: AdmissionDependencies): RequestHandler {
+  const { identify, hasLandingPage, failureLimit, facts } = dependencies;
   return async (request, response, next) => {
     if (hasLandingPage && asksForPage(request)) {
       next();
       return;
     }
+    const credentials = credentialsOf(request);
+    const visit = failureLimit?.visit(clientAddressOf(request), textOf(credentials));
+    if (visit !== undefined && visit.waitMs > 0) {
+      refuseTooMany(request, response, visit.waitMs);
+      return;
+    }
     try {
-      response.locals['caller'] = await identify(credentialsOf(request));
+      response.locals['caller'] = await identify(credentials);
     } catch (error) {
       facts.storageFailed('identify', error);
       refuseForNow(request, response);
       return;
     }
     if (response.locals['caller'] === undefined) {
+      visit?.failed();
       refuseNobody(request, response);
       return;
     }
+    visit?.succeeded();
     next();
   };
 }
@@ -58,6 +71,10 @@ function credentialsOf(request: IncomingMessage): Credentials {
   };
 }
 
+function textOf({ authorization, accountToken }: Credentials): string {
+  return [...authorization, ...accountToken].join(' ');
+}
+
 /** From the raw list, because Node drops or joins headers that are repeated. */
 function valuesOf({ rawHeaders }: IncomingMessage, names: readonly string[]): string[] {
   return rawHeaders.filter((_, at) => at % 2 === 1 && names.includes((rawHeaders[at - 1] as string).toLowerCase()));
@@ -68,6 +85,11 @@ function refuseNobody(request: Request, response: Response): void {
     "Send the administrator's token as Authorization: Bearer, or an account's token as CL-X-TOKEN. Without ADMIN_TOKEN only this machine's own names, such as localhost, are open.";
   const headers = { ...contentType(request), 'WWW-Authenticate': 'Bearer' };
   refuse(request, response, { status: 401, body: errorBody(message, 'UNAUTHENTICATED'), headers });
+}
+
+function refuseTooMany(request: Request, response: Response, waitMs: number): void {
+  const headers = { ...contentType(request), 'Retry-After': Math.ceil(waitMs / 1_000).toString() };
+  refuse(request, response, { status: 429, body: errorBody(TOO_MANY_FAILURES, 'TOO_MANY_REQUESTS'), headers });
 }
 
 function refuseForNow(request: Request, response: Response): void {

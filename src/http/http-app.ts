@@ -3,6 +3,7 @@ import { expressMiddleware } from '@as-integrations/express5';
 import express, { type Express, type RequestHandler } from 'express';
 import type { GraphQLContext } from '../graphql/context.ts';
 import type { Caller, Identify } from '../graphql/caller.ts';
+import type { FailureLimit } from '../ingest/failure-limit.ts';
 import type { Facts } from '../observe/facts.ts';
 import { admission, callerOf } from './admission.ts';
 import { apiCors, type CorsOptions } from './cors.ts';
@@ -20,6 +21,9 @@ export interface ApiRoutes {
   readonly graphqlContext: (caller: Caller) => GraphQLContext;
   readonly identify: Identify;
   readonly cors: CorsOptions;
+  readonly failureLimit: FailureLimit | undefined;
+  /** Whose X-Forwarded-For is believed, as Express has it. */
+  readonly trustProxy: false | number | readonly string[];
 }
 
 export interface HttpAppDependencies {
@@ -35,6 +39,7 @@ export function createHttpApp({ api, isReady, facts }: HttpAppDependencies): Exp
   app.disable('x-powered-by');
   app.disable('etag');
   if (api !== undefined) {
+    app.set('trust proxy', api.trustProxy);
     app.all(INGEST_PATHS, api.ingest);
   }
   app.use('/health', healthRoutes(isReady));
@@ -42,7 +47,12 @@ export function createHttpApp({ api, isReady, facts }: HttpAppDependencies): Exp
     app.use(
       GRAPHQL_PATH,
       ...apiCors(api.cors),
-      admission({ identify: api.identify, hasLandingPage: !api.cors.isExposed, facts }),
+      admission({
+        identify: api.identify,
+        hasLandingPage: !api.cors.isExposed,
+        failureLimit: api.failureLimit,
+        facts,
+      }),
       express.json({ limit: GRAPHQL_BODY_MAX }),
       expressMiddleware(api.graphql, { context: async ({ res }) => api.graphqlContext(callerOf(res)) }),
     );

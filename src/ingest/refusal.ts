@@ -39,6 +39,12 @@ export class Refusal extends Error {
     return new Refusal(409, { success: false, message: 'Conflict', detail });
   }
 
+  /** @param waitMs until it would not be refused for this */
+  static tooMany(detail: string, waitMs: number): Refusal {
+    const body = { success: false, message: 'Too Many Requests', detail };
+    return new Refusal(429, body, { 'Retry-After': Math.max(1, Math.ceil(waitMs / 1_000)).toString() });
+  }
+
   static unavailable(): Refusal {
     return new Refusal(503, { success: false, message: 'Service Unavailable' }, { 'Retry-After': '5' });
   }

@@ -1,9 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { RequestHandler } from 'express';
+import type { Request, RequestHandler } from 'express';
 import type { Facts } from '../observe/facts.ts';
 import type { AcceptEvent, Incoming } from './accept-event.ts';
+import type { AccountQuota } from './account-quota.ts';
 import { readBody } from './body.ts';
+import { clientAddressOf } from './client-address.ts';
 import { checkContentType } from './content-type.ts';
+import { type FailureLimit, TOO_MANY_FAILURES } from './failure-limit.ts';
 import { idempotencyKeyOf } from './key-header.ts';
 import { checkPayload } from './payload.ts';
 import { Refusal } from './refusal.ts';
@@ -14,6 +17,10 @@ export interface IngestDependencies {
   readonly acceptEvent: AcceptEvent;
   readonly knowsToken: (token: string) => Promise<boolean>;
   readonly maxBodyBytes: number;
+  /** Absent where accounts may send as much as they like. */
+  readonly quota: AccountQuota | undefined;
+  /** Absent where tokens may be tried without end. */
+  readonly failureLimit: FailureLimit | undefined;
   readonly facts: Facts;
 }
 
@@ -27,7 +34,7 @@ export function ingestRoute(dependencies: IngestDependencies): RequestHandler {
       response.writeHead(204, { Allow: 'POST' }).end();
       return;
     }
-    ingest(request, dependencies).then(
+    limited(request, response, dependencies).then(
       (body) => answer(response, body),
       (error: unknown) =>
         refuse(request, response, error instanceof Refusal ? error : unavailable(error, dependencies.facts)),
@@ -35,17 +42,42 @@ export function ingestRoute(dependencies: IngestDependencies): RequestHandler {
   };
 }
 
-async function ingest(
-  request: IncomingMessage,
-  { acceptEvent, knowsToken, maxBodyBytes }: IngestDependencies,
-): Promise<string> {
+/** Whoever tries tokens is not listened to for a while. */
+async function limited(request: Request, response: ServerResponse, dependencies: IngestDependencies): Promise<string> {
   if (request.method !== 'POST') {
     throw Refusal.methodNotAllowed();
   }
   const token = tokenOf(request);
+  const visit = dependencies.failureLimit?.visit(clientAddressOf(request), token ?? '');
+  if (visit !== undefined && visit.waitMs > 0) {
+    throw Refusal.tooMany(TOO_MANY_FAILURES, visit.waitMs);
+  }
+  try {
+    const body = await ingest({ request, response, token }, dependencies);
+    visit?.succeeded();
+    return body;
+  } catch (error) {
+    if (error instanceof Refusal && error.status === 401) {
+      visit?.failed();
+    }
+    throw error;
+  }
+}
+
+interface Arrival {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly token: string | undefined;
+}
+
+async function ingest(
+  { request, response, token }: Arrival,
+  { acceptEvent, knowsToken, maxBodyBytes, quota }: IngestDependencies,
+): Promise<string> {
   if (token === undefined) {
     throw Refusal.unauthenticated();
   }
+  await quota?.take(token, (headers) => response.setHeaders(headers));
   let event: Pick<Incoming, 'payload' | 'idempotencyKey'>;
   try {
     event = { idempotencyKey: idempotencyKeyOf(request), payload: await readPayload(request, maxBodyBytes) };

@@ -19,6 +19,7 @@ describe('parseConfig', () => {
       roles: ['api', 'worker'],
       logLevel: 'info',
       ingest: { maxBodyBytes: 1_048_576 },
+      limits: { ingest: undefined, authFailures: undefined, trustProxy: false },
       delivery: {
         timeoutMs: 15_000,
         retrySchedule: [5_000, 30_000, 120_000, 600_000, 1_800_000, 3_600_000, 7_200_000, 18_000_000, 36_000_000],
@@ -26,6 +27,7 @@ describe('parseConfig', () => {
         maxConcurrencyPerDestination: 32,
         senderThreads: Math.min(availableParallelism() - 1, 4),
       },
+      egress: { isFiltered: false, allowed: [], proxyUrl: undefined },
       shutdownDelayMs: 0,
       shutdownTimeoutMs: 10_000,
     });
