@@ -24,7 +24,7 @@ const P99_AIM_MS = 25;
 
 /** Every figure beside its bare limit; then what they come to, beside the aims. */
 export function report(figures: Figures): string {
-  const { accept, deliver, statements } = figures;
+  const { profile, accept, deliver, statements } = figures;
   const rows: Row[] = [
     rateRow('events accepted per second', accept.accepted, accept.bare),
     rateRow(`deliveries per second (senders: ${deliver.senders})`, deliver.delivered, deliver.bare),
