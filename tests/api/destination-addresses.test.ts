@@ -86,5 +86,7 @@ describe('an application of its own', () => {
     for (const url of REFUSED) {
       await app.createDestination(id, url);
     }
+    const { destinations } = await app.data('query ($id: ID!) { destinations(accountId: $id) { url } }', { id });
+    expect(destinations.map(({ url }: { url: string }) => url)).toEqual(REFUSED);
   });
 });

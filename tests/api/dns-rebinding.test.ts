@@ -16,6 +16,15 @@ interface Delivery {
   readonly attempts: readonly { readonly error: string | null; readonly statusCode: number | null }[];
 }
 
+interface Page {
+  readonly destination: {
+    readonly deliveries: {
+      readonly nodes: readonly Delivery[];
+      readonly pageInfo: { readonly hasNextPage: boolean; readonly endCursor: string | null };
+    };
+  };
+}
+
 let app: TestApp;
 let dns: DnsServer;
 let good: ConnectionCounter;
@@ -66,10 +75,10 @@ async function deliver(host: string, events: number): Promise<Delivery[]> {
 async function deliveriesTo(id: string): Promise<Delivery[]> {
   const all: Delivery[] = [];
   for (let after: string | null = null, more = true; more; ) {
-    const { deliveries } = (await app.data(QUERY, { id, after })).destination;
-    all.push(...deliveries.nodes);
-    after = deliveries.pageInfo.endCursor;
-    more = deliveries.pageInfo.hasNextPage;
+    const { destination } = (await app.data(QUERY, { id, after })) as Page;
+    all.push(...destination.deliveries.nodes);
+    after = destination.deliveries.pageInfo.endCursor;
+    more = destination.deliveries.pageInfo.hasNextPage;
   }
   return all;
 }

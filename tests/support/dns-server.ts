@@ -32,21 +32,20 @@ export class DnsServer {
   get lookup(): LookupFunction {
     const resolver = new Resolver();
     resolver.setServers([`127.0.0.1:${this.#socket.address().port}`]);
-    const resolve = (name: string, family: 4 | 6): Promise<string[]> =>
-      new Promise((done) => {
-        resolver[`resolve${family}`](name, (_error, addresses) => done(addresses ?? []));
-      });
     return (name, options, callback) => {
-      void Promise.all([resolve(name, 4), resolve(name, 6)]).then((found) => {
-        const addresses = found.flat().map((address) => ({ address, family: isIP(address) }));
-        const [first] = addresses;
-        if (first === undefined) {
-          callback(Object.assign(new Error('The name has no address.'), { code: 'ENOTFOUND' }), []);
-        } else if (options.all === true) {
-          callback(null, addresses);
-        } else {
-          callback(null, first.address, first.family);
-        }
+      resolver.resolve4(name, (noIpv4, ipv4) => {
+        resolver.resolve6(name, (noIpv6, ipv6) => {
+          const found = [...(noIpv4 ? [] : ipv4), ...(noIpv6 ? [] : ipv6)];
+          const addresses = found.map((address) => ({ address, family: isIP(address) }));
+          const [first] = addresses;
+          if (first === undefined) {
+            callback(Object.assign(new Error('The name has no address.'), { code: 'ENOTFOUND' }), []);
+          } else if (options.all === true) {
+            callback(null, addresses);
+          } else {
+            callback(null, first.address, first.family);
+          }
+        });
       });
     };
   }
