@@ -26,24 +26,29 @@ function urlWith(path: string): string {
   return `http://127.0.0.1:${receiver.port}/${path}`;
 }
 
-/** Settings that the API takes lead to one well-formed request, and others to a refusal. */
-async function expectOneRequest(settings: Record<string, unknown>, payload = '{}'): Promise<void> {
+/** What the API says to the settings, or else what became of an event on its way there. */
+async function resultOf(settings: Record<string, unknown>, payload = '{}'): Promise<string> {
   const input = { url: urlWith('hook'), httpMethod: 'POST', headers: { 'X-Test': '1' }, ...settings };
   const { errors } = await app.graphql(UPDATE, { id: destinationId, input });
   if (errors !== undefined) {
-    expect(errors.map(({ extensions }) => extensions.code)).toEqual(['BAD_USER_INPUT']);
-    return;
+    return errors.map(({ extensions }) => extensions.code).join();
   }
   const before = receiver.requests.length;
   const { status } = await finishedDelivery(app, await app.sendAccepted(account.token, payload));
-  const requests = receiver.requests.slice(before);
-  expect({ status, faults: receiver.faults }).toEqual({ status: 'SUCCEEDED', faults: [] });
-  expect(requests.map(({ body }) => body.toString())).toEqual([input.httpMethod === 'GET' ? '' : payload]);
+  const bodies = receiver.requests.slice(before).map(({ body }) => body.toString());
+  const isWhole = bodies[0] === (input.httpMethod === 'GET' ? '' : payload);
+  return `${status}, ${bodies.length} ${isWhole ? 'whole' : 'other'}`;
 }
 
 test.each(SMUGGLING_TRICKS)('%j makes no second request, in a URL, a header and a payload', async (trick) => {
-  await expectOneRequest({ url: urlWith(`a${trick}b`) });
-  await expectOneRequest({ headers: { 'X-Test': ['1', `a${trick}b`] } });
-  await expectOneRequest({ headers: { [`X${trick}`]: '1' } });
-  await expectOneRequest({ httpMethod: 'GET' }, JSON.stringify({ [trick]: trick, nested: [trick] }));
+  const inUrl = await resultOf({ url: urlWith(`a${trick}b`) });
+  const inHeader = await resultOf({ headers: { 'X-Test': ['1', `a${trick}b`] } });
+  const inName = await resultOf({ headers: { [`X${trick}`]: '1' } });
+  for (const result of [inUrl, inHeader, inName]) {
+    expect(['BAD_USER_INPUT', 'SUCCEEDED, 1 whole']).toContain(result);
+  }
+  const payload = JSON.stringify({ [trick]: trick, nested: [trick] });
+  expect(await resultOf({ httpMethod: 'GET' }, payload)).toBe('SUCCEEDED, 1 whole');
+  expect(await resultOf({}, payload)).toBe('SUCCEEDED, 1 whole');
+  expect(receiver.faults).toEqual([]);
 });

@@ -123,8 +123,18 @@ describe('names that are refused', () => {
     'Trailer',
     'Transfer-Encoding',
     'Upgrade',
+    'Expect',
+    'eXpEcT',
+    'HTTP2-Settings',
+    'PROXY-STATUS',
+    'proxy-',
+    'Proxy-Anything',
+    'TRANSFER-encoding',
     'webhook-id',
     'Webhook-Timestamp',
+    'WEBHOOK-SIGNATURE',
+    'webhook-anything',
+    'webhook-',
   ])('reserved: %s', (name) => expectRefused({ [name]: 'x' }));
 
   test.each([

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { systemClock } from '../../src/core/clock.ts';
 import { HTTP_METHODS, type HttpMethod, parseDestinationUrl, parseHeaders } from '../../src/core/destination-input.ts';
 import { DomainError } from '../../src/core/errors.ts';
@@ -44,10 +44,7 @@ function origin(): string {
 
 /** What the API takes leads to one well-formed request that says what was asked for, or to none at another host. */
 async function check(made: Partial<Made>): Promise<void> {
-  const { url, httpMethod, headers, payload } = {
-    ...{ url: `${origin()}/hook`, httpMethod: 'POST' as const, headers: { 'X-Test': '1' }, payload: '{}' },
-    ...made,
-  };
+  const { url = `${origin()}/hook`, httpMethod = 'POST', headers = { 'X-Test': '1' }, payload = '{}' } = made;
   const taken = taking(() => ({ url: parseDestinationUrl(url), headers: parseHeaders(headers) }));
   if (taken === undefined) {
     counts.refused += 1;
@@ -59,12 +56,12 @@ async function check(made: Partial<Made>): Promise<void> {
   const outcome = await sender.send(request);
   const requests = receiver.requests.slice(before);
   expect(receiver.faults).toEqual([]);
-  if (new URL(url).origin !== origin()) {
-    expect([outcome?.statusCode, requests]).toEqual([null, []]);
+  const isHere = new URL(url).origin === origin();
+  expect([outcome?.statusCode, requests.length]).toEqual(isHere ? [200, 1] : [null, 0]);
+  if (!isHere) {
     return;
   }
   counts.sent += 1;
-  expect(outcome).toMatchObject({ statusCode: 200 });
   expect(requests.map(({ body }) => body.toString())).toEqual([httpMethod === 'GET' ? '' : payload]);
   expect(requests[0]?.line.split(' ')[0]).toBe(httpMethod);
   const asked = taken.headers.flatMap(([name, value]) => [value].flat().map((one) => [name, one]));

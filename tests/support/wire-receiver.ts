@@ -49,7 +49,7 @@ export class WireReceiver {
     let unread = Buffer.alloc(0);
     this.#sockets.add(socket);
     socket.on('error', () => socket.destroy());
-    socket.on('data', (bytes) => {
+    socket.on('data', (bytes: Buffer) => {
       unread = Buffer.concat([unread, bytes]);
       const taken = this.#take(unread);
       if (taken > 0) {

@@ -77,6 +77,21 @@ describe('parseConfig', () => {
     expect(parseConfig({ CORS_ORIGINS: origins.join(' ,') }).corsOrigins).toEqual(origins);
   });
 
+  test('where it is exposed, or exceptions are named, requests may go to the internet only', () => {
+    const secrets = { ADMIN_TOKEN: 'a'.repeat(24), ENCRYPTION_KEY: KEYS[0] };
+    expect(parseConfig({ HOST: '0.0.0.0', ...secrets }).egress).toMatchObject({ isFiltered: true, allowed: [] });
+    expect(parseConfig({ ALLOW_DESTINATIONS: 'none' }).egress).toMatchObject({ isFiltered: true, allowed: [] });
+    expect(parseConfig({ ALLOW_DESTINATIONS: '10.1.0.0/16, FD00::/8,::1,Hooks.Internal' }).egress).toMatchObject({
+      isFiltered: true,
+      allowed: ['10.1.0.0/16', 'FD00::/8', '::1', 'hooks.internal'],
+    });
+  });
+
+  test('EGRESS_PROXY is an HTTP proxy, with its password', () => {
+    const proxyUrl = 'http://user:pass%40word@proxy.example:3128';
+    expect(parseConfig({ EGRESS_PROXY: proxyUrl }).egress.proxyUrl).toBe(proxyUrl);
+  });
+
   test('ENCRYPTION_KEY holds several keys, in their order', () => {
     const { encryptionKeys } = parseConfig({ ENCRYPTION_KEY: KEYS.join(', ') });
     expect(encryptionKeys.map((key) => key.toString('base64'))).toEqual(KEYS);
@@ -110,6 +125,14 @@ describe('parseConfig', () => {
       'https://App.example.com',
       'https://a.example,',
     ].map((origins) => ['CORS_ORIGINS', origins, 'CORS_ORIGINS must be origins separated by commas'] as const),
+    ['EGRESS_PROXY', 'https://proxy.example', 'EGRESS_PROXY must be that of an HTTP proxy'],
+    ['EGRESS_PROXY', 'proxy.example:3128', 'EGRESS_PROXY must be that of an HTTP proxy'],
+    ['EGRESS_PROXY', 'http://proxy.example/path', 'EGRESS_PROXY must be that of an HTTP proxy'],
+    ['EGRESS_PROXY', 'http://user:%zz@proxy.example', 'EGRESS_PROXY must be that of an HTTP proxy'],
+    ['ALLOW_DESTINATIONS', '10.0.0.0/33', 'ALLOW_DESTINATIONS must be networks, addresses and host names'],
+    ['ALLOW_DESTINATIONS', '10.0.0.1,', 'ALLOW_DESTINATIONS must be networks, addresses and host names'],
+    ['ALLOW_DESTINATIONS', '*.example', 'ALLOW_DESTINATIONS must be networks, addresses and host names'],
+    ['ALLOW_DESTINATIONS', 'http://a.example', 'ALLOW_DESTINATIONS must be networks, addresses and host names'],
     ['ENCRYPTION_KEY', 'c2hvcnQ=', 'ENCRYPTION_KEY must be 32 bytes in base64'],
     ['ENCRYPTION_KEY', `${KEYS[0]}!`, 'ENCRYPTION_KEY must be 32 bytes in base64'],
     ['ENCRYPTION_KEY', `${KEYS[0]},`, 'ENCRYPTION_KEY must be 32 bytes in base64'],
