@@ -41,6 +41,7 @@ describe.each(unknownIds.map((id) => [JSON.stringify(id).slice(0, 40), id]))('th
     'createDestination(input: { accountId: $id, url: "http://a.example", httpMethod: GET, headers: { X: "1" } }) { id }',
     'updateDestination(id: $id, input: { url: "http://a.example" }) { id }',
     'deleteDestination(id: $id)',
+    'rotateSigningSecret(destinationId: $id) { id }',
     'retryDelivery(id: $id) { id }',
   ])('is NOT_FOUND to %s', async (mutation) => {
     const { data, errors } = await app.graphql(`mutation ($id: ID!) { ${mutation} }`, { id });

@@ -49,6 +49,7 @@ describe.each(STORES)('deliveries on $name', ({ create }) => {
         ['X-Number', '1'],
         ['x-many', ['1', '2']],
       ],
+      signingSecrets: [{ secret: expect.stringMatching(/^whsec_/u), signsUntil: null }],
       payload: Buffer.from('{"é":1.0}'),
     });
   });

@@ -48,6 +48,7 @@ describe.each<[where: string, create: (timeoutMs: number) => Sender]>([
       statusCode: 200,
       error: null,
       responseBody: Buffer.from('ok'),
+      retryAfter: null,
     });
     expect(outcome?.startedAt).toBeGreaterThanOrEqual(before);
     expect(outcome?.startedAt).toBeLessThanOrEqual(Date.now());
@@ -84,8 +85,9 @@ describe.each<[where: string, create: (timeoutMs: number) => Sender]>([
   });
 
   test('tells a refusal, a refused connection and a time-out apart', async () => {
-    receiver.answerWith((response) => response.writeHead(503).end());
-    expect(await sender.send(request())).toMatchObject({ statusCode: 503, error: 'HTTP_STATUS' });
+    receiver.answerWith((response) => response.writeHead(503, { 'Retry-After': '7' }).end());
+    const refusal = { statusCode: 503, error: 'HTTP_STATUS', retryAfter: '7' };
+    expect(await sender.send(request())).toMatchObject(refusal);
 
     receiver.answerWith(() => undefined);
     const impatient = create(50);

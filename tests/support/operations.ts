@@ -12,7 +12,7 @@ export interface Operation {
 
 const ATTEMPT = 'number startedAt durationMs statusCode error responseBody';
 const DELIVERY = `id status attemptCount completedAt nextAttemptAt attempts { ${ATTEMPT} }`;
-const DESTINATION = 'id url httpMethod headers createdAt updatedAt';
+const DESTINATION = 'id url httpMethod headers signingSecret disabledAt createdAt updatedAt';
 const EVENT = 'id receivedAt payload payloadText';
 const ACCOUNT = 'id email name website appSecretToken createdAt updatedAt';
 
@@ -48,6 +48,11 @@ const MUTATIONS: readonly [field: string, on: Kind, text: (id: string) => string
     'updateDestination',
     'destination',
     (id) => `updateDestination(id: "${id}", input: { headers: { Y: "2" } }) { ${WHOLE_DESTINATION} }`,
+  ],
+  [
+    'rotateSigningSecret',
+    'destination',
+    (id) => `rotateSigningSecret(destinationId: "${id}") { ${WHOLE_DESTINATION} }`,
   ],
   ['retryDelivery', 'delivery', (id) => `retryDelivery(id: "${id}") { ${WHOLE_DELIVERY} }`],
   ['deleteDestination', 'destination', (id) => `deleteDestination(id: "${id}")`],

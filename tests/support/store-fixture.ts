@@ -1,5 +1,5 @@
 import { AccountCommands } from '../../src/manage/account-commands.ts';
-import { DestinationCommands } from '../../src/manage/destination-commands.ts';
+import { DestinationCommands, type DestinationPatch } from '../../src/manage/destination-commands.ts';
 import { createIdSource, type IdSource } from '../../src/core/ids.ts';
 import { EVERYTHING } from '../../src/core/scope.ts';
 import type { Ticket } from '../../src/core/ticket.ts';
@@ -55,6 +55,14 @@ export class StoreFixture {
 
   async deleteDestination(id: string): Promise<void> {
     await this.#commands.destinations.delete(id);
+  }
+
+  async updateDestination(id: string, patch: DestinationPatch): Promise<void> {
+    await this.#commands.destinations.update(id, patch);
+  }
+
+  async rotateSigningSecret(id: string, overlap: string): Promise<void> {
+    await this.#commands.destinations.rotateSigningSecret(id, overlap);
   }
 
   /** @returns the tickets of an event that must be accepted. */

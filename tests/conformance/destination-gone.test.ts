@@ -1,0 +1,135 @@
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { EVERYTHING } from '../../src/core/scope.ts';
+import type { Ticket } from '../../src/core/ticket.ts';
+import type { ClaimedDelivery } from '../../src/storage/statements.ts';
+import { DELIVERED, NOW, StoreFixture } from '../support/store-fixture.ts';
+import { STORES, type StoreUnderTest } from './backends.ts';
+
+const GONE = { ...DELIVERED, statusCode: 410, error: 'HTTP_STATUS' } as const;
+const FAILED = { status: 'FAILED', dueAt: null, completedAt: NOW + 12 } as const;
+const DUE = { now: NOW, limitPerDestination: 100, visibilityMs: 0, except: [] };
+
+describe.each(STORES)('a destination that is gone, on $name', ({ create }) => {
+  let store: StoreUnderTest;
+  let fixture: StoreFixture;
+
+  beforeEach(async () => {
+    store = await create();
+    fixture = new StoreFixture(() => store.storage);
+  });
+  afterEach(() => store.dispose());
+
+  const claim = (ticket: Ticket) => store.storage.deliveries.claim(ticket, NOW + 45_000);
+  const recordGone = ({ deliveryId, attempt }: ClaimedDelivery, completedAt = FAILED.completedAt) =>
+    store.storage.deliveries.record({ deliveryId, attempt, outcome: GONE, state: { ...FAILED, completedAt } });
+  const disabledAt = async (id: string) =>
+    (await store.storage.reads(EVERYTHING).accounts.destination(id))?.disabledAt?.getTime() ?? null;
+
+  /** An account whose second destination is gone, and a ticket for each that was written before. */
+  async function oneGone() {
+    const { token, destinationIds } = await fixture.account(2);
+    const [stayId, goneId] = destinationIds as [string, string];
+    const first = await fixture.event(token);
+    const waiting = await fixture.event(token);
+    const of = (tickets: readonly Ticket[], id: string) =>
+      tickets.find(({ destinationId }) => destinationId === id) as Ticket;
+    const claimed = (await claim(of(first, goneId))) as ClaimedDelivery;
+    expect(await recordGone(claimed)).toBe(true);
+    return {
+      token,
+      stayId,
+      goneId,
+      goneWaiting: of(waiting, goneId),
+      stayTickets: [first, waiting].map((t) => of(t, stayId)),
+    };
+  }
+
+  test('is disabled by the record of its answer, and no other destination is', async () => {
+    const { stayId, goneId } = await oneGone();
+    expect([await disabledAt(stayId), await disabledAt(goneId)]).toEqual([null, FAILED.completedAt]);
+  });
+
+  test('gets no deliveries of new events', async () => {
+    const { token, stayId } = await oneGone();
+    expect((await fixture.event(token)).map(({ destinationId }) => destinationId)).toEqual([stayId]);
+  });
+
+  test('has nothing due and nothing to claim, and what is pending stays for when it is enabled again', async () => {
+    const { goneId, goneWaiting, stayTickets } = await oneGone();
+    const { deliveries } = store.storage;
+    expect(await claim(goneWaiting)).toBeUndefined();
+    expect(await deliveries.takeDueOf(goneId, DUE)).toEqual([]);
+    const due = await deliveries.takeDue(DUE);
+    expect(due.map(({ deliveryId }) => deliveryId).toSorted()).toEqual(
+      stayTickets.map(({ deliveryId }) => deliveryId).toSorted(),
+    );
+    await fixture.updateDestination(goneId, { enabled: true });
+    expect(await deliveries.takeDueOf(goneId, DUE)).toEqual([goneWaiting]);
+    expect(await claim(goneWaiting)).toMatchObject({ attempt: 1 });
+  });
+
+  test('keeps the time of the answer that disabled it', async () => {
+    const { token, destinationIds } = await fixture.account(1);
+    const [id] = destinationIds as [string];
+    const claims = (await Promise.all([fixture.event(token), fixture.event(token)])).map(([ticket]) =>
+      claim(ticket as Ticket),
+    );
+    const [first, second] = (await Promise.all(claims)) as [ClaimedDelivery, ClaimedDelivery];
+    await recordGone(first, NOW + 20);
+    await recordGone(second, NOW + 30);
+    expect(await disabledAt(id)).toBe(NOW + 20);
+  });
+
+  test('is not disabled by a worker that comes late', async () => {
+    const ticket = await fixture.ticket();
+    const late = (await claim(ticket)) as ClaimedDelivery;
+    await claim({ ...ticket, attempt: 1 });
+    expect(await recordGone(late)).toBe(false);
+    expect(await disabledAt(ticket.destinationId)).toBeNull();
+  });
+
+  test('may be deleted, changed and sent to while many of its answers are recorded', async () => {
+    const accounts = await Promise.all(Array.from({ length: 10 }, () => fixture.account(3)));
+    const tickets = (await Promise.all(accounts.map(({ token }) => fixture.event(token)))).flat();
+    const claims = (await Promise.all(tickets.map(claim))) as ClaimedDelivery[];
+    const ids = accounts.flatMap(({ destinationIds }) => destinationIds);
+    const settled = await Promise.allSettled([
+      ...claims.map((claimed) => recordGone(claimed)),
+      ...accounts.map(({ token }) => fixture.event(token)),
+      ...ids.map((id, index) =>
+        index % 3 === 0
+          ? fixture.deleteDestination(id)
+          : fixture.updateDestination(id, { url: 'http://127.0.0.1/changed' }),
+      ),
+    ]);
+    expect(settled.filter(({ status }) => status === 'rejected')).toEqual([]);
+    const disabled = await Promise.all(ids.map(disabledAt));
+    expect(disabled).toEqual(ids.map((_id, index) => (index % 3 === 0 ? null : FAILED.completedAt)));
+  });
+});
+
+describe.each(STORES)('signing secrets on $name', ({ create }) => {
+  let store: StoreUnderTest;
+  let fixture: StoreFixture;
+
+  beforeEach(async () => {
+    store = await create();
+    fixture = new StoreFixture(() => store.storage);
+  });
+  afterEach(() => store.dispose());
+
+  const secretsOf = async (ticket: Ticket) =>
+    (await store.storage.deliveries.claim(ticket, NOW + 45_000))?.signingSecrets.map(({ signsUntil }) => signsUntil);
+
+  test('come with a claim: one, and after a rotation the newest two with when the older one ends', async () => {
+    const { token, destinationIds } = await fixture.account(1);
+    const [id] = destinationIds as [string];
+    const next = async () => (await fixture.event(token))[0] as Ticket;
+    expect(await secretsOf(await next())).toEqual([null]);
+    await fixture.rotateSigningSecret(id, 'PT1H');
+    await fixture.rotateSigningSecret(id, 'PT0.001S');
+    expect(await secretsOf(await next())).toEqual([null, NOW + 1]);
+    await fixture.rotateSigningSecret(id, 'PT0S');
+    expect(await secretsOf(await next())).toEqual([null]);
+  });
+});
