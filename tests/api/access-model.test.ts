@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import fc from 'fast-check';
+import { assert, asyncModelRun, asyncProperty, commands, constantFrom, nat, noBias, tuple } from 'fast-check';
 import { ACTORS, Administer, Operate, type Reality, Send } from '../support/access-commands.ts';
 import { type ModelAccount, type Owner, OWNERS, World } from '../support/access-model.ts';
 import { ADMIN_TOKEN, administratorOf, type Caller } from '../support/caller.ts';
 import { createHousehold } from '../support/household.ts';
-import { ADMINISTRATION, OPERATIONS } from '../support/operations.ts';
+import { ADMINISTRATION, type Operation, OPERATIONS } from '../support/operations.ts';
 import { Receiver } from '../support/receiver.ts';
 import { TestApp } from '../support/test-app.ts';
 
@@ -48,23 +48,23 @@ async function setUp(): Promise<{ model: World; real: Reality }> {
   };
 }
 
-const actor = fc.constantFrom(...ACTORS);
-const owner = fc.constantFrom(...OWNERS);
-const number = fc.noBias(fc.nat(50));
-const [deleteAccount] = OPERATIONS.filter(({ field }) => field === 'deleteAccount');
+const actor = constantFrom(...ACTORS);
+const owner = constantFrom(...OWNERS);
+const number = noBias(nat(50));
+const deleteAccount = OPERATIONS.find(({ field }) => field === 'deleteAccount') as Operation;
 const lasting = OPERATIONS.filter((one) => one !== deleteAccount);
 
 /** Accounts are deleted seldom, because not much can happen to what is gone. */
-const deletion = fc
-  .tuple(actor, fc.nat(9), number)
-  .map(([one, dice, at]) => (dice === 0 ? new Operate(one, deleteAccount as never, at) : new Send('first')));
+const deletion = tuple(actor, nat(9), number).map(([one, dice, at]) =>
+  dice === 0 ? new Operate(one, deleteAccount, at) : new Send('first'),
+);
 
-const commands = fc.commands(
+const sequences = commands(
   [
-    fc.tuple(actor, fc.constantFrom(...lasting), number).map((parts) => new Operate(...parts)),
-    fc.tuple(owner, fc.constantFrom(...lasting), number).map((parts) => new Operate(...parts)),
-    fc.tuple(owner, fc.constantFrom(...lasting), number).map((parts) => new Operate(...parts)),
-    fc.tuple(owner, fc.constantFrom(...Object.keys(ADMINISTRATION))).map((parts) => new Administer(...parts)),
+    tuple(actor, constantFrom(...lasting), number).map((parts) => new Operate(...parts)),
+    tuple(owner, constantFrom(...lasting), number).map((parts) => new Operate(...parts)),
+    tuple(owner, constantFrom(...lasting), number).map((parts) => new Operate(...parts)),
+    tuple(owner, constantFrom(...Object.keys(ADMINISTRATION))).map((parts) => new Administer(...parts)),
     owner.map((one) => new Send(one)),
     deletion,
   ],
@@ -72,8 +72,8 @@ const commands = fc.commands(
 );
 
 test('whatever two accounts and the administrator do, neither account touches the other, or learns of it', async () => {
-  const property = fc.asyncProperty(commands, (list) => fc.asyncModelRun(setUp, list));
-  await fc.assert(property, { numRuns: RUNS });
+  const holds = asyncProperty(sequences, (list) => asyncModelRun(setUp, list));
+  await assert(holds, { numRuns: RUNS });
   // That nothing was refused would otherwise say as little as that nothing was tried.
   expect(lasting.map(({ field }) => field).filter((field) => !triedOnOthers.has(field))).toEqual([]);
 }, 300_000);

@@ -109,7 +109,7 @@ describe('an account', () => {
 });
 
 describe.each(NOBODIES)('%s', (_title, headers) => {
-  const texts = [...OPERATIONS.map(({ field, on, text }) => [field, on, text] as const)];
+  const texts = OPERATIONS.map(({ field, on, text }) => [field, on, text] as const);
 
   test.each(texts)('is not answered %s', async (_field, on: Kind, text) => {
     await expectUnauthenticated(new Caller(app, headers), text(theirs.ids[on]));

@@ -33,10 +33,10 @@ abstract class Act implements AsyncCommand<World, Reality> {
     const caller = token === undefined ? reality.administrator : accountWith(token, reality.administrator);
     const told = await this.act(world, caller);
     for (const other of OWNERS.filter((owner) => actor !== 'administrator' && owner !== actor)) {
-      world.expectNothingOf(other, told);
+      expectSame(world.marksIn(told, other), []);
     }
     const { first, second } = await reality.administrator.data(SNAPSHOT, reality.ids);
-    expect([first, second]).toEqual(world.toSnapshot());
+    expectSame([first, second], world.toSnapshot());
   }
 
   /** @returns all that it was told. */
@@ -73,7 +73,7 @@ export class Operate extends Act {
     } else if (answer.errors === undefined) {
       EFFECTS[field]?.(world, owner, id, answer.data[field]);
     } else {
-      expect([field, ...codesOf(answer)]).toEqual(['retryDelivery', 'CONFLICT']);
+      expectSame([field, ...codesOf(answer)], ['retryDelivery', 'CONFLICT']);
     }
     return JSON.stringify(answer);
   }
@@ -97,7 +97,7 @@ export class Administer extends Act {
     if (this.isGone(world)) {
       expectUnauthenticated(answer);
     } else {
-      expect([answer.data, ...codesOf(answer)]).toEqual([null, 'FORBIDDEN']);
+      expectSame([answer.data, ...codesOf(answer)], [null, 'FORBIDDEN']);
     }
     return JSON.stringify(answer);
   }
@@ -114,7 +114,7 @@ export class Send extends Act {
     const response = await caller.send(caller.headers['CL-X-TOKEN'] as string, '{"a":1}');
     const told = await response.text();
     if (this.isGone(world)) {
-      expect(response.status).toBe(401);
+      expectSame(response.status, 401);
       return told;
     }
     const { eventId } = JSON.parse(told) as { eventId: string };
@@ -127,7 +127,7 @@ export class Send extends Act {
       deliveries.set(id, destination.id);
     }
     const account = world.accounts[owner] as ModelAccount;
-    expect([...deliveries.values()]).toEqual([...account.headersOf.keys()]);
+    expectSame([...deliveries.values()], [...account.headersOf.keys()]);
     account.deliveriesOf.set(eventId, deliveries);
     return told + JSON.stringify(answer);
   }
@@ -172,6 +172,10 @@ const EFFECTS: Readonly<Record<string, Effect>> = {
 
 function accountOf(world: World, owner: Owner): ModelAccount {
   return world.accounts[owner] as ModelAccount;
+}
+
+function expectSame(actual: unknown, expected: unknown): void {
+  expect(actual).toEqual(expected);
 }
 
 function expectUnauthenticated(answer: GraphQLAnswer): void {

@@ -1,4 +1,3 @@
-import { expect } from '@jest/globals';
 import type { Kind } from './operations.ts';
 
 export const OWNERS = ['first', 'second'] as const;
@@ -63,8 +62,9 @@ export class World {
     });
   }
 
-  expectNothingOf(owner: Owner, told: string): void {
-    expect([...this.#marks[owner]].filter((mark) => told.includes(mark))).toEqual([]);
+  /** What of an account's ids and tokens is in a text. */
+  marksIn(told: string, owner: Owner): string[] {
+    return [...this.#marks[owner]].filter((mark) => told.includes(mark));
   }
 
   /** As `snapshotOf` tells it. */
@@ -79,9 +79,9 @@ export class World {
             destinations: [...account.headersOf].map(([id, headers]) => ({ id, headers })),
             events: {
               // Newest first.
-              nodes: [...account.deliveriesOf].toReversed().map(([id, deliveries]) => ({
+              nodes: Array.from([...account.deliveriesOf].toReversed(), ([id, deliveries]) => ({
                 id,
-                deliveries: [...deliveries].map(([delivery, destination]) => ({
+                deliveries: Array.from(deliveries, ([delivery, destination]) => ({
                   id: delivery,
                   destination: { id: destination },
                 })),
@@ -97,14 +97,10 @@ export const SNAPSHOT = `query ($first: ID!, $second: ID!) { first: account(id: 
     events(first: 100) { nodes { id deliveries { id destination { id } } } } }`;
 
 function idsOf({ id, headersOf, deliveriesOf }: ModelAccount, kind: Kind): string[] {
-  switch (kind) {
-    case 'account':
-      return [id];
-    case 'destination':
-      return [...headersOf.keys()];
-    case 'event':
-      return [...deliveriesOf.keys()];
-    case 'delivery':
-      return [...deliveriesOf.values()].flatMap((deliveries) => [...deliveries.keys()]);
-  }
+  return {
+    account: [id],
+    destination: [...headersOf.keys()],
+    event: [...deliveriesOf.keys()],
+    delivery: [...deliveriesOf.values()].flatMap((deliveries) => Array.from(deliveries.keys())),
+  }[kind];
 }

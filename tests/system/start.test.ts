@@ -49,8 +49,19 @@ describe('the start on an empty database', () => {
   });
 });
 
+test('with ADMIN_TOKEN the commands it prints send it', async () => {
+  const ADMIN_TOKEN = 'the-administrator-of-the-tests';
+  const server = await bench.start({ ADMIN_TOKEN });
+  const script = (await printedCommands(server)).join('\n');
+  const run = (env: Record<string, string>) =>
+    spawnSync('bash', ['-ec', script], { encoding: 'utf8', env: { ...process.env, ...env } }).stdout;
+  expect(run({ ADMIN_TOKEN })).toContain('"deliveries":1');
+  expect(run({ ADMIN_TOKEN: 'another' })).toContain('UNAUTHENTICATED');
+  expect(server.stdout).not.toContain('Access');
+});
+
 describe('the start on a database with an account', () => {
-  test('the server says where it listens, and nothing more', async () => {
+  test('the server says where it listens and who the administrator is, and nothing more', async () => {
     const first = await bench.start();
     await first.createAccount();
     await first.end();
@@ -58,7 +69,9 @@ describe('the start on a database with an account', () => {
     const second = await bench.start();
     await second.end();
     const { graphql, ingest } = second.urls;
-    expect(second.stdout).toBe(`Data Pusher is ready.\n  GraphQL  ${graphql}\n  Ingest   ${ingest}\n`);
+    expect(second.stdout).toBe(
+      `Data Pusher is ready.\n  GraphQL  ${graphql}\n  Ingest   ${ingest}\n  Access   all programs on this machine are the administrator; ADMIN_TOKEN would change that\n`,
+    );
   });
 });
 
