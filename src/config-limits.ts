@@ -15,7 +15,7 @@ export interface LimitsConfig {
 /** Where only programs on this machine can send anything, there is nobody to be slowed down. */
 export function parseLimits(environment: Environment, { isExposed }: { readonly isExposed: boolean }): LimitsConfig {
   const rate = environment.rate('INGEST_RATE', isExposed ? '100/s' : 'none');
-  const burst = environment.integer('INGEST_BURST', defaultBurst(rate), { min: 1, max: 1_000_000_000 });
+  const burst = environment.integer('INGEST_BURST', defaultBurst(rate), { min: 1, max: 10_000_000 });
   return {
     ingest: rate && { rate, burst },
     authFailures: environment.rate('AUTH_FAILURE_RATE', isExposed ? '20/m' : 'none'),

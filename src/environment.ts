@@ -1,7 +1,7 @@
 import type { Rate } from './core/rate.ts';
 
 const DURATION = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/;
-const RATE = /^(\d{1,9})\/([smhd])$/;
+const RATE = /^(\d{1,6})\/([smhd])$/;
 const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
 /** A wrong setting. The message is one line, for the operator, and names the variable. */

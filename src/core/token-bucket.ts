@@ -2,7 +2,11 @@ import type { Rate } from './rate.ts';
 
 /** What is left in a bucket, and when that was. */
 export interface Bucket {
-  readonly tokens: number;
+  /**
+   * A token is as many drops as the rate's time has milliseconds, so that each millisecond brings a whole number of
+   * them: fractions of tokens would not add up.
+   */
+  readonly drops: number;
   /** Milliseconds since the Unix epoch. */
   readonly at: number;
 }
@@ -12,7 +16,7 @@ export interface Taking {
   readonly bucket: Bucket;
   /** Whole tokens that are left. */
   readonly remaining: number;
-  /** Milliseconds until the next whole token; 0 where there is one. */
+  /** Milliseconds until there is a token; 0 where there is one. */
   readonly retryMs: number;
   /** Milliseconds until the bucket is full. */
   readonly fullMs: number;
@@ -23,16 +27,17 @@ export interface Taking {
  * neither fills nor empties it.
  */
 export function takeToken(previous: Bucket | undefined, { count, perMs }: Rate, burst: number, now: number): Taking {
-  const msPerToken = perMs / count;
-  const elapsed = previous === undefined ? 0 : Math.max(0, now - previous.at);
-  const filled = previous === undefined ? burst : Math.min(burst, previous.tokens + elapsed / msPerToken);
-  const isGranted = filled >= 1;
-  const tokens = isGranted ? filled - 1 : filled;
+  const token = perMs;
+  const full = burst * token;
+  const filled =
+    previous === undefined ? full : Math.min(full, previous.drops + Math.max(0, now - previous.at) * count);
+  const isGranted = filled >= token;
+  const drops = isGranted ? filled - token : filled;
   return {
     isGranted,
-    bucket: { tokens, at: now },
-    remaining: Math.floor(tokens),
-    retryMs: Math.max(0, 1 - tokens) * msPerToken,
-    fullMs: (burst - tokens) * msPerToken,
+    bucket: { drops, at: now },
+    remaining: Math.floor(drops / token),
+    retryMs: Math.ceil(Math.max(0, token - drops) / count),
+    fullMs: Math.ceil((full - drops) / count),
   };
 }

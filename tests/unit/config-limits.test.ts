@@ -45,7 +45,7 @@ describe('the limits', () => {
   });
 
   test.each([
-    ...['100', '0/s', '1.5/s', '100/ms', 's', '-1/s', '100 / s', '9999999999/s'].map(
+    ...['100', '0/s', '1.5/s', '100/ms', 's', '-1/s', '100 / s', '1000000/s'].map(
       (rate) => ['INGEST_RATE', rate, 'INGEST_RATE must be a number and a time'] as const,
     ),
     ['AUTH_FAILURE_RATE', '20', 'AUTH_FAILURE_RATE must be a number and a time'] as const,
