@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { connect } from 'amqplib';
@@ -26,7 +27,13 @@ export async function createBacking(profile: Profile, folder: string): Promise<B
   const database = await TemporaryDatabase.create(needed(profile, 'DATABASE_URL', /^postgres(?:ql)?:/u));
   const queueName = `data-pusher.bench-${crypto.randomUUID()}`;
   return {
-    variables: { DATABASE_URL: database.url, QUEUE_URL: queueUrl, QUEUE_NAME: queueName },
+    variables: {
+      DATABASE_URL: database.url,
+      QUEUE_URL: queueUrl,
+      QUEUE_NAME: queueName,
+      // Without one the server would leave the file of a key in the working folder.
+      ENCRYPTION_KEY: randomBytes(32).toString('base64'),
+    },
     bytes: () => database.bytes(),
     commits: () => database.commits(),
     drop: async () => {
