@@ -133,6 +133,11 @@ graphql retryDelivery '{
   "variables": { "id": "'"$DELIVERY_ID"'" }
 }'
 
+graphql rotateSigningSecret '{
+  "query": "mutation ($destinationId: ID!, $overlap: Duration) { rotateSigningSecret(destinationId: $destinationId, overlap: $overlap) { id signingSecret } }",
+  "variables": { "destinationId": "'"$DESTINATION_ID"'", "overlap": "PT24H" }
+}'
+
 graphql deleteDestination '{
   "query": "mutation ($id: ID!) { deleteDestination(id: $id) }",
   "variables": { "id": "'"$DESTINATION_ID"'" }

@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { sendEvent } from './client.ts';
 import { DemoServer } from './demo-server.ts';
-import { type Arrival, describe, startReceiver, urlOf } from './receiver.ts';
+import { type Arrival, describe, isSigned, startReceiver, urlOf } from './receiver.ts';
 
 /** More digits than JavaScript can hold, and a zero that it would drop: both arrive as they were sent. */
 const EVENT = '{"order": 20260115000000000001, "total": 129.90, "customer": {"name": "Zoë"}}';
@@ -62,13 +62,13 @@ async function demo(): Promise<void> {
   cleanUps.push(() => stopReceiver(receiver));
 
   const { accountId, token } = await createAccount(server);
-  await createDestination(server, {
+  const getSecret = await createDestination(server, {
     accountId,
     url: `${urlOf(receiver)}/get?from=demo`,
     httpMethod: 'GET',
     headers: { Authorization: 'Bearer get-secret' },
   });
-  await createDestination(server, {
+  const postSecret = await createDestination(server, {
     accountId,
     url: `${urlOf(receiver)}/post`,
     httpMethod: 'POST',
@@ -99,6 +99,8 @@ async function demo(): Promise<void> {
     }
   }
   checkArrivals(arrivals);
+  checkSignature(at(arrivals, '/get'), getSecret);
+  checkSignature(at(arrivals, '/post'), postSecret);
   checkRecord(recorded);
 }
 
@@ -139,6 +141,10 @@ function checkArrivals(arrivals: readonly Arrival[]): void {
   assert.equal(new Set(flaky.map((arrival) => headerOf(arrival, 'webhook-id')[0])).size, 1);
 }
 
+function checkSignature([arrival]: readonly Arrival[], secret: string): void {
+  assert.ok(arrival !== undefined && isSigned(arrival, secret));
+}
+
 function checkRecord(deliveries: readonly DeliveryShown[]): void {
   assert.deepEqual(
     deliveries.map(({ status }) => status),
@@ -159,9 +165,14 @@ async function createAccount(server: DemoServer): Promise<{ accountId: string; t
   return { accountId: account.id, token: account.appSecretToken };
 }
 
-async function createDestination(server: DemoServer, input: Record<string, unknown>): Promise<void> {
-  await server.graphql(sample('create-destination'), { input });
+/** @returns the secret that its deliveries are signed with. */
+async function createDestination(server: DemoServer, input: Record<string, unknown>): Promise<string> {
+  const { createDestination: destination } = await server.graphql<{ createDestination: { signingSecret: string } }>(
+    sample('create-destination'),
+    { input },
+  );
   console.log(`Created destination ${String(input['httpMethod'])} ${String(input['url'])}.`);
+  return destination.signingSecret;
 }
 
 async function untilDelivered(server: DemoServer, id: string): Promise<readonly DeliveryShown[]> {

@@ -3,11 +3,14 @@
  *
  *   npm run receiver               at http://127.0.0.1:4100
  *   npm run receiver -- 5000       at another port
+ *   npm run receiver -- 4100 whsec_...
+ *                                  also says of each whether it was signed with that secret
  */
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
+import { isGenuine } from './verify.ts';
 
 const DEFAULT_PORT = 4100;
 
@@ -49,6 +52,13 @@ export function describe({ method, target, headers, body }: Arrival): string {
   return [`  ${method} ${target}`, ...lines, ...(body === '' ? [] : ['', `  ${body}`])].join('\n');
 }
 
+/** @param secret the destination's `signingSecret` */
+export function isSigned({ method, target, headers, body }: Arrival, secret: string): boolean {
+  const content = method === 'GET' ? target.slice((target + '?').indexOf('?') + 1) : body;
+  const byName = Object.fromEntries(headers.map(([name, value]) => [name.toLowerCase(), value]));
+  return isGenuine(Buffer.from(content), byName, secret);
+}
+
 async function arrivalOf(request: IncomingMessage): Promise<Arrival> {
   const { rawHeaders } = request;
   const headers = rawHeaders.flatMap((name, at) => (at % 2 === 0 ? [[name, rawHeaders[at + 1] ?? ''] as const] : []));
@@ -56,8 +66,12 @@ async function arrivalOf(request: IncomingMessage): Promise<Arrival> {
 }
 
 if (import.meta.main) {
-  const server = await startReceiver(Number(process.argv[2] ?? DEFAULT_PORT), (arrival) => {
+  const [port = DEFAULT_PORT, secret] = process.argv.slice(2);
+  const server = await startReceiver(Number(port), (arrival) => {
     console.log(`${new Date().toLocaleTimeString()}\n${describe(arrival)}\n`);
+    if (secret !== undefined) {
+      console.log(isSigned(arrival, secret) ? '  The signature is right.\n' : '  The signature is WRONG.\n');
+    }
     return 200;
   });
   console.log(`Waiting for deliveries at ${urlOf(server)}, every path and method. Ctrl-C ends it.\n`);

@@ -9,6 +9,10 @@ const GONE = { ...DELIVERED, statusCode: 410, error: 'HTTP_STATUS' } as const;
 const FAILED = { status: 'FAILED', dueAt: null, completedAt: NOW + 12 } as const;
 const DUE = { now: NOW, limitPerDestination: 100, visibilityMs: 0, except: [] };
 
+function ticketFor(id: string, tickets: readonly Ticket[]): Ticket {
+  return tickets.find(({ destinationId }) => destinationId === id) as Ticket;
+}
+
 describe.each(STORES)('a destination that is gone, on $name', ({ create }) => {
   let store: StoreUnderTest;
   let fixture: StoreFixture;
@@ -31,16 +35,14 @@ describe.each(STORES)('a destination that is gone, on $name', ({ create }) => {
     const [stayId, goneId] = destinationIds as [string, string];
     const first = await fixture.event(token);
     const waiting = await fixture.event(token);
-    const of = (tickets: readonly Ticket[], id: string) =>
-      tickets.find(({ destinationId }) => destinationId === id) as Ticket;
-    const claimed = (await claim(of(first, goneId))) as ClaimedDelivery;
+    const claimed = (await claim(ticketFor(goneId, first))) as ClaimedDelivery;
     expect(await recordGone(claimed)).toBe(true);
     return {
       token,
       stayId,
       goneId,
-      goneWaiting: of(waiting, goneId),
-      stayTickets: [first, waiting].map((t) => of(t, stayId)),
+      goneWaiting: ticketFor(goneId, waiting),
+      stayTickets: [first, waiting].map((tickets) => ticketFor(stayId, tickets)),
     };
   }
 

@@ -32,6 +32,20 @@ async function expectReadable(server: ServerProcess, { id, token }: { id: string
   await server.sendAccepted(token, '{}');
 }
 
+/** @returns the keys of the first secret of the account's destination and of the two that came after it. */
+async function rotateSigningSecrets(server: ServerProcess, id: string): Promise<string[]> {
+  const { account } = await server.data('query ($id: ID!) { account(id: $id) { destinations { id signingSecret } } }', {
+    id,
+  });
+  const [destination] = account.destinations;
+  const rotate = 'mutation ($id: ID!) { rotateSigningSecret(destinationId: $id) { signingSecret } }';
+  const secrets: string[] = [destination.signingSecret];
+  for (let rotation = 1; rotation <= 2; rotation += 1) {
+    secrets.push((await server.data(rotate, { id: destination.id })).rotateSigningSecret.signingSecret);
+  }
+  return secrets.map((secret) => secret.replace('whsec_', ''));
+}
+
 /** All that lies around the database: the file, its log, what SQLite keeps beside them. */
 function everyByte(): string {
   return readdirSync(bench.folder)
@@ -95,7 +109,7 @@ describe('the encryption key', () => {
   });
 });
 
-test('no token and no header value is in the database, its log, what the server prints or what it refuses with', async () => {
+test('no token, header value or signing secret is in the database, its log, what the server prints or what it refuses with', async () => {
   const server = await bench.start({ LOG_LEVEL: 'trace' });
   const { id, token } = await fill(server);
   const wrong = `${token.slice(0, -1)}!`;
@@ -110,11 +124,13 @@ test('no token and no header value is in the database, its log, what the server 
   const rotated = await server.data('mutation ($id: ID!) { rotateAppSecretToken(accountId: $id) { appSecretToken } }', {
     id,
   });
+  const signingSecrets = await rotateSigningSecrets(server, id);
+  await server.sendAccepted(rotated.rotateAppSecretToken.appSecretToken, '{}');
   const whileItRuns = everyByte();
   await server.end();
   const everything = [whileItRuns, everyByte(), server.stdout, server.stderr, ...refusals].join('\n');
   expect(whileItRuns).toContain(id);
-  for (const secret of [token, rotated.rotateAppSecretToken.appSecretToken, 'a-header-secret']) {
+  for (const secret of [token, rotated.rotateAppSecretToken.appSecretToken, 'a-header-secret', ...signingSecrets]) {
     expect(everything).not.toContain(secret);
   }
 });

@@ -6,7 +6,7 @@ const HOUR_MS = 3_600_000;
 
 /** The way of a duration from a variable to the command. */
 function parse(text: string): number {
-  return parseOverlap(GraphQLDuration.parseValue(text) as string);
+  return parseOverlap(GraphQLDuration.parseValue(text));
 }
 
 describe('an overlap', () => {
