@@ -63,9 +63,6 @@ export class Operate extends Act {
     const id = world.pick(on, this.#number);
     const owner = world.ownerOf(on, id);
     const answer = await caller.graphql(text(id));
-    if (this.actor !== 'administrator' && owner !== undefined && owner !== this.actor && !this.isGone(world)) {
-      world.triedOnOthers.add(field);
-    }
     if (this.isGone(world)) {
       expectUnauthenticated(answer);
     } else if (owner === undefined || (this.actor !== 'administrator' && this.actor !== owner)) {

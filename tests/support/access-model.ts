@@ -15,15 +15,12 @@ export interface ModelAccount {
 /** What there is, and whose it is: nothing else decides what an answer may be. */
 export class World {
   readonly accounts: Record<Owner, ModelAccount | undefined>;
-  /** The operations that one account has tried on what is the other's. */
-  readonly triedOnOthers: Set<string>;
   /** Every id and token there ever was, by whose it was; it stays when the thing is gone. */
   readonly #marks: Record<Owner, Set<string>> = { first: new Set(), second: new Set() };
   readonly #ids: Record<Kind, string[]> = { account: [], destination: [], event: [], delivery: [] };
 
-  constructor(accounts: Record<Owner, ModelAccount>, triedOnOthers: Set<string>) {
+  constructor(accounts: Record<Owner, ModelAccount>) {
     this.accounts = accounts;
-    this.triedOnOthers = triedOnOthers;
     for (const owner of OWNERS) {
       const { id, token, headersOf, deliveriesOf } = accounts[owner];
       this.add(owner, 'account', id);
