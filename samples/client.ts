@@ -10,8 +10,10 @@ export interface ClientOptions {
   readonly url: string;
   /** The account's app secret token. */
   readonly token: string;
-  /** How often an event is posted again when the server cannot store it for the moment. */
+  /** How often an event is posted again when the server cannot take it for the moment. */
   readonly retries?: number;
+  /** The event's own name, under which it is stored once. A new one for each call, if it is left out. */
+  readonly idempotencyKey?: string;
 }
 
 /** The event is stored, and survives a power cut of the server. */
@@ -41,11 +43,13 @@ export class EventTooLargeError extends EventRefusedError {
   override readonly name = 'EventTooLargeError';
 }
 
-/** 503 until the last retry: the event is not stored, and has to be kept by the caller. */
+/** 429 or 503 until the last retry: the event is not stored, and has to be kept by the caller. */
 export class ServiceUnavailableError extends Error {
   override readonly name = 'ServiceUnavailableError';
 }
 
+/** Over the account's limit, or not able to store. */
+const BUSY: ReadonlySet<number> = new Set([429, 503]);
 const DEFAULT_RETRIES = 3;
 const DEFAULT_WAIT_SECONDS = 1;
 const TIMEOUT_MS = 30_000;
@@ -54,23 +58,25 @@ const TIMEOUT_MS = 30_000;
  * Posts one event.
  *
  * @param event the object to send, or its JSON text, which arrives at the destinations as it is.
- * @throws EventRefusedError, ServiceUnavailableError; TypeError when there is no connection
+ * @throws EventRefusedError, ServiceUnavailableError; TypeError or a time-out when there is no answer: call again with
+ * the same `idempotencyKey` then, because the event may have been stored
  */
 export async function sendEvent(event: object | string, options: ClientOptions): Promise<Receipt> {
   const body = typeof event === 'string' ? event : JSON.stringify(event);
+  const key = options.idempotencyKey ?? crypto.randomUUID();
   for (let retriesLeft = options.retries ?? DEFAULT_RETRIES; ; retriesLeft -= 1) {
     const response = await fetch(options.url, {
       method: 'POST',
-      headers: { 'Content-Type': 'application/json', 'CL-X-TOKEN': options.token },
+      headers: { 'Content-Type': 'application/json', 'CL-X-TOKEN': options.token, 'Idempotency-Key': key },
       body,
       signal: AbortSignal.timeout(TIMEOUT_MS),
     });
-    if (response.status !== 503) {
+    if (!BUSY.has(response.status)) {
       return receiptOf(response);
     }
     await response.body?.cancel();
     if (retriesLeft === 0) {
-      throw new ServiceUnavailableError('The server cannot store events for the moment.');
+      throw new ServiceUnavailableError('The server takes no events for the moment.');
     }
     await delay(waitSeconds(response) * 1000);
   }

@@ -98,6 +98,7 @@ echo '--- an event'
 ANSWER=$(curl -sS "$BASE_URL/server/incoming_data" \
   -H 'Content-Type: application/json' \
   -H "CL-X-TOKEN: $TOKEN" \
+  -H "Idempotency-Key: curl-$$-order-4711" \
   -d '{ "order": 4711, "total": 129.90, "paid": true }')
 echo "$ANSWER"
 case $ANSWER in

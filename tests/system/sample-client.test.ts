@@ -33,7 +33,7 @@ describe('the sample client', () => {
   test('sends again after the time that a busy server asks for', async () => {
     const busy = await bench.receiver((response, _received, attempt) => {
       if (attempt === 1) {
-        response.writeHead(503, { 'Retry-After': '1' }).end();
+        response.writeHead(429, { 'Retry-After': '1' }).end();
       } else {
         response.writeHead(202).end('{"success":true,"message":"Data Received","eventId":"e","deliveries":1}');
       }
@@ -42,6 +42,14 @@ describe('the sample client', () => {
     expect(await sendEvent({}, { url: busy.url(), token })).toEqual({ eventId: 'e', deliveries: 1 });
     expect(performance.now() - started).toBeGreaterThan(990);
     expect(busy.received).toHaveLength(2);
+    expect(new Set(busy.received.map(({ headers }) => headers['idempotency-key'])).size).toBe(1);
+  });
+
+  test('an event that is sent again under its key is stored once', async () => {
+    const options = { url: server.urls.ingest, token, idempotencyKey: 'mine' };
+    const { eventId } = await sendEvent({}, options);
+    expect((await sendEvent({}, options)).eventId).toBe(eventId);
+    expect((await sendEvent({}, { ...options, idempotencyKey: 'another' })).eventId).not.toBe(eventId);
   });
 
   test('gives up after the last retry, and leaves the event to the caller', async () => {
