@@ -12,6 +12,8 @@ const PREFETCH = 20;
 /** How long the sweeper leaves a fresh delivery to its ticket. */
 const VISIBILITY_MS = 30_000;
 
+const UNANSWERED_MAX = 2;
+
 /** Arguments are for good: a broker refuses to declare a queue that it has with others. */
 const QUEUE_ARGUMENTS = {
   'x-queue-type': 'quorum',
@@ -41,6 +43,8 @@ export class RabbitQueue implements DeliveryQueue {
   readonly #consumer: RabbitConnection;
   readonly #detour: Detour;
   #receive: ReceiveTickets | undefined;
+  /** How often in a row the queue was there, and nobody answered who wanted to consume from it. */
+  #unanswered = 0;
   #stopped: Promise<void> | undefined;
 
   constructor({ url, facts, random, queueName, detour }: RabbitQueueOptions) {
@@ -63,8 +67,11 @@ export class RabbitQueue implements DeliveryQueue {
       facts,
       random,
       prepare: async (channel) => {
+        await this.#removeIfDead(channel);
         await declare(channel);
+        this.#unanswered += 1;
         await this.#consume(channel);
+        this.#unanswered = 0;
       },
     });
   }
@@ -101,6 +108,17 @@ export class RabbitQueue implements DeliveryQueue {
     await this.#stopped;
     // Also what was published after the stop, by requests that were still being answered.
     await this.#detour.settled();
+  }
+
+  /**
+   * RabbitMQ 3.10 may know a quorum queue by name only, when it was killed soon after the first declaration: it
+   * declares it, and answers nothing else, for good. The tickets in it are of no use to anyone.
+   */
+  async #removeIfDead(channel: ConfirmChannel): Promise<void> {
+    if (this.#unanswered >= UNANSWERED_MAX) {
+      this.#unanswered = 0;
+      await channel.deleteQueue(this.#queueName);
+    }
   }
 
   async #consume(channel: ConfirmChannel): Promise<void> {
