@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 import type { Rate } from './core/rate.ts';
-import { ConfigError, type Environment } from './environment.ts';
+import { ConfigError } from './environment.ts';
 
 /** How much strangers may ask for. */
 export interface LimitsConfig {
@@ -12,21 +12,10 @@ export interface LimitsConfig {
   readonly trustProxy: false | number | readonly string[];
 }
 
-/** Where only programs on this machine can send anything, there is nobody to be slowed down. */
-export function parseLimits(environment: Environment, { isExposed }: { readonly isExposed: boolean }): LimitsConfig {
-  const rate = environment.rate('INGEST_RATE', isExposed ? '100/s' : 'none');
-  const burst = environment.integer('INGEST_BURST', defaultBurst(rate), { min: 1, max: 10_000_000 });
-  return {
-    ingest: rate && { rate, burst },
-    authFailures: environment.rate('AUTH_FAILURE_RATE', isExposed ? '20/m' : 'none'),
-    trustProxy: parseTrustProxy(environment.text('TRUST_PROXY', 'none')),
-  };
-}
-
 const BURST_MS = 10_000;
 
 /** What comes in ten seconds at the rate. */
-function defaultBurst(rate: Rate | undefined): number {
+export function defaultBurst(rate: Rate | undefined): number {
   return rate === undefined ? 1 : Math.ceil((rate.count * BURST_MS) / rate.perMs);
 }
 
@@ -34,7 +23,7 @@ function defaultBurst(rate: Rate | undefined): number {
 const NAMED_NETWORKS: ReadonlySet<string> = new Set(['loopback', 'linklocal', 'uniquelocal']);
 const HOPS = /^[1-9]\d?$/u;
 
-function parseTrustProxy(text: string): LimitsConfig['trustProxy'] {
+export function parseTrustProxy(text: string): LimitsConfig['trustProxy'] {
   if (text === 'none') {
     return false;
   }

@@ -8,7 +8,7 @@ import {
   requireSecretsWhereExposed,
 } from './config-secrets.ts';
 import { type EgressConfig, parseEgress } from './config-egress.ts';
-import { type LimitsConfig, parseLimits } from './config-limits.ts';
+import { defaultBurst, type LimitsConfig, parseTrustProxy } from './config-limits.ts';
 import { ConfigError, Environment } from './environment.ts';
 
 export { ConfigError };
@@ -90,7 +90,7 @@ export function parseConfig(variables: Readonly<Record<string, string | undefine
     roles: environment.someOf('ROLES', ROLES),
     logLevel: environment.oneOf('LOG_LEVEL', LOG_LEVELS, 'info'),
     ingest: { maxBodyBytes: environment.integer('MAX_BODY_BYTES', 1_048_576, { min: 1, max: 64 * 1_048_576 }) },
-    limits: parseLimits(environment, { isExposed }),
+    limits: parseLimits(environment, isExposed),
     delivery: {
       timeoutMs: environment.duration('DELIVERY_TIMEOUT', '15s', { min: 100, max: HOUR }),
       retrySchedule: environment.durations('RETRY_SCHEDULE', '5s,30s,2m,10m,30m,1h,2h,5h,10h', {
@@ -123,6 +123,17 @@ export function parseConfig(variables: Readonly<Record<string, string | undefine
   }
   requireSecretsWhereExposed(config);
   return Object.freeze(config);
+}
+
+/** Where only programs of this machine can send anything, there is nobody to be slowed down. */
+function parseLimits(environment: Environment, isExposed: boolean): LimitsConfig {
+  const rate = environment.rate('INGEST_RATE', isExposed ? '100/s' : 'none');
+  const burst = environment.integer('INGEST_BURST', defaultBurst(rate), { min: 1, max: 10_000_000 });
+  return {
+    ingest: rate && { rate, burst },
+    authFailures: environment.rate('AUTH_FAILURE_RATE', isExposed ? '20/m' : 'none'),
+    trustProxy: parseTrustProxy(environment.text('TRUST_PROXY', 'none')),
+  };
 }
 
 /** One core is for everything else; and what hands out the requests keeps no more threads busy than these. */
