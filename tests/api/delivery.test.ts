@@ -85,6 +85,7 @@ describe('the request that a destination gets', () => {
         'host',
         'user-agent',
         'webhook-id',
+        'webhook-signature',
         'webhook-timestamp',
         'x-test',
       ].toSorted(),
