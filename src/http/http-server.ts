@@ -39,12 +39,22 @@ export class HttpServer {
         listener(request, response);
       },
     );
-    this.#server.on('clientError', refuseUnparsable);
+    this.#server.on('clientError', (error, socket: Socket) => this.#refuseInTurn(error, socket));
     this.#server.maxConnections = bounds.total;
     const guard = new ConnectionGuard(bounds.perAddress);
     this.#server.on('connection', (socket) => guard.admit(socket));
     const looking = setInterval(() => this.#cutSlowReaders(), CONNECTIONS_CHECKING_INTERVAL_MS).unref();
     this.#server.once('close', () => clearInterval(looking));
+  }
+
+  /** Behind the answers to whole requests that came before on the connection: it must not be taken for one of them. */
+  #refuseInTurn(error: Error, socket: Socket): void {
+    const earlier = [...this.#underWay.keys()].findLast(({ req }) => req.socket === socket && req.complete);
+    if (earlier === undefined) {
+      refuseUnparsable(error, socket);
+    } else {
+      earlier.once('close', () => refuseUnparsable(error, socket));
+    }
   }
 
   /** It is about to end: requests should go to another process. */

@@ -138,7 +138,7 @@ describe('what can be read in one way is read so', () => {
 
   test('a good request before one that cannot be read', async () => {
     const said = await say(post('Content-Length: 7', '{"a":1}') + post('Content-Length: 7\r\nContent-Length: 2', '{}'));
-    expect(statuses(said).at(-1)).toBe(400);
+    expect(statuses(said)).toEqual([202, 400]);
     expect(await storedPayloads()).toEqual(['{"a":1}']);
   });
 });
