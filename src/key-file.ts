@@ -4,6 +4,7 @@ import { dirname, resolve } from 'node:path';
 import type { Config, DatabaseConfig } from './config.ts';
 import { parseEncryptionKeys } from './config-secrets.ts';
 import { Vault } from './core/vault.ts';
+import { explainFileError } from './storage/file-error.ts';
 
 /** Where the key is kept while a database on a server of its own has no folder that it could lie in. */
 const SHARED_KEY_FILE = 'data/data-pusher.key';
@@ -13,7 +14,7 @@ const KEY_BYTES = 32;
 /**
  * The keys that the configuration names, or else one that is made at the first start and kept beside the database.
  *
- * @throws ConfigError when the file holds no key; Error with a `syscall` when it cannot be read or written.
+ * @throws ConfigError when the file holds no key; DatabaseFileError or an Error with a `syscall` when it cannot be used.
  */
 export function loadVault({ encryptionKeys, database }: Pick<Config, 'encryptionKeys' | 'database'>): Vault {
   const [first, ...others] = encryptionKeys.length > 0 ? encryptionKeys : keptKeys(database);
@@ -37,14 +38,22 @@ function keptKeys(database: DatabaseConfig): readonly Buffer[] {
     return [randomBytes(KEY_BYTES)];
   }
   try {
+    return readOrMake(path);
+  } catch (error) {
+    throw database.type === 'sqlite' ? explainFileError(database.path, error) : error;
+  }
+}
+
+function readOrMake(path: string): readonly Buffer[] {
+  try {
     return readKeys(path);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') {
       throw error;
     }
+    makeKey(path);
+    return readKeys(path);
   }
-  makeKey(path);
-  return readKeys(path);
 }
 
 function readKeys(path: string): Buffer[] {
