@@ -8,6 +8,7 @@ import { type Dispatch, startDispatch } from './dispatch/start-dispatch.ts';
 import { createIdentify } from './graphql/caller.ts';
 import { createContext } from './graphql/context.ts';
 import { startGraphqlServer } from './graphql/server.ts';
+import { connectionBounds } from './http/connection-guard.ts';
 import { type ApiRoutes, createHttpApp, GRAPHQL_PATH, INGEST_PATH } from './http/http-app.ts';
 import { HttpServer } from './http/http-server.ts';
 import { ownAddresses } from './http/own-addresses.ts';
@@ -159,7 +160,10 @@ async function startHttp(base: Base, dispatch: Dispatch | undefined, started: Re
   const { config, facts, storage } = base;
   const api = config.roles.includes('api') ? await startApi(base, started) : undefined;
   const isReady = async () => !server.isClosing && (await storage.isUp());
-  const server = new HttpServer(createHttpApp({ api, isReady, facts }));
+  const server = new HttpServer(
+    createHttpApp({ api, isReady, facts }),
+    connectionBounds(config.limits.trustProxy !== false),
+  );
   const { port } = await server.listen(config.host, config.port);
   // Side by side, because both have the same time to come to an end.
   started.add(async () => {

@@ -15,10 +15,14 @@ export interface ConnectionBounds {
   readonly perAddress: number;
 }
 
-/** Far enough below what the system allows that a flood of connections leaves files for everything else. */
-export function connectionBounds(openFiles = openFilesMax()): ConnectionBounds {
+/**
+ * Far enough below what the system allows that a flood of connections leaves files for everything else.
+ *
+ * @param isBehindProxy all connections have one address then, and to share them out is the proxy's work.
+ */
+export function connectionBounds(isBehindProxy: boolean, openFiles = openFilesMax()): ConnectionBounds {
   const total = Math.min(Math.floor(openFiles * SHARE_OF_OPEN_FILES), CONNECTIONS_MAX);
-  return { total, perAddress: Math.max(Math.floor(total * SHARE_OF_ONE_ADDRESS), 1) };
+  return { total, perAddress: isBehindProxy ? total : Math.max(Math.floor(total * SHARE_OF_ONE_ADDRESS), 1) };
 }
 
 function openFilesMax(): number {

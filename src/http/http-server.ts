@@ -1,7 +1,7 @@
 import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type ConnectionBounds, connectionBounds, ConnectionGuard } from './connection-guard.ts';
+import { type ConnectionBounds, ConnectionGuard } from './connection-guard.ts';
 
 const HEADERS_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 30_000;
@@ -24,7 +24,7 @@ export class HttpServer {
   readonly #underWay = new Map<ServerResponse, number>();
   #closing = false;
 
-  constructor(listener: RequestListener, bounds: ConnectionBounds = connectionBounds()) {
+  constructor(listener: RequestListener, bounds: ConnectionBounds) {
     this.#server = createServer(
       {
         headersTimeout: HEADERS_TIMEOUT_MS,

@@ -56,7 +56,8 @@ describeWhere(process.platform === 'linux', 'Linux, where all of 127.0.0.0/8 is 
   });
 
   test('leave half of the files that may be open to the rest of the program', () => {
-    expect(connectionBounds(256)).toEqual({ total: 128, perAddress: 32 });
-    expect(connectionBounds(1_048_576)).toEqual({ total: 10_000, perAddress: 2_500 });
+    expect(connectionBounds(false, 256)).toEqual({ total: 128, perAddress: 32 });
+    expect(connectionBounds(false, 1_048_576)).toEqual({ total: 10_000, perAddress: 2_500 });
+    expect(connectionBounds(true, 256)).toEqual({ total: 128, perAddress: 128 });
   });
 });
