@@ -21,4 +21,6 @@ export default {
   // They stop and freeze databases for minutes: npm run faults.
   testPathIgnorePatterns: process.env.FAULTS === 'true' ? [] : ['/tests/faults/'],
   testTimeout: 30_000,
+  // Most of them wait for processes, and leave room for each other.
+  maxWorkers: '100%',
 };
