@@ -23,4 +23,6 @@ export default {
   testTimeout: 30_000,
   // Most of them wait for processes, and leave room for each other.
   maxWorkers: '100%',
+  // Modules are not given back when a suite has ended; a process that carries many along spends its time on them.
+  workerIdleMemoryLimit: '600MB',
 };
