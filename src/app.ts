@@ -46,7 +46,10 @@ export interface App {
   readonly servesApi: boolean;
   /** True when a request needs no token to do everything. */
   readonly isOpen: boolean;
-  /** True when there was no account at the start: a newcomer may want to be shown around. */
+  /**
+   * True when there was no account at the start, and a first destination may be this server: a newcomer may want
+   * to be shown around.
+   */
   readonly isEmpty: boolean;
   /** Stops accepting, finishes what is under way within the configured time, closes the store. May be called again. */
   stop(): Promise<void>;
@@ -93,7 +96,7 @@ export async function startApp(config: Config, overrides: Overrides = {}): Promi
     facts.started({ url: origin });
     return {
       urls: { graphql: origin + GRAPHQL_PATH, ingest: origin + INGEST_PATH, health: `${origin}/health` },
-      isEmpty,
+      isEmpty: isEmpty && base.addressRule === undefined,
       isOpen: config.adminToken === undefined,
       servesApi: config.roles.includes('api'),
       stop: () => started.release(),
