@@ -1,4 +1,4 @@
-import { type Kysely, sql } from 'kysely';
+import { type Kysely, type RawBuilder, sql } from 'kysely';
 import { generateSigningSecret } from '../core/signing-secret.ts';
 import { Vault, VaultError } from '../core/vault.ts';
 
@@ -29,8 +29,26 @@ export async function sealAll(database: Kysely<unknown>, vault: Vault, mark: str
   return (await sealAccounts(database, vault, `${mark}%`)) + (await sealDestinations(database, vault, `${mark}%`));
 }
 
-/** @throws VaultError when something was sealed with a key that is not at hand. */
-export async function requireKeys(database: Kysely<unknown>, vault: Vault): Promise<void> {
+/**
+ * What opening a database ends with: what an earlier version has left readable is sealed, and all can be opened.
+ *
+ * @param erase removes what was plain from where the database keeps what it needs no more.
+ * @throws VaultError when something was sealed with a key that is not at hand.
+ */
+export async function sealWhatIsPlain(
+  database: Kysely<unknown>,
+  vault: Vault,
+  erase: readonly RawBuilder<unknown>[],
+): Promise<void> {
+  if ((await sealAll(database, vault, Vault.mark)) > 0) {
+    for (const statement of erase) {
+      await statement.execute(database);
+    }
+  }
+  await requireKeys(database, vault);
+}
+
+async function requireKeys(database: Kysely<unknown>, vault: Vault): Promise<void> {
   const { rows } = await sql<{ keyId: string }>`
     select substr(sealed_token, 4, 8) as "keyId" from account
     union select substr(sealed_headers, 4, 8) from destination

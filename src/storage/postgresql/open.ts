@@ -1,6 +1,6 @@
 import { defineConfig, MikroORM } from '@mikro-orm/postgresql';
 import { type Kysely, sql } from 'kysely';
-import { Vault } from '../../core/vault.ts';
+import type { Vault } from '../../core/vault.ts';
 import type { Scope } from '../../core/scope.ts';
 import { CommitLine, type Transact } from '../commit-line.ts';
 import { DeliveryStore } from '../delivery-store.ts';
@@ -10,7 +10,7 @@ import { isUp } from '../is-up.ts';
 import { COMMON_OPTIONS, type PostgresqlOptions } from '../orm.ts';
 import { createReads } from '../read-models/reads.ts';
 import { withScope } from '../scope-filter.ts';
-import { requireKeys, sealAll } from '../sealing.ts';
+import { sealWhatIsPlain } from '../sealing.ts';
 import type { StatementObserver, Storage } from '../storage.ts';
 import { PostgresqlBell } from './bell.ts';
 import { migrateAlone } from './migrate-alone.ts';
@@ -25,6 +25,9 @@ const STATEMENT_TIMEOUT_MS = 4_500;
 const TIME_LIMITS = { query_timeout: QUERY_TIMEOUT_MS, statement_timeout: STATEMENT_TIMEOUT_MS };
 /** While one batch is on its way to the server, the server works on the other. */
 const COMMITS_UNDER_WAY_MAX = 2;
+
+/** What was plain would otherwise stay readable in the tables' files. */
+const ERASE = [sql`vacuum full account, destination`];
 
 /** Without a time limit for statements: migrations may be at work on whole tables, or wait for those of another process. */
 export function postgresqlOptions({ url }: PostgresqlOptions) {
@@ -59,18 +62,10 @@ export async function openPostgresql(
 async function migrateUp(options: PostgresqlOptions, vault: Vault): Promise<readonly string[]> {
   const orm = await MikroORM.init(postgresqlOptions(options));
   try {
-    return await migrateAlone(orm, (database) => sealWhatIsPlain(database, vault));
+    return await migrateAlone(orm, (database) => sealWhatIsPlain(database, vault, ERASE));
   } finally {
     await orm.close(true);
   }
-}
-
-async function sealWhatIsPlain(database: Kysely<unknown>, vault: Vault): Promise<void> {
-  if ((await sealAll(database, vault, Vault.mark)) > 0) {
-    // What was plain would otherwise stay readable in the tables' files.
-    await sql`vacuum full account, destination`.execute(database);
-  }
-  await requireKeys(database, vault);
 }
 
 function assemble(orm: MikroORM, url: string, vault: Vault): Omit<Storage, 'migrated'> {

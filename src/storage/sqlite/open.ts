@@ -1,6 +1,6 @@
 import { defineConfig, MikroORM } from '@mikro-orm/sqlite';
-import { type Kysely, sql } from 'kysely';
-import { Vault } from '../../core/vault.ts';
+import { sql } from 'kysely';
+import type { Vault } from '../../core/vault.ts';
 import type { Scope } from '../../core/scope.ts';
 import { CommitLine } from '../commit-line.ts';
 import { DeliveryStore } from '../delivery-store.ts';
@@ -12,12 +12,15 @@ import { isUp } from '../is-up.ts';
 import { COMMON_OPTIONS, type SqliteOptions } from '../orm.ts';
 import { createReads } from '../read-models/reads.ts';
 import { withScope } from '../scope-filter.ts';
-import { requireKeys, sealAll } from '../sealing.ts';
+import { sealWhatIsPlain } from '../sealing.ts';
 import type { StatementObserver, Storage } from '../storage.ts';
 import { ThreadedConnection } from './connection.ts';
 import { threadedSqliteDialect } from './dialect.ts';
 import { becomeSoleOwner } from './sole-owner.ts';
 import { SQLITE_STATEMENTS } from './statements.ts';
+
+/** What was plain would otherwise stay readable in free pages and in the log. */
+const ERASE = [sql`vacuum`, sql`pragma wal_checkpoint(truncate)`];
 
 export function sqliteOptions({ path }: SqliteOptions, connection = () => new ThreadedConnection(path)) {
   return defineConfig({
@@ -44,21 +47,12 @@ export async function openSqlite(options: SqliteOptions, vault: Vault, observe?:
       ...(observe && { debug: ['query'], logger: observe, colors: false }),
     });
     const migrated = await migrateUp(orm.migrator, sqliteMigrations);
-    await sealWhatIsPlain(orm.em.getDriver().getConnection().getClient<unknown>(), vault);
+    await sealWhatIsPlain(orm.em.getDriver().getConnection().getClient<unknown>(), vault, ERASE);
     return { ...assemble(orm, connection, vault, close), migrated };
   } catch (error) {
     await close();
     throw explainFileError(options.path, error);
   }
-}
-
-async function sealWhatIsPlain(database: Kysely<unknown>, vault: Vault): Promise<void> {
-  if ((await sealAll(database, vault, Vault.mark)) > 0) {
-    // What was plain would otherwise stay readable in free pages and in the log.
-    await sql`vacuum`.execute(database);
-    await sql`pragma wal_checkpoint(truncate)`.execute(database);
-  }
-  await requireKeys(database, vault);
 }
 
 function assemble(
