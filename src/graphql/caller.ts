@@ -1,5 +1,6 @@
-import { createHash, timingSafeEqual } from 'node:crypto';
+import { timingSafeEqual } from 'node:crypto';
 import { EVERYTHING, type Scope } from '../core/scope.ts';
+import { hashToken } from '../core/secret-token.ts';
 
 /** Whoever has sent a request: the administrator, to whom belongs everything, or an account. */
 export type Caller = Scope;
@@ -45,15 +46,11 @@ const BEARER = /^Bearer +(?<token>\S+)$/iu;
 
 /** Hashes are compared, because they have one length, and how far they agree says nothing of the tokens. */
 function createTokenCheck(token: string): (authorization: string) => boolean {
-  const expected = sha256(token);
+  const expected = Buffer.from(hashToken(token));
   return (authorization) => {
     const sent = BEARER.exec(authorization)?.groups?.['token'];
-    return sent !== undefined && timingSafeEqual(sha256(sent), expected);
+    return sent !== undefined && timingSafeEqual(Buffer.from(hashToken(sent)), expected);
   };
-}
-
-function sha256(text: string): Buffer {
-  return createHash('sha256').update(text).digest();
 }
 
 const LOCAL_NAME = /^(?:localhost|[^:/@]+\.localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d+)?$/iu;
