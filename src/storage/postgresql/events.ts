@@ -1,11 +1,11 @@
 import { sql } from 'kysely';
 import { ORDINAL_DIGITS } from '../../core/ids.ts';
-import type { Ticket } from '../../core/ticket.ts';
 import { PackedBytes } from '../packed-bytes.ts';
 import { KEY_TAKEN, type Statements } from '../statements.ts';
+import { type FanOutRow, storedEvents } from '../stored-events.ts';
 
 interface Answer {
-  readonly fanOut: readonly (Ticket & { readonly eventId: string })[] | null;
+  readonly fanOut: readonly FanOutRow[] | null;
   /** The places in the batch of events whose token nobody has. */
   readonly unknown: readonly number[] | null;
   /** Those of events whose key another event of the account has. */
@@ -79,22 +79,10 @@ export const EVENTS: Statements['events'] = {
 
   results(events, [rows = []]) {
     const [answer] = rows as readonly Answer[];
-    const fanOuts = Map.groupBy(answer?.fanOut ?? [], ({ eventId }) => eventId);
     const refusals = new Map([
       ...(answer?.unknown ?? []).map((place) => [place, undefined] as const),
       ...(answer?.taken ?? []).map((place) => [place, KEY_TAKEN] as const),
     ]);
-    return events.map(({ id }, place) =>
-      refusals.has(place)
-        ? refusals.get(place)
-        : {
-            tickets: (fanOuts.get(id) ?? []).map(({ deliveryId, destinationId, accountId, attempt }) => ({
-              deliveryId,
-              destinationId,
-              accountId,
-              attempt,
-            })),
-          },
-    );
+    return storedEvents(events, answer?.fanOut ?? [], refusals);
   },
 };

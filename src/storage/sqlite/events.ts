@@ -1,10 +1,8 @@
 import { sql } from 'kysely';
 import { ORDINAL_DIGITS } from '../../core/ids.ts';
-import type { Ticket } from '../../core/ticket.ts';
 import { PackedBytes } from '../packed-bytes.ts';
 import { KEY_TAKEN, type Statements } from '../statements.ts';
-
-type FanOutRow = Ticket & { readonly eventId: string };
+import { type FanOutRow, storedEvents } from '../stored-events.ts';
 
 interface RefusedRow {
   readonly place: number;
@@ -54,21 +52,9 @@ export const EVENTS: Statements['events'] = {
   },
 
   results(events, [, fanOut = [], refused = []]) {
-    const fanOuts = Map.groupBy(fanOut as FanOutRow[], ({ eventId }) => eventId);
     const refusals = new Map(
       (refused as RefusedRow[]).map(({ place, isKnown }) => [place, isKnown === 1 ? KEY_TAKEN : undefined] as const),
     );
-    return events.map(({ id }, place) =>
-      refusals.has(place)
-        ? refusals.get(place)
-        : {
-            tickets: (fanOuts.get(id) ?? []).map(({ deliveryId, destinationId, accountId, attempt }) => ({
-              deliveryId,
-              destinationId,
-              accountId,
-              attempt,
-            })),
-          },
-    );
+    return storedEvents(events, fanOut as FanOutRow[], refusals);
   },
 };
