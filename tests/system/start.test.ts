@@ -38,7 +38,7 @@ describe('the start on an empty database', () => {
     const server = await bench.start();
     const commands = await printedCommands(server);
     expect(commands).toHaveLength(3);
-    const { stdout, stderr, status } = spawnSync('bash', ['-euc', commands.join('\n')], { encoding: 'utf8' });
+    const { stdout, stderr, status } = spawnSync('bash', ['--norc', '-euc', commands.join('\n')], { encoding: 'utf8' });
     expect({ stderr, status }).toEqual({ stderr: '', status: 0 });
 
     expect(stdout).toContain('"deliveries":1');
@@ -54,7 +54,7 @@ test('with ADMIN_TOKEN the commands it prints send it', async () => {
   const server = await bench.start({ ADMIN_TOKEN });
   const script = (await printedCommands(server)).join('\n');
   const run = (env: Record<string, string>) =>
-    spawnSync('bash', ['-ec', script], { encoding: 'utf8', env: { ...process.env, ...env } }).stdout;
+    spawnSync('bash', ['--norc', '-ec', script], { encoding: 'utf8', env: { ...process.env, ...env } }).stdout;
   expect(run({ ADMIN_TOKEN })).toContain('"deliveries":1');
   expect(run({ ADMIN_TOKEN: 'another' })).toContain('UNAUTHENTICATED');
   expect(server.stdout).not.toContain('Access');
