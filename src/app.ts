@@ -79,10 +79,13 @@ export async function startApp(config: Config, overrides: Overrides = {}): Promi
   const facts = new Facts(overrides.log ?? createLog({ level: config.logLevel, readable: process.stderr.isTTY }));
   const started = new ReleaseStack();
   try {
-    const storage = await openStorage(config.database, loadVault(config), overrides.observeStatement);
+    const storage = await openStorage(config.database, loadVault(config), {
+      observe: overrides.observeStatement,
+      clock: overrides.clock,
+    });
     started.add(() => storage.close());
     if (storage.isSoleOwner) {
-      await storage.deliveries.recoverLeases(clock.now());
+      await storage.deliveries.recoverLeases();
     }
     const isEmpty = (await storage.reads(EVERYTHING).accounts.accountCount()) === 0;
     const random = overrides.random ?? Math.random;
@@ -107,12 +110,8 @@ export async function startApp(config: Config, overrides: Overrides = {}): Promi
   }
 }
 
-/** How long a ticket from a store that others ask too is good, in milliseconds: they take it up after that. */
-const SHARED_VISIBILITY_MS = 30_000;
-
 async function createQueue({
   config,
-  clock,
   random,
   facts,
   storage,
@@ -127,7 +126,7 @@ async function createQueue({
       random,
       detour: {
         queue: withoutBroker,
-        makeDue: (tickets) => storage.deliveries.returnTickets(tickets, clock.now()),
+        makeDue: async () => {},
       },
     });
     if (config.roles.includes('api')) {
@@ -153,7 +152,6 @@ function startWorker(base: Base, lookup: LookupFunction | undefined): Promise<Di
     ...config.delivery,
     egress: { rule: addressRule, proxyUrl: config.egress.proxyUrl },
     lookup,
-    visibilityMs: storage.isSoleOwner ? 0 : SHARED_VISIBILITY_MS,
     userAgent: `Data-Pusher/${version}`,
   });
 }

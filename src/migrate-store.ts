@@ -1,7 +1,6 @@
 import { existsSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { ConfigError, loadConfig, parseDatabaseUrl } from './config.ts';
-import { systemClock } from './core/clock.ts';
 import { keyFileOf, loadVault } from './key-file.ts';
 import { CopyError, type CopiedTable, copyStore } from './storage/copy-store.ts';
 import { openStorageForCommand } from './storage/storage.ts';
@@ -16,7 +15,7 @@ export async function migrateStore(options: readonly string[]): Promise<void> {
   try {
     const target = await openStorageForCommand(to, vault);
     try {
-      const tables = await copyStore(source, target, { now: systemClock.now(), onTable: tell });
+      const tables = await copyStore(source, target, { onTable: tell });
       if (!tables.every(({ isSame }) => isSame)) {
         throw new CopyError(
           'The two databases differ: one of them has been used since the copy began. Copy again, to an empty database.',

@@ -25,6 +25,8 @@ export const ATTEMPT_ERRORS = [
   'TLS',
   'INVALID_RESPONSE',
   'INVALID_REQUEST',
+  'SECRET_UNREADABLE',
+  'WORKER_DIED',
   'UNKNOWN',
 ] as const;
 export type AttemptError = (typeof ATTEMPT_ERRORS)[number];
@@ -57,9 +59,11 @@ export function saysGone({ statusCode }: Pick<AttemptOutcome, 'statusCode'>): bo
   return statusCode === 410;
 }
 
-/** Where a delivery stands after an attempt. `dueAt` is set while it is pending, `completedAt` once it is not. */
+/** Where a delivery stands after an attempt. */
 export interface DeliveryState {
   readonly status: DeliveryStatus;
-  readonly dueAt: number | null;
+  /** Until the next attempt, in milliseconds; `null` once there is none. */
+  readonly retryInMs: number | null;
+  /** Milliseconds since the Unix epoch; `null` while it is pending. */
   readonly completedAt: number | null;
 }

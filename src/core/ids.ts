@@ -15,6 +15,9 @@ export type IdSource = () => string;
 /** Bits left free at the end of an id, as hexadecimal digits. */
 export const ORDINAL_DIGITS = 3;
 
+/** What a delivery's id has in common with that of its event. */
+export const ID_STEM_CHARACTERS = 36 - ORDINAL_DIGITS;
+
 const COUNTER_LIMIT = 0x1000;
 const RANDOM_POOL_BYTES = 8 * 512;
 
@@ -49,6 +52,14 @@ function format(ms: number, counter: number, random: string): string {
   const variant = (8 + (Number.parseInt(random.charAt(0), 16) & 3)).toString(16);
   const tail = random.slice(4, 4 + 12 - ORDINAL_DIGITS) + '0'.repeat(ORDINAL_DIGITS);
   return `${time.slice(0, 8)}-${time.slice(8)}-7${sequence}-${variant}${random.slice(1, 4)}-${tail}`;
+}
+
+/** The highest number that a delivery of an event can have. */
+export const ORDINAL_MAX = 16 ** ORDINAL_DIGITS - 1;
+
+/** @param ordinal from 1 to `ORDINAL_MAX`; see above */
+export function deliveryIdOf(eventId: string, ordinal: number): string {
+  return eventId.slice(0, -ORDINAL_DIGITS) + ordinal.toString(16).padStart(ORDINAL_DIGITS, '0');
 }
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;

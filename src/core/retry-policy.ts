@@ -20,15 +20,20 @@ export interface AttemptResult extends Pick<ExchangeOutcome, 'error' | 'statusCo
 /** @param random a number in [0, 1) */
 export function stateAfterAttempt(result: AttemptResult, schedule: RetrySchedule, random: number): DeliveryState {
   if (result.error === null) {
-    return { status: 'SUCCEEDED', dueAt: null, completedAt: result.now };
+    return { status: 'SUCCEEDED', retryInMs: null, completedAt: result.now };
   }
   const wait = schedule[result.attempt - 1];
-  if (wait === undefined || saysGone(result)) {
-    return { status: 'FAILED', dueAt: null, completedAt: result.now };
+  if (wait === undefined || saysGone(result) || isFinal(result)) {
+    return { status: 'FAILED', retryInMs: null, completedAt: result.now };
   }
   const spread = 1 + JITTER * (2 * random - 1);
   const planned = Math.round(wait * spread);
-  return { status: 'PENDING', dueAt: result.now + Math.max(planned, askedWait(result)), completedAt: null };
+  return { status: 'PENDING', retryInMs: Math.max(planned, askedWait(result)), completedAt: null };
+}
+
+/** Another attempt would end the same way, or do more harm. */
+function isFinal({ error }: AttemptResult): boolean {
+  return error === 'WORKER_DIED';
 }
 
 /** Only where the status says that the trouble is a passing one: 429 (RFC 6585, 4) and 503 (RFC 9110, 15.6.4). */

@@ -1,12 +1,15 @@
 import type { Clock } from '../core/clock.ts';
+import type { AttemptError, ExchangeOutcome } from '../core/delivery.ts';
 import { buildRequest } from '../core/outgoing-request.ts';
 import { type RetrySchedule, stateAfterAttempt } from '../core/retry-policy.ts';
 import type { Facts } from '../observe/facts.ts';
 import type { AttemptRecord, ClaimedDelivery } from '../storage/statements.ts';
+import type { Payloads } from './payloads.ts';
 import type { Sender } from './sender.ts';
 
 export interface DeliverDependencies {
   readonly sender: Sender;
+  readonly payloads: Payloads;
   readonly retrySchedule: RetrySchedule;
   readonly userAgent: string;
   readonly clock: Clock;
@@ -16,23 +19,53 @@ export interface DeliverDependencies {
 }
 
 /**
- * One attempt at one delivery: build the request, send it, decide what follows. Nothing is stored here;
- * the record is the caller's to write.
+ * One attempt at one delivery: send its request, and decide what follows. Whatever goes wrong is an outcome.
+ * Nothing is stored here; the record is the caller's to write.
  *
- * @returns `undefined` when the attempt was broken off because the process stops; its lease will run out.
+ * @returns `undefined` when there is nothing to record: the process stops and has broken the request off, or the
+ * event was deleted.
+ * @throws what reading the payload throws: the store is away
  */
 export async function deliver(
   delivery: ClaimedDelivery,
   dependencies: DeliverDependencies,
 ): Promise<AttemptRecord | undefined> {
-  const { sender, retrySchedule, userAgent, clock, random, facts } = dependencies;
-  const request = buildRequest(delivery, { userAgent, sentAt: clock.now() });
-  const outcome = await sender.send(request);
+  const { retrySchedule, clock, random, facts } = dependencies;
+  const outcome = await outcomeOf(delivery, dependencies);
   if (outcome === undefined) {
     return undefined;
   }
-  const result = { ...outcome, attempt: delivery.attemptInRound, now: clock.now() };
-  const state = stateAfterAttempt(result, retrySchedule, random());
+  const state = stateAfterAttempt(
+    { ...outcome, attempt: delivery.attemptInRound, now: clock.now() },
+    retrySchedule,
+    random(),
+  );
   facts.attemptMade(delivery, outcome, state);
-  return { deliveryId: delivery.deliveryId, attempt: delivery.attempt, outcome, state };
+  const { deliveryId, attempt, destinationVersion } = delivery;
+  return { deliveryId, attempt, destinationVersion, outcome, state };
+}
+
+async function outcomeOf(
+  delivery: ClaimedDelivery,
+  { sender, payloads, userAgent, clock, facts }: DeliverDependencies,
+): Promise<ExchangeOutcome | undefined> {
+  const startedAt = clock.now();
+  if (delivery.problem !== null) {
+    return unsent(startedAt, delivery.problem);
+  }
+  return payloads.lend(delivery, async (payload) => {
+    if (payload === undefined) {
+      return undefined;
+    }
+    try {
+      return await sender.send(buildRequest({ ...delivery, payload }, { userAgent, sentAt: clock.now() }));
+    } catch (error) {
+      facts.unexpectedError('deliver', error);
+      return unsent(startedAt, 'UNKNOWN');
+    }
+  });
+}
+
+function unsent(startedAt: number, error: AttemptError): ExchangeOutcome {
+  return { startedAt, durationMs: 0, statusCode: null, error, responseBody: null, retryAfter: null };
 }

@@ -1,38 +1,42 @@
 import type { Ticket } from '../core/ticket.ts';
-import type { ClaimedDelivery } from '../storage/statements.ts';
+import type { ClaimedDelivery, LaneReference } from '../storage/statements.ts';
+
+/** First attempts go before retries, so that what fails does not hold up what may succeed. */
+export type Line = 'fresh' | 'retries';
+
+/** A claim that waits for its slot. */
+export interface Leased {
+  readonly delivery: ClaimedDelivery;
+  /** On the monotonic clock, in milliseconds. */
+  readonly until: number;
+}
 
 /** What a worker holds for one destination: tickets to claim, claims to send, requests under way. */
-export class Lane {
+export class Lane implements LaneReference {
   readonly destinationId: string;
   readonly accountId: string;
-  /** Tickets of first attempts; they go before those of retries. */
-  readonly fresh: Ticket[] = [];
-  readonly retries: Ticket[] = [];
+  /** Tickets that wait to be claimed. */
+  readonly tickets: Readonly<Record<Line, Ticket[]>> = { fresh: [], retries: [] };
+  /** Set while the database may have deliveries that there is no ticket for; says in which line they stand. */
+  inStore: Line | undefined;
+  /** Nothing in the database was due before; see `LaneClaimRequest`. */
+  from = 0;
+  /** One look-up at a time. */
+  isLookingUp = false;
+  /** Something has come since the look-up under way began. */
+  mustLookAgain = false;
   /** Claimed ahead of their turn, so that a slot that falls free is filled without waiting for a commit. */
-  readonly ready: ClaimedDelivery[] = [];
+  readonly ready: Leased[] = [];
   /** Requests under way. */
   active = 0;
   /** Claims asked of the store and not answered yet. */
   claiming = 0;
-  /** True when a ticket had to be left in the database for want of room. */
-  hasMoreInStore = false;
-  refilling = false;
-  /** When a request of this lane last ended, in milliseconds since the Unix epoch. */
-  lastFinishedAt = 0;
+  /** When a request of this lane last ended, on the monotonic clock. */
+  lastFinishedAt = Number.NEGATIVE_INFINITY;
 
-  constructor({ destinationId, accountId }: Pick<Ticket, 'destinationId' | 'accountId'>) {
+  constructor({ destinationId, accountId }: LaneReference) {
     this.destinationId = destinationId;
     this.accountId = accountId;
-  }
-
-  /** Tickets that wait to be claimed. */
-  get waiting(): number {
-    return this.fresh.length + this.retries.length;
-  }
-
-  /** The tickets of the same kind as this one. */
-  ticketsLike({ attempt }: Ticket): Ticket[] {
-    return attempt === 0 ? this.fresh : this.retries;
   }
 
   /** Deliveries this worker has leased, or is about to. */
@@ -40,7 +44,16 @@ export class Lane {
     return this.active + this.ready.length + this.claiming;
   }
 
+  /** The line in which the lane can be served next. */
+  get line(): Line | undefined {
+    const canLookUp = this.inStore !== undefined && !this.isLookingUp;
+    if (this.tickets.fresh.length > 0 || (canLookUp && this.inStore === 'fresh')) {
+      return 'fresh';
+    }
+    return this.tickets.retries.length > 0 || canLookUp ? 'retries' : undefined;
+  }
+
   get isIdle(): boolean {
-    return this.claimed === 0 && this.waiting === 0 && !this.hasMoreInStore && !this.refilling;
+    return this.claimed === 0 && this.line === undefined && !this.isLookingUp;
   }
 }

@@ -7,6 +7,7 @@ import type { DeliveryStore } from '../storage/delivery-store.ts';
 import { Dispatcher } from './dispatcher.ts';
 import type { Egress } from './egress-agents.ts';
 import { HttpSender } from './http-sender.ts';
+import { Payloads } from './payloads.ts';
 import type { Sender } from './sender.ts';
 import { SenderPool } from './sender-pool.ts';
 import { Sweeper } from './sweeper.ts';
@@ -22,8 +23,6 @@ export interface DispatchOptions {
   readonly lookup?: LookupFunction | undefined;
   /** Threads that make the requests; 0 makes them on the main thread. */
   readonly senderThreads: number;
-  /** How long a ticket from the store is good, in milliseconds; 0 where no other process asks for any. */
-  readonly visibilityMs: number;
   readonly retrySchedule: RetrySchedule;
   readonly maxConcurrency: number;
   readonly maxConcurrencyPerDestination: number;
@@ -53,12 +52,14 @@ export async function startDispatch(options: DispatchOptions): Promise<Dispatch>
   const dispatcher = new Dispatcher({
     ...options,
     sender: createSender(options),
+    payloads: new Payloads((eventId) => options.deliveries.payload(eventId)),
+    monotonicNow: () => performance.now(),
     bounds: { maxConcurrency, maxConcurrencyPerDestination },
   });
   const sweeper = new Sweeper({
     ...options,
-    fullDestinations: () => dispatcher.fullDestinations(),
-    offerDue: (tickets, limit) => dispatcher.offerDue(tickets, limit),
+    graceMs: () => queue.visibilityMs,
+    offerLanes: (lanes, line) => dispatcher.offerLanes(lanes, line),
   });
   await queue.subscribe(
     (tickets) => dispatcher.offer(tickets),

@@ -1,58 +1,71 @@
-import type { Clock } from '../core/clock.ts';
-import type { Ticket } from '../core/ticket.ts';
 import type { Facts } from '../observe/facts.ts';
 import type { DeliveryStore } from '../storage/delivery-store.ts';
+import type { LaneReference } from '../storage/statements.ts';
+import type { Line } from './lane.ts';
 
 const SWEEP_INTERVAL_MS = 500;
-/** Of each destination in one sweep; a dispatcher that has room for more asks for it. */
-const TICKETS_PER_DESTINATION = 128;
+/** Destinations that one sweep looks at. The next one goes on behind them. */
+const LANES_PER_SWEEP = 256;
+const RETRIES_PER_LOOK = 1_000;
+/** A retry may be committed a little after its time; older ones are found as all other things are. */
+const RETRY_OVERLAP_MS = 1_000;
+/** Where tickets do not travel, they are claimed within that time, or their lane looks in the store. */
+const GRACE_MS_MIN = 1_000;
 
 export interface SweeperOptions {
   readonly deliveries: DeliveryStore;
-  readonly clock: Clock;
   readonly facts: Facts;
-  /** How long a ticket is good before a sweep may write another; 0 where this process is the only one. */
-  readonly visibilityMs: number;
-  /** Destinations that there is no room for. */
-  readonly fullDestinations: () => readonly string[];
-  readonly offerDue: (tickets: readonly Ticket[], limitPerDestination: number) => void;
+  /** How long the ticket of a fresh delivery may be on its way, in milliseconds. */
+  readonly graceMs: () => number;
+  readonly offerLanes: (lanes: readonly LaneReference[], line: Line) => void;
 }
 
 /**
- * Finds what is due and has no ticket: retries whose time has come, leases that ran out, tickets that were
- * lost. Due times live in the database, the timer only looks; so no wait is too long for a timer.
+ * Finds destinations with something due that there is no ticket for: retries whose time has come, leases that
+ * ran out, tickets that were lost. Due times live in the database, the timer only looks; so no wait is too long
+ * for a timer. It writes nothing: what it finds is claimed when there is a slot.
+ *
+ * Retries are found by their time, each once. Everything else is found on a round through the destinations with
+ * something pending, some of them in each sweep; so a sweep costs the same whatever waits.
  */
 export class Sweeper {
   readonly #options: SweeperOptions;
   #timer: NodeJS.Timeout | undefined;
   #sweeping: Promise<void> = Promise.resolve();
-  #running = false;
+  #isRunning = false;
   #isSweeping = false;
-  #mustSweepAgain = false;
+  /** The destination behind which the round goes on. */
+  #after = '';
+  /** Retries whose time had come by then are known. Milliseconds since the Unix epoch. */
+  #retriesUntil = 0;
+  /** A whole round is to be made, and without grace. */
+  #isUrgent = true;
+  /** The next sweep does not wait for the timer. */
+  #mustGoOn = false;
 
   constructor(options: SweeperOptions) {
     this.#options = options;
   }
 
   start(): void {
-    if (!this.#running) {
-      this.#running = true;
+    if (!this.#isRunning) {
+      this.#isRunning = true;
       this.#next(0);
     }
   }
 
-  /** Does not wait for the timer. */
+  /** Something may be due somewhere: a whole round, now. */
   wake(): void {
-    if (this.#isSweeping) {
-      this.#mustSweepAgain = true;
-    } else if (this.#running) {
+    this.#isUrgent = true;
+    this.#mustGoOn = true;
+    if (this.#isRunning && !this.#isSweeping) {
       clearTimeout(this.#timer);
       this.#next(0);
     }
   }
 
   async stop(): Promise<void> {
-    this.#running = false;
+    this.#isRunning = false;
     clearTimeout(this.#timer);
     await this.#sweeping;
   }
@@ -64,23 +77,48 @@ export class Sweeper {
   }
 
   async #sweep(): Promise<void> {
-    const { deliveries, clock, facts, visibilityMs, fullDestinations, offerDue } = this.#options;
     this.#isSweeping = true;
-    this.#mustSweepAgain = false;
+    this.#mustGoOn = false;
     try {
-      const tickets = await deliveries.takeDue({
-        now: clock.now(),
-        limitPerDestination: TICKETS_PER_DESTINATION,
-        visibilityMs,
-        except: fullDestinations(),
-      });
-      offerDue(tickets, TICKETS_PER_DESTINATION);
+      await this.#findRetries();
+      await this.#findLanes();
     } catch (error) {
-      facts.storageFailed('sweep', error);
+      this.#options.facts.storageFailed('sweep', error);
     }
     this.#isSweeping = false;
-    if (this.#running) {
-      this.#next(this.#mustSweepAgain ? 0 : SWEEP_INTERVAL_MS);
+    if (this.#isRunning) {
+      this.#next(this.#mustGoOn ? 0 : SWEEP_INTERVAL_MS);
     }
+  }
+
+  async #findRetries(): Promise<void> {
+    const { deliveries, offerLanes } = this.#options;
+    for (let isMore = true; isMore && this.#isRunning; ) {
+      const found = await deliveries.findRetries({ after: this.#retriesUntil, limit: RETRIES_PER_LOOK });
+      isMore = found.length === RETRIES_PER_LOOK;
+      const last = found.at(-1)?.dueAt ?? this.#retriesUntil;
+      this.#retriesUntil = isMore ? last : Math.max(this.#retriesUntil, last - RETRY_OVERLAP_MS);
+      offerLanes(found, 'retries');
+    }
+  }
+
+  async #findLanes(): Promise<void> {
+    const { deliveries, graceMs, offerLanes } = this.#options;
+    const isWhole = this.#isUrgent;
+    this.#isUrgent = false;
+    this.#after = isWhole ? '' : this.#after;
+    do {
+      const found = await deliveries.findLanes({
+        after: this.#after,
+        limit: LANES_PER_SWEEP,
+        graceMs: isWhole ? 0 : Math.max(graceMs(), GRACE_MS_MIN),
+      });
+      this.#after = found.length < LANES_PER_SWEEP ? '' : (found.at(-1)?.destinationId ?? '');
+      for (const { destinationId, accountId, due } of found) {
+        if (due !== null && accountId !== null) {
+          offerLanes([{ destinationId, accountId }], due);
+        }
+      }
+    } while (isWhole && this.#after !== '' && this.#isRunning);
   }
 }

@@ -40,8 +40,7 @@ export function createAcceptEvent({ events, queue, clock, newId, facts }: Depend
   return async (incoming) => {
     const eventId = newId();
     const now = clock.now();
-    const dueAt = now + queue.visibilityMs;
-    const accepted = await events.accept({ id: eventId, ...incoming, receivedAt: now, dueAt });
+    const accepted = await events.accept({ id: eventId, ...incoming, receivedAt: now, hops: 0 });
     if (accepted === undefined) {
       return undefined;
     }

@@ -3,7 +3,7 @@ import { DomainError } from '../core/errors.ts';
 import { requireId } from '../core/ids.ts';
 import type { Scope } from '../core/scope.ts';
 import type { Ticket } from '../core/ticket.ts';
-import { Delivery, type DeliveryEntity } from '../storage/entities/index.ts';
+import { Delivery, type DeliveryEntity, QueuedDelivery } from '../storage/entities/index.ts';
 import type { EntityManager } from '../storage/storage.ts';
 
 interface Dependencies {
@@ -37,11 +37,22 @@ export class DeliveryCommands {
       const retried = await em.nativeUpdate(
         Delivery,
         { id, status: { $ne: 'PENDING' } },
-        { status: 'PENDING', dueAt: new Date(clock.now()), completedAt: null, roundStart: found.attemptCount },
+        { status: 'PENDING', completedAt: null },
       );
       if (retried === 0) {
         throw DomainError.conflict('The delivery is pending already; it is sent when it is due.');
       }
+      await em.insert(QueuedDelivery, {
+        deliveryId: id,
+        eventId: found.event.id,
+        destinationId: found.destination.id,
+        attemptCount: found.attemptCount,
+        roundStart: found.attemptCount,
+        lostCount: 0,
+        dueAt: new Date(clock.now()),
+        leasedUntil: null,
+        waits: true,
+      });
       return em.refresh(found);
     });
     if (delivery === null) {

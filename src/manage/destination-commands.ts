@@ -68,8 +68,10 @@ export class DestinationCommands {
   async update(id: string, patch: DestinationPatch): Promise<DestinationEntity> {
     const { vault } = this.#dependencies;
     const { headers, ...fields } = parsePatch(patch, this.#dependencies);
+    const changesRequests = headers !== undefined || Object.keys(fields).length > 0;
     return this.#change(id, (destination, now) => ({
       ...fields,
+      ...(changesRequests && { version: destination.version + 1 }),
       ...(headers && { sealedHeaders: vault.seal(JSON.stringify(headers), destination.account.id) }),
       ...(patch.enabled !== undefined && { disabledAt: patch.enabled ? null : (destination.disabledAt ?? now) }),
     }));
@@ -84,7 +86,8 @@ export class DestinationCommands {
    */
   async rotateSigningSecret(id: string, overlap: string): Promise<DestinationEntity> {
     const overlapMs = parseOverlap(overlap);
-    return this.#change(id, ({ account, sealedSigningSecret }, now) => ({
+    return this.#change(id, ({ account, sealedSigningSecret, version }, now) => ({
+      version: version + 1,
       sealedSigningSecret: this.#dependencies.vault.seal(generateSigningSecret(), account.id),
       sealedPreviousSecret: overlapMs === 0 ? null : sealedSigningSecret,
       previousSecretUntil: overlapMs === 0 ? null : new Date(now.getTime() + overlapMs),

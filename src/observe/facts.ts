@@ -36,7 +36,7 @@ export class Facts {
         error: outcome.error,
         durationMs: outcome.durationMs,
         status: state.status,
-        nextAttemptAt: state.dueAt === null ? null : new Date(state.dueAt).toISOString(),
+        retryInMs: state.retryInMs,
       },
       outcome.error === null ? 'delivery succeeded' : 'delivery attempt failed',
     );

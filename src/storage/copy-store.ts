@@ -26,8 +26,6 @@ export interface CopiedTable {
 }
 
 export interface CopyOptions {
-  /** Milliseconds since the Unix epoch. */
-  readonly now: number;
   readonly onTable: (table: CopiedTable) => void;
 }
 
@@ -35,7 +33,8 @@ const UPDATED = {
   sqlite: 'updated_at % 1000003',
   postgresql: '(extract(epoch from updated_at) * 1000)::bigint % 1000003',
 };
-const PROGRESS = 'attempt_count * 1000 + round_start * 10 + length(status)';
+const PROGRESS = 'attempt_count * 1000 + length(status)';
+const WORK = 'attempt_count * 1000 + round_start * 10 + lost_count';
 const UNCHANGING = { sqlite: '0', postgresql: '0' };
 
 /** What is referred to comes before what refers to it. */
@@ -44,6 +43,7 @@ const TABLES: readonly Table[] = [
   { name: 'destination', key: ['id'], state: UPDATED },
   { name: 'event', key: ['id'], bytes: 'payload', state: UNCHANGING },
   { name: 'delivery', key: ['id'], state: { sqlite: PROGRESS, postgresql: PROGRESS } },
+  { name: 'queue', key: ['delivery_id'], state: { sqlite: WORK, postgresql: WORK } },
   { name: 'attempt', key: ['delivery_id', 'number'], bytes: 'response_body', state: UNCHANGING },
 ];
 
@@ -58,12 +58,8 @@ const UNIQUE_VIOLATION = '23505';
  *
  * @throws CopyError when the target has data that contradicts the source
  */
-export async function copyStore(
-  source: Storage,
-  target: Storage,
-  { now, onTable }: CopyOptions,
-): Promise<CopiedTable[]> {
-  await source.deliveries.recoverLeases(now);
+export async function copyStore(source: Storage, target: Storage, { onTable }: CopyOptions): Promise<CopiedTable[]> {
+  await source.deliveries.recoverLeases();
   const from: Kysely<unknown> = source.fork(EVERYTHING).getKysely();
   const to: Kysely<unknown> = target.fork(EVERYTHING).getKysely();
   const copied: CopiedTable[] = [];

@@ -1,24 +1,31 @@
-import type { Kysely } from 'kysely';
+import { type Kysely, sql } from 'kysely';
 import type { HeaderEntry } from '../core/destination-input.ts';
 import type { SigningSecret } from '../core/signature.ts';
 import type { Ticket } from '../core/ticket.ts';
-import type { Vault } from '../core/vault.ts';
-import { Batch } from './batch.ts';
-import type { CommitLine } from './commit-line.ts';
+import { type Vault, VaultError } from '../core/vault.ts';
+import type { GroupCommit } from './group-commit.ts';
 import { OpenedSecrets } from './opened-secrets.ts';
-import type {
-  AttemptRecord,
-  ClaimedDelivery,
-  ClaimRequest,
-  DueRequest,
-  SealedDelivery,
-  Statements,
+import {
+  type AttemptRecord,
+  type Claim,
+  type ClaimedDelivery,
+  type ClaimRequest,
+  type FoundLane,
+  type FoundRetry,
+  type LaneClaimRequest,
+  type LaneSearch,
+  LOST_ATTEMPTS_MAX,
+  type RetrySearch,
+  type SealedDelivery,
+  type Statements,
 } from './statements.ts';
 
-/** The lines in which writes wait for their commit; one for all kinds, or one for each. */
-export interface DeliveryLines {
-  readonly claims: CommitLine;
-  readonly records: CommitLine;
+/** Where writes wait for their commit; one for all kinds, or one for each, so that none waits for another. */
+export interface DeliveryCommits {
+  readonly claims: GroupCommit;
+  readonly laneClaims: GroupCommit;
+  readonly records: GroupCommit;
+  readonly releases: GroupCommit;
 }
 
 /** What every store is made of. */
@@ -30,76 +37,96 @@ export interface StoreParts {
 
 /** The durable truth about deliveries; whatever queues and workers hold in memory can be lost. */
 export class DeliveryStore {
-  readonly #line: CommitLine;
   readonly #database: Kysely<unknown>;
   readonly #statements: Statements;
   readonly #secrets: OpenedSecrets;
-  readonly #claims: Batch<ClaimRequest, SealedDelivery | undefined>;
-  readonly #records: Batch<AttemptRecord, boolean>;
+  readonly #claim: (request: ClaimRequest) => Promise<SealedDelivery | undefined>;
+  readonly #claimLane: (request: LaneClaimRequest) => Promise<readonly SealedDelivery[]>;
+  readonly #record: (record: AttemptRecord) => Promise<boolean>;
+  readonly #release: (claim: Claim) => Promise<boolean>;
 
-  constructor({ claims, records }: DeliveryLines, { database, statements, vault }: StoreParts) {
+  constructor(commits: DeliveryCommits, { database, statements, vault }: StoreParts) {
     this.#secrets = new OpenedSecrets(vault);
-    this.#line = records;
     this.#database = database;
     this.#statements = statements;
-    this.#claims = new Batch(claims, statements.claims);
-    this.#records = new Batch(records, statements.records);
+    this.#claim = commits.claims.register(statements.claims);
+    this.#claimLane = commits.laneClaims.register(statements.laneClaims);
+    this.#record = commits.records.register(statements.records);
+    this.#release = commits.releases.register(statements.releases);
   }
 
   /**
-   * @param leasedUntil milliseconds since the Unix epoch
+   * @param leaseMs for so long the delivery is the caller's
    * @returns `undefined` when the delivery is finished, deleted, or somebody else's.
    */
-  async claim(ticket: Ticket, leasedUntil: number): Promise<ClaimedDelivery | undefined> {
-    const sealed = await this.#claims.add({ ticket, leasedUntil });
+  async claim(ticket: Ticket, leaseMs: number): Promise<ClaimedDelivery | undefined> {
+    const sealed = await this.#claim({ ticket, leaseMs });
     return sealed && this.#open(sealed);
+  }
+
+  /**
+   * Claims the oldest due deliveries of a destination. No second call for it while one is under way.
+   *
+   * @returns fewer than asked for only when there are no more from there on.
+   */
+  async claimLane(request: LaneClaimRequest): Promise<ClaimedDelivery[]> {
+    return (await this.#claimLane(request)).map((sealed) => this.#open(sealed));
   }
 
   /** @returns false when the delivery was deleted, or a newer attempt has begun; nothing is recorded then. */
   record(attempt: AttemptRecord): Promise<boolean> {
-    return this.#records.add(attempt);
+    return this.#record(attempt);
   }
 
+  /** Gives back claims whose request was never sent: they can be claimed at once, and the attempt does not count. */
+  async release(claims: readonly Claim[]): Promise<void> {
+    await Promise.all(claims.map((claim) => this.#release(claim)));
+  }
+
+  /** Ends all leases. Only for a process that starts as the sole owner of the database: whoever held them is dead. */
+  async recoverLeases(): Promise<void> {
+    await this.#statements.recoverLeases().execute(this.#database);
+  }
+
+  /** Destinations with pending deliveries, and whether they have something to do now. */
+  async findLanes(search: LaneSearch): Promise<readonly FoundLane[]> {
+    return (await this.#statements.findLanes(search).execute(this.#database)).rows;
+  }
+
+  /** Retries whose time has come. */
+  async findRetries(search: RetrySearch): Promise<readonly FoundRetry[]> {
+    return (await this.#statements.findRetries(search).execute(this.#database)).rows;
+  }
+
+  /** @returns the bytes as they were received; `undefined` when the event was deleted. */
+  async payload(eventId: string): Promise<Buffer | undefined> {
+    const { rows } = await sql<{ payload: Buffer }>`select payload from event where id = ${eventId}`.execute(
+      this.#database,
+    );
+    return rows[0]?.payload;
+  }
+
+  /** What cannot be opened is the outcome of this delivery, and of no other. */
   #open(sealed: SealedDelivery): ClaimedDelivery {
     const { sealedHeaders, sealedSigningSecret, sealedPreviousSecret, previousSecretUntil, accountId, ...delivery } =
       sealed;
     const open = (text: string) => this.#secrets.open(text, accountId);
-    const signingSecrets: SigningSecret[] = [{ secret: open(sealedSigningSecret), signsUntil: null }];
-    if (sealedPreviousSecret !== null) {
-      signingSecrets.push({ secret: open(sealedPreviousSecret), signsUntil: previousSecretUntil ?? 0 });
+    try {
+      const signingSecrets: SigningSecret[] = [{ secret: open(sealedSigningSecret), signsUntil: null }];
+      if (sealedPreviousSecret !== null) {
+        signingSecrets.push({ secret: open(sealedPreviousSecret), signsUntil: previousSecretUntil ?? 0 });
+      }
+      const headers = JSON.parse(open(sealedHeaders)) as HeaderEntry[];
+      return { ...delivery, headers, signingSecrets, problem: givenUp(sealed) };
+    } catch (error) {
+      if (error instanceof VaultError || error instanceof SyntaxError) {
+        return { ...delivery, headers: [], signingSecrets: [], problem: givenUp(sealed) ?? 'SECRET_UNREADABLE' };
+      }
+      throw error;
     }
-    return { ...delivery, headers: JSON.parse(open(sealedHeaders)) as HeaderEntry[], signingSecrets };
   }
+}
 
-  /** Gives back claims whose request was never sent: they are due at once, and the attempt does not count. */
-  async release(claims: readonly ClaimedDelivery[], now: number): Promise<void> {
-    await this.#line.write(() => [this.#statements.release(claims, now)]);
-  }
-
-  /**
-   * Makes every leased delivery due at once. Only for a process that starts as the sole owner of the
-   * database, when whoever held the leases must be dead. An attempt without a record is how a lease is told
-   * from a retry that waits for its time.
-   */
-  async recoverLeases(now: number): Promise<void> {
-    await this.#line.write(() => [this.#statements.recoverLeases(now)]);
-  }
-
-  /**
-   * Tickets for the oldest due deliveries of every destination, so many of each: a destination with a million
-   * of them hides nobody else's. For as long as a ticket is good, nobody else gets one for the same delivery.
-   */
-  async takeDue(request: DueRequest): Promise<Ticket[]> {
-    return (await this.#statements.takeDue(request).execute(this.#database)).rows;
-  }
-
-  /** The same for one destination. */
-  async takeDueOf(destinationId: string, request: DueRequest): Promise<Ticket[]> {
-    return (await this.#statements.takeDueOf(destinationId, request).execute(this.#database)).rows;
-  }
-
-  /** Tickets that will not be used: their deliveries are due at once. */
-  async returnTickets(tickets: readonly Ticket[], now: number): Promise<void> {
-    await this.#line.write(() => [this.#statements.returnTickets(tickets, now)]);
-  }
+function givenUp({ lostCount }: SealedDelivery): 'WORKER_DIED' | null {
+  return lostCount >= LOST_ATTEMPTS_MAX ? 'WORKER_DIED' : null;
 }

@@ -1,7 +1,6 @@
 import { type Kysely, sql } from 'kysely';
 import { hashToken } from '../core/secret-token.ts';
-import { Batch } from './batch.ts';
-import type { CommitLine } from './commit-line.ts';
+import type { GroupCommit } from './group-commit.ts';
 import {
   type EarlierEvent,
   KEY_TAKEN,
@@ -28,14 +27,14 @@ export interface AcceptedEvent extends StoredEvent {
 
 /** Stores events together with their fan-out. */
 export class EventStore {
-  readonly #batch: Batch<NewEvent, StoredEvent | typeof KEY_TAKEN | undefined>;
-  readonly #keyHolders: Batch<KeyQuestion, EarlierEvent | undefined>;
+  readonly #store: (event: NewEvent) => Promise<StoredEvent | typeof KEY_TAKEN | undefined>;
+  readonly #findKeyHolder: (question: KeyQuestion) => Promise<EarlierEvent | undefined>;
   readonly #database: Kysely<unknown>;
 
-  constructor(line: CommitLine, database: Kysely<unknown>, statements: Statements) {
+  constructor(commits: GroupCommit, database: Kysely<unknown>, statements: Statements) {
     this.#database = database;
-    this.#batch = new Batch(line, statements.events);
-    this.#keyHolders = new Batch(line, statements.keyHolders);
+    this.#store = commits.register(statements.events);
+    this.#findKeyHolder = commits.register(statements.keyHolders);
   }
 
   /**
@@ -48,7 +47,7 @@ export class EventStore {
     const tokenHash = hashToken(token);
     // The index decides who is first. Whoever it was can be seen by the next statement, and not by the same one.
     for (let round = 1; round <= ROUNDS_MAX; round += 1) {
-      const stored = await this.#batch.add({ ...event, tokenHash });
+      const stored = await this.#store({ ...event, tokenHash });
       if (stored !== KEY_TAKEN) {
         return stored;
       }
@@ -64,9 +63,7 @@ export class EventStore {
   async #holderOfKey(event: NewEvent): Promise<EarlierEvent | undefined> {
     const { tokenHash, idempotencyKey, payload, receivedAt } = event;
     const expiredAt = receivedAt - KEY_LIFETIME_MS;
-    return idempotencyKey === null
-      ? undefined
-      : this.#keyHolders.add({ tokenHash, idempotencyKey, payload, expiredAt });
+    return idempotencyKey === null ? undefined : this.#findKeyHolder({ tokenHash, idempotencyKey, payload, expiredAt });
   }
 
   /** Is there an account with this token? Asked only of requests that are refused anyway. */

@@ -1,10 +1,10 @@
 import type { RawBuilder } from 'kysely';
 import type { AttemptOutcome, DeliveryState, DeliveryStatus } from '../core/delivery.ts';
+import type { HttpMethod } from '../core/destination-input.ts';
 import type { RequestSource } from '../core/outgoing-request.ts';
 import type { Scope } from '../core/scope.ts';
 import type { Ticket } from '../core/ticket.ts';
-import type { BatchKind } from './batch.ts';
-import type { Statement } from './commit-line.ts';
+import type { BatchKind, Statement } from './group-commit.ts';
 
 export interface NewEvent {
   readonly id: string;
@@ -14,8 +14,8 @@ export interface NewEvent {
   readonly idempotencyKey: string | null;
   /** Milliseconds since the Unix epoch. */
   readonly receivedAt: number;
-  /** When the sweeper may look for the deliveries, in milliseconds since the Unix epoch. */
-  readonly dueAt: number;
+  /** How often it has come through a server like this one already. */
+  readonly hops: number;
 }
 
 /** The fan-out of a stored event: one ticket for each delivery. */
@@ -44,14 +44,51 @@ export interface EarlierEvent {
 
 export interface ClaimRequest {
   readonly ticket: Ticket;
-  /** Milliseconds since the Unix epoch. */
-  readonly leasedUntil: number;
+  /** Milliseconds from now. */
+  readonly leaseMs: number;
 }
 
-export interface ClaimedDelivery extends RequestSource, ClaimedAttempt {}
+/** Asks for the oldest due deliveries of one destination. */
+export interface LaneClaimRequest {
+  readonly destinationId: string;
+  readonly limit: number;
+  /** Where to begin: nothing that was due before is looked at. Milliseconds since the Unix epoch. */
+  readonly from: number;
+  /** Milliseconds from now. */
+  readonly leaseMs: number;
+}
+
+interface ClaimedAttempt {
+  readonly deliveryId: string;
+  readonly destinationId: string;
+  readonly destinationVersion: number;
+  readonly eventId: string;
+  /** The attempt that this claim begins; counts from 1. */
+  readonly attempt: number;
+  /** The same, counted from the last manual retry: the place in the retry schedule. */
+  readonly attemptInRound: number;
+  /** Attempts in a row whose worker has died, this one not included unless it is given up for that. */
+  readonly lostCount: number;
+  /** When the delivery was due, in milliseconds since the Unix epoch. */
+  readonly dueAt: number;
+  /** In bytes. */
+  readonly payloadLength: number;
+}
+
+/** What a claim answers. */
+export interface ClaimedDelivery extends ClaimedAttempt, Omit<RequestSource, 'payload'> {
+  /** `null` for a payload that is too large to be brought along with every claim. */
+  readonly payload: Buffer | null;
+  /** Why nothing can be sent; the outcome of the attempt. */
+  readonly problem: 'SECRET_UNREADABLE' | 'WORKER_DIED' | null;
+}
 
 /** The same as the database has it: what is secret is sealed, and the account is its owner. */
-export interface SealedDelivery extends Omit<RequestSource, 'headers' | 'signingSecrets'>, ClaimedAttempt {
+export interface SealedDelivery extends ClaimedAttempt {
+  readonly url: string;
+  readonly httpMethod: HttpMethod;
+  readonly hops: number;
+  readonly payload: Buffer | null;
   readonly accountId: string;
   readonly sealedHeaders: string;
   readonly sealedSigningSecret: string;
@@ -60,32 +97,56 @@ export interface SealedDelivery extends Omit<RequestSource, 'headers' | 'signing
   readonly previousSecretUntil: number | null;
 }
 
-interface ClaimedAttempt {
-  readonly destinationId: string;
-  readonly eventId: string;
-  /** The attempt that this claim begins; counts from 1. */
-  readonly attempt: number;
-  /** The same, counted from the last manual retry: the place in the retry schedule. */
-  readonly attemptInRound: number;
-  /** Milliseconds since the Unix epoch; after that the delivery is due again. */
-  readonly leasedUntil: number;
-}
+/** Larger payloads are read one by one, so that a batch of claims stays small in memory. */
+export const INLINE_PAYLOAD_BYTES_MAX = 16 * 1024;
+/** So many attempts in a row may end with their worker; then the delivery is given up. */
+export const LOST_ATTEMPTS_MAX = 3;
 
-export interface DueRequest {
-  /** Milliseconds since the Unix epoch. */
-  readonly now: number;
-  readonly limitPerDestination: number;
-  /** How long the tickets are good, in milliseconds; 0 where this process is the only one to ask. */
-  readonly visibilityMs: number;
-  /** Destinations to pass over. */
-  readonly except: readonly string[];
-}
-
-export interface AttemptRecord {
+/** Names a claim. */
+export interface Claim {
   readonly deliveryId: string;
   readonly attempt: number;
+}
+
+export interface AttemptRecord extends Claim {
+  readonly destinationVersion: number;
   readonly outcome: AttemptOutcome;
   readonly state: DeliveryState;
+}
+
+/** A destination that has something to do, and whose it is. */
+export interface LaneReference {
+  readonly destinationId: string;
+  readonly accountId: string;
+}
+
+/** A look at some destinations with pending deliveries, in the order of their ids. */
+export interface LaneSearch {
+  /** The id behind which the look begins; the empty text for the first. */
+  readonly after: string;
+  /** Destinations to look at. */
+  readonly limit: number;
+  /** Fresh deliveries that are due for a shorter time are left to their tickets. Milliseconds. */
+  readonly graceMs: number;
+}
+
+export interface FoundLane {
+  readonly destinationId: string;
+  /** `null` for a destination that was deleted. */
+  readonly accountId: string | null;
+  /** What its oldest delivery is that can be claimed at this moment; `null` when there is none. */
+  readonly due: 'fresh' | 'retries' | null;
+}
+
+export interface RetrySearch {
+  /** Retries whose time had come by then are passed over. Milliseconds since the Unix epoch. */
+  readonly after: number;
+  readonly limit: number;
+}
+
+export interface FoundRetry extends LaneReference {
+  /** Milliseconds since the Unix epoch. */
+  readonly dueAt: number;
 }
 
 export interface KeyedId {
@@ -115,20 +176,26 @@ export interface Statements {
   /**
    * Leases deliveries, begins their next attempt, and reads what its request is made of. The attempt number
    * guards the claim: of all who hold a ticket for the same attempt, one gets it. A destination that is
-   * disabled gets nothing.
+   * disabled gets nothing. A lease that ran out is taken over, and counts as a lost attempt; the one after
+   * which the delivery is given up is handed out again, to be recorded.
    */
   readonly claims: BatchKind<ClaimRequest, SealedDelivery | undefined>;
+  /** The same for the oldest due deliveries of destinations. Rows that somebody else is taking are passed over. */
+  readonly laneClaims: BatchKind<LaneClaimRequest, readonly SealedDelivery[]>;
   /**
-   * Writes attempts and the new states of their deliveries, both guarded by the attempt number, so that a
-   * worker that comes late, after its lease ran out, cannot overwrite a newer attempt. A destination that has
-   * said that it is gone is disabled with it.
+   * Writes attempts and the new states of their deliveries, guarded by the attempt number and the lease, so that
+   * a worker that comes late cannot overwrite a newer attempt. An attempt that is recorded already stays as it is,
+   * and counts as recorded. A destination that has said that it is gone is disabled with it, if it still is what
+   * was asked.
    */
   readonly records: BatchKind<AttemptRecord, boolean>;
-  readonly release: (claims: readonly ClaimedDelivery[], now: number) => Statement;
-  readonly recoverLeases: (now: number) => Statement;
-  readonly returnTickets: (tickets: readonly Ticket[], now: number) => Statement;
-  readonly takeDue: (request: DueRequest) => RawBuilder<Ticket>;
-  readonly takeDueOf: (destinationId: string, request: DueRequest) => RawBuilder<Ticket>;
+  /** Gives claims back whose request was never sent: they can be claimed at once, and the attempt does not count. */
+  readonly releases: BatchKind<Claim, boolean>;
+  /** Ends all leases; only for the sole owner of a database. */
+  readonly recoverLeases: () => Statement;
+  readonly findLanes: (search: LaneSearch) => RawBuilder<FoundLane>;
+  /** In the order of their due times. */
+  readonly findRetries: (search: RetrySearch) => RawBuilder<FoundRetry>;
   readonly eventIdsOf: (page: NestedPage) => RawBuilder<KeyedId>;
   readonly deliveryIdsOf: (
     page: NestedPage & { scope: Scope },

@@ -1,4 +1,5 @@
 import type { SqlEntityManager } from '@mikro-orm/sqlite';
+import type { Clock } from '../core/clock.ts';
 import type { Vault } from '../core/vault.ts';
 import type { Scope } from '../core/scope.ts';
 import type { DeliveryStore } from './delivery-store.ts';
@@ -33,6 +34,13 @@ export interface Storage {
 /** Sees every SQL statement of the mapper; for tests that count them. */
 export type StatementObserver = (statement: string) => void;
 
+/** What tests put in the place of the real thing. */
+export interface StorageOverrides {
+  readonly observe?: StatementObserver | undefined;
+  /** What SQLite goes by, which has no time of its own; PostgreSQL has. */
+  readonly clock?: Clock | undefined;
+}
+
 /**
  * Loads the code of the database that is asked for, and no other's.
  *
@@ -41,14 +49,14 @@ export type StatementObserver = (statement: string) => void;
 export async function openStorage(
   options: DatabaseOptions,
   vault: Vault,
-  observe?: StatementObserver,
+  overrides: StorageOverrides = {},
 ): Promise<Storage> {
   if (options.type === 'sqlite') {
     const { openSqlite } = await import('./sqlite/open.ts');
-    return openSqlite(options, vault, observe);
+    return openSqlite(options, vault, overrides);
   }
   const { openPostgresql } = await import('./postgresql/open.ts');
-  return openPostgresql(options, vault, observe);
+  return openPostgresql(options, vault, overrides);
 }
 
 /** The same for a command that is run by hand, whose statements may be at work on whole tables. */

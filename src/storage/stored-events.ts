@@ -1,25 +1,37 @@
-import type { Ticket } from '../core/ticket.ts';
-import type { KEY_TAKEN, NewEvent, StoredEvent } from './statements.ts';
+import { deliveryIdOf } from '../core/ids.ts';
+import { KEY_TAKEN, type NewEvent, type StoredEvent } from './statements.ts';
 
-export type FanOutRow = Ticket & { readonly eventId: string };
-type Refused = typeof KEY_TAKEN | undefined;
+/** Where the events of one account went, in the order in which their deliveries are numbered. */
+export interface FanOut {
+  readonly accountId: string;
+  readonly destinationIds: readonly string[];
+}
 
 /**
  * What became of each event of a batch, in the batch's order.
  *
- * @param refusals by the places of those that were not stored.
+ * @param fanOuts by the hash of the account's token; one that is not among them is unknown
+ * @param taken the places of events whose idempotency key another event has
  */
 export function storedEvents(
   events: readonly NewEvent[],
-  fanOut: readonly FanOutRow[],
-  refusals: ReadonlyMap<number, Refused>,
-): (StoredEvent | Refused)[] {
-  const fanOuts = Map.groupBy(fanOut, ({ eventId }) => eventId);
-  return events.map(({ id }, place) =>
-    refusals.has(place) ? refusals.get(place) : { tickets: (fanOuts.get(id) ?? []).map(toTicket) },
-  );
+  fanOuts: ReadonlyMap<string, FanOut>,
+  taken: ReadonlySet<number>,
+): (StoredEvent | typeof KEY_TAKEN | undefined)[] {
+  return events.map(({ id, tokenHash }, place) => {
+    const fanOut = fanOuts.get(tokenHash);
+    if (fanOut === undefined) {
+      return undefined;
+    }
+    return taken.has(place) ? KEY_TAKEN : { tickets: ticketsOf(id, fanOut) };
+  });
 }
 
-function toTicket({ deliveryId, destinationId, accountId, attempt }: FanOutRow): Ticket {
-  return { deliveryId, destinationId, accountId, attempt };
+function ticketsOf(eventId: string, { accountId, destinationIds }: FanOut): StoredEvent['tickets'] {
+  return destinationIds.map((destinationId, index) => ({
+    deliveryId: deliveryIdOf(eventId, index + 1),
+    destinationId,
+    accountId,
+    attempt: 0,
+  }));
 }

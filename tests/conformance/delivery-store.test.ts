@@ -1,18 +1,19 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { EVERYTHING } from '../../src/core/scope.ts';
 import type { Ticket } from '../../src/core/ticket.ts';
-import type { ClaimedDelivery } from '../../src/storage/statements.ts';
+import type { AttemptRecord, ClaimedDelivery } from '../../src/storage/statements.ts';
 import { DELIVERED, NOW, StoreFixture } from '../support/store-fixture.ts';
 import { STORES, type StoreUnderTest } from './backends.ts';
 
-const LEASED_UNTIL = NOW + 45_000;
-
-function due(now: number, limitPerDestination: number) {
-  return { now, limitPerDestination, visibilityMs: 0, except: [] };
-}
-
-const SUCCEEDED = { status: 'SUCCEEDED', dueAt: null, completedAt: NOW + 12 } as const;
-const RETRY_LATER = { status: 'PENDING', dueAt: NOW + 5_000, completedAt: null } as const;
+const LEASE_MS = 45_000;
+/** A lease that has run out when it begins. */
+const OVER = -1;
+const SUCCEEDED = { status: 'SUCCEEDED', retryInMs: null, completedAt: NOW + 12 } as const;
 const FAILED = { ...DELIVERED, statusCode: 500, error: 'HTTP_STATUS' } as const;
+
+function retryIn(retryInMs: number): AttemptRecord['state'] {
+  return { status: 'PENDING', retryInMs, completedAt: null };
+}
 
 describe.each(STORES)('deliveries on $name', ({ create }) => {
   let store: StoreUnderTest;
@@ -24,14 +25,22 @@ describe.each(STORES)('deliveries on $name', ({ create }) => {
   });
   afterEach(() => store.dispose());
 
-  const claim = (ticket: Ticket) => store.storage.deliveries.claim(ticket, LEASED_UNTIL);
-  const dueIds = async (now: number, limit = 100) =>
-    (await store.storage.deliveries.takeDue(due(now, limit))).map(({ deliveryId }) => deliveryId);
+  const claim = (ticket: Ticket, leaseMs = LEASE_MS) => store.storage.deliveries.claim(ticket, leaseMs);
+  const claimLane = (destinationId: string, limit = 100, from = 0) =>
+    store.storage.deliveries.claimLane({ destinationId, limit, from, leaseMs: LEASE_MS });
   const record = (
-    { deliveryId, attempt }: ClaimedDelivery,
-    outcome = DELIVERED,
-    state: Parameters<typeof store.storage.deliveries.record>[0]['state'] = SUCCEEDED,
-  ) => store.storage.deliveries.record({ deliveryId, attempt, outcome, state });
+    { deliveryId, attempt, destinationVersion }: ClaimedDelivery,
+    outcome: AttemptRecord['outcome'] = DELIVERED,
+    state: AttemptRecord['state'] = SUCCEEDED,
+  ) => store.storage.deliveries.record({ deliveryId, attempt, destinationVersion, outcome, state });
+  const read = (id: string) => store.storage.reads(EVERYTHING).deliveries.delivery(id);
+  const lanes = async (graceMs = 0) =>
+    Object.fromEntries(
+      (await store.storage.deliveries.findLanes({ after: '', limit: 100, graceMs })).map(({ destinationId, due }) => [
+        destinationId,
+        due,
+      ]),
+    );
 
   test('a claim answers everything that the request is made of', async () => {
     const { token, destinationIds } = await fixture.account(1);
@@ -40,9 +49,12 @@ describe.each(STORES)('deliveries on $name', ({ create }) => {
       deliveryId: ticket?.deliveryId,
       eventId: expect.any(String),
       destinationId: destinationIds[0],
+      destinationVersion: 1,
       attempt: 1,
       attemptInRound: 1,
-      leasedUntil: LEASED_UNTIL,
+      lostCount: 0,
+      dueAt: expect.any(Number),
+      hops: 0,
       url: 'http://127.0.0.1/1',
       httpMethod: 'POST',
       headers: [
@@ -51,7 +63,19 @@ describe.each(STORES)('deliveries on $name', ({ create }) => {
       ],
       signingSecrets: [{ secret: expect.stringMatching(/^whsec_/u), signsUntil: null }],
       payload: Buffer.from('{"é":1.0}'),
+      payloadLength: 10,
+      problem: null,
     });
+  });
+
+  test('a large payload does not come with its claims, and is read by itself', async () => {
+    const { token } = await fixture.account(1);
+    const payload = Buffer.from(JSON.stringify({ text: 'x'.repeat(20_000) }));
+    const [ticket] = await fixture.event(token, NOW, payload);
+    const claimed = await claim(ticket as Ticket);
+    expect(claimed).toMatchObject({ payload: null, payloadLength: payload.length });
+    expect(await store.storage.deliveries.payload(claimed?.eventId ?? '')).toEqual(payload);
+    expect(await store.storage.deliveries.payload(fixture.newId())).toBeUndefined();
   });
 
   test('of many claims with the same ticket exactly one wins', async () => {
@@ -60,101 +84,148 @@ describe.each(STORES)('deliveries on $name', ({ create }) => {
     expect(claims.filter((claimed) => claimed !== undefined)).toHaveLength(1);
   });
 
-  test('a leased delivery is not due until the lease is over, and then for the next attempt', async () => {
+  test('a leased delivery is nobody else’s until the lease is over, and then the next attempt’s', async () => {
     const ticket = await fixture.ticket();
     await claim(ticket);
-    expect(await dueIds(LEASED_UNTIL - 1)).toEqual([]);
-    const [next] = await store.storage.deliveries.takeDue(due(LEASED_UNTIL, 10));
-    expect(next).toEqual({ ...ticket, attempt: 1 });
-    expect(await claim(ticket)).toBeUndefined();
-    expect(await claim(next as Ticket)).toMatchObject({ attempt: 2 });
+    expect(await lanes()).toEqual({ [ticket.destinationId]: null });
+    expect(await claim({ ...ticket, attempt: 1 })).toBeUndefined();
+    expect(await claimLane(ticket.destinationId)).toEqual([]);
+
+    const other = await fixture.ticket();
+    await claim(other, OVER);
+    expect(await lanes()).toMatchObject({ [other.destinationId]: 'fresh' });
+    expect(await claim(other)).toBeUndefined();
+    expect(await claim({ ...other, attempt: 1 })).toMatchObject({ attempt: 2, lostCount: 1 });
   });
 
   test('a recorded success finishes the delivery for good', async () => {
     const ticket = await fixture.ticket();
-    const claimed = (await claim(ticket)) as ClaimedDelivery;
-    expect(await record(claimed)).toBe(true);
-    expect(await dueIds(NOW + 1_000_000)).toEqual([]);
+    expect(await record((await claim(ticket)) as ClaimedDelivery)).toBe(true);
+    expect(await lanes()).toEqual({});
     expect(await claim({ ...ticket, attempt: 1 })).toBeUndefined();
+    expect(await read(ticket.deliveryId)).toMatchObject({ status: 'SUCCEEDED', attemptCount: 1, dueAt: null });
   });
 
-  test('a recorded failure is due again when the policy says', async () => {
-    const ticket = await fixture.ticket();
-    await record((await claim(ticket)) as ClaimedDelivery, FAILED, RETRY_LATER);
-    expect(await dueIds(RETRY_LATER.dueAt - 1)).toEqual([]);
-    expect(await dueIds(RETRY_LATER.dueAt)).toEqual([ticket.deliveryId]);
+  test('a recorded failure is due again when the policy says, and found by its time', async () => {
+    const [soon, late] = [await fixture.ticket(), await fixture.ticket()];
+    await record((await claim(soon)) as ClaimedDelivery, FAILED, retryIn(0));
+    await record((await claim(late)) as ClaimedDelivery, FAILED, retryIn(60_000));
+    expect(await lanes(60_000)).toEqual({ [soon.destinationId]: 'retries', [late.destinationId]: null });
+    const [found, ...more] = await store.storage.deliveries.findRetries({ after: 0, limit: 10 });
+    expect(found).toMatchObject({ destinationId: soon.destinationId, accountId: soon.accountId });
+    expect(more).toEqual([]);
+    expect(await store.storage.deliveries.findRetries({ after: found?.dueAt ?? 0, limit: 10 })).toEqual([]);
+    expect(await claimLane(soon.destinationId)).toMatchObject([{ attempt: 2, lostCount: 0 }]);
+    expect(await claimLane(late.destinationId)).toEqual([]);
+    expect((await read(late.deliveryId))?.dueAt?.getTime()).toBeGreaterThan(Date.now() + 30_000);
   });
 
   test('a worker that comes late cannot overwrite a newer attempt', async () => {
     const ticket = await fixture.ticket();
-    const late = (await claim(ticket)) as ClaimedDelivery;
+    const late = (await claim(ticket, OVER)) as ClaimedDelivery;
     const newer = (await claim({ ...ticket, attempt: 1 })) as ClaimedDelivery;
-    expect(await record(late, FAILED, RETRY_LATER)).toBe(false);
-    expect(await dueIds(RETRY_LATER.dueAt)).toEqual([]);
+    expect(await record(late, FAILED, retryIn(0))).toBe(false);
     expect(await record(newer)).toBe(true);
+    expect(await read(ticket.deliveryId)).toMatchObject({ status: 'SUCCEEDED', attemptCount: 2 });
+  });
+
+  test('an attempt that is recorded twice is recorded once, and takes nobody along', async () => {
+    const { token } = await fixture.account(1);
+    const tickets = (await Promise.all(Array.from({ length: 20 }, () => fixture.event(token)))).flat();
+    const [again, retried, ...others] = (await Promise.all(tickets.map((ticket) => claim(ticket)))) as [
+      ClaimedDelivery,
+      ClaimedDelivery,
+      ...ClaimedDelivery[],
+    ];
+    await Promise.all([record(again), record(retried, FAILED, retryIn(60_000))]);
+    const answers = [again, again, ...others].map((one) => record(one));
+    expect(await Promise.all([...answers, record(retried, FAILED, retryIn(0))])).toEqual(
+      Array.from({ length: 21 }, () => true),
+    );
+    expect((await read(retried.deliveryId))?.dueAt?.getTime()).toBeGreaterThan(Date.now() + 30_000);
   });
 
   test('nothing is recorded of a delivery that was deleted meanwhile', async () => {
-    const { token, destinationIds } = await fixture.account(1);
-    const [ticket] = await fixture.event(token);
-    const claimed = (await claim(ticket as Ticket)) as ClaimedDelivery;
-    await fixture.deleteDestination(destinationIds[0] as string);
-    expect(await record(claimed)).toBe(false);
+    const claimed = (await claim(await fixture.ticket())) as ClaimedDelivery;
+    expect(await record({ ...claimed, deliveryId: fixture.newId() })).toBe(false);
   });
 
-  test('a claim that was given back is due at once, and did not count', async () => {
+  test('a claim that was given back can be claimed at once, and did not count', async () => {
     const ticket = await fixture.ticket();
-    const claimed = (await claim(ticket)) as ClaimedDelivery;
-    await store.storage.deliveries.release([claimed], NOW);
-    expect(await store.storage.deliveries.takeDue(due(NOW, 10))).toEqual([ticket]);
+    await store.storage.deliveries.release([(await claim(ticket)) as ClaimedDelivery]);
+    expect(await claim(ticket)).toMatchObject({ attempt: 1, lostCount: 0 });
+  });
+
+  test('a delivery that ends its worker three times in a row is given up, as an attempt of its own', async () => {
+    const ticket = await fixture.ticket();
+    for (const attempt of [0, 1, 2]) {
+      expect(await claim({ ...ticket, attempt }, OVER)).toMatchObject({ attempt: attempt + 1, problem: null });
+    }
+    const given = (await claim({ ...ticket, attempt: 3 }, OVER)) as ClaimedDelivery;
+    expect(given).toMatchObject({ attempt: 3, problem: 'WORKER_DIED' });
+    expect(await claimLane(ticket.destinationId)).toMatchObject([{ attempt: 3, problem: 'WORKER_DIED' }]);
+    expect(await record(given, { ...FAILED, error: 'WORKER_DIED' }, { ...SUCCEEDED, status: 'FAILED' })).toBe(true);
+  });
+
+  test('lost attempts that were followed by a record are forgiven', async () => {
+    const ticket = await fixture.ticket();
+    await claim(ticket, OVER);
+    await record((await claim({ ...ticket, attempt: 1 })) as ClaimedDelivery, FAILED, retryIn(0));
+    expect(await claim({ ...ticket, attempt: 2 })).toMatchObject({ attempt: 3, lostCount: 0 });
   });
 
   test('a new sole owner finds abandoned leases due at once, and leaves planned retries alone', async () => {
     const abandoned = await fixture.ticket();
     await claim(abandoned);
     const planned = await fixture.ticket();
-    await record((await claim(planned)) as ClaimedDelivery, FAILED, RETRY_LATER);
+    await record((await claim(planned)) as ClaimedDelivery, FAILED, retryIn(60_000));
     await store.reopen();
-    await store.storage.deliveries.recoverLeases(NOW);
-    expect(await dueIds(NOW)).toEqual([abandoned.deliveryId]);
-    expect((await dueIds(RETRY_LATER.dueAt)).toSorted()).toEqual([abandoned.deliveryId, planned.deliveryId].toSorted());
+    await store.storage.deliveries.recoverLeases();
+    const due = store.storage.isSoleOwner ? 'fresh' : null;
+    expect(await lanes()).toEqual({ [abandoned.destinationId]: due, [planned.destinationId]: null });
   });
 
-  test('the oldest due deliveries come first, and no destination hides another', async () => {
-    const busy = await fixture.account(1);
-    for (let second = 9; second >= 0; second -= 1) {
-      await fixture.event(busy.token, NOW + second * 1_000);
+  test('the oldest due deliveries of a destination come first, from where the last look-up ended', async () => {
+    const { token, destinationIds } = await fixture.account(1);
+    const [destinationId] = destinationIds as [string];
+    const tickets: Ticket[] = [];
+    for (let count = 0; count < 10; count += 1) {
+      tickets.push(...(await fixture.event(token)));
     }
-    const quiet = await fixture.ticket(NOW + 60_000);
-    const all = await store.storage.deliveries.takeDue(due(NOW + 60_000, 3));
-    expect(all.filter(({ destinationId }) => destinationId === busy.destinationIds[0])).toHaveLength(3);
-    expect(all.map(({ deliveryId }) => deliveryId)).toContain(quiet.deliveryId);
-    const ofBusy = await store.storage.deliveries.takeDueOf(busy.destinationIds[0] as string, due(NOW + 2_000, 10));
-    expect(ofBusy).toHaveLength(3);
+    const first = await claimLane(destinationId, 4);
+    const second = await claimLane(destinationId, 100, first.at(-1)?.dueAt);
+    expect([...first, ...second].map(({ deliveryId }) => deliveryId)).toEqual(
+      tickets.map(({ deliveryId }) => deliveryId),
+    );
+    expect(await claimLane(destinationId)).toEqual([]);
   });
 
-  test('destinations that are passed over keep their due deliveries', async () => {
-    const [full, other] = [await fixture.ticket(), await fixture.ticket()];
-    const request = { ...due(NOW, 10), except: [full.destinationId] };
-    expect(await store.storage.deliveries.takeDue(request)).toEqual([other]);
-    expect(await store.storage.deliveries.takeDueOf(full.destinationId, due(NOW, 10))).toEqual([full]);
+  test('destinations are found in turn, with what is due at each, and fresh deliveries after their grace', async () => {
+    const tickets = [await fixture.ticket(), await fixture.ticket(), await fixture.ticket()];
+    const ids = tickets.map(({ destinationId }) => destinationId).toSorted();
+    const look = async (after: string) =>
+      (await store.storage.deliveries.findLanes({ after, limit: 2, graceMs: 60_000 })).map((lane) => [
+        lane.destinationId,
+        lane.due,
+      ]);
+    expect(await look('')).toEqual([
+      [ids[0], null],
+      [ids[1], null],
+    ]);
+    expect(await look(ids[1] as string)).toEqual([[ids[2], null]]);
+    expect(await lanes(0)).toEqual(Object.fromEntries(ids.map((id) => [id, 'fresh'])));
   });
 
-  test('what two take at the same time they share', async () => {
-    const { token } = await fixture.account(1);
+  test('what two look up at the same time they share', async () => {
+    const { token, destinationIds } = await fixture.account(1);
     await Promise.all(Array.from({ length: 40 }, () => fixture.event(token)));
-    const request = { ...due(NOW, 10), visibilityMs: 30_000 };
-    const taken = (await Promise.all([1, 2, 3].map(() => store.storage.deliveries.takeDue(request)))).flat();
-    const ids = new Set(taken.map(({ deliveryId }) => deliveryId));
-    expect(store.storage.isSoleOwner || ids.size === taken.length).toBe(true);
-    expect(ids.size).toBeGreaterThan(0);
-  });
-
-  test('returned tickets are due at once, and one that was used meanwhile is not', async () => {
-    const [unused, used] = [await fixture.ticket(), await fixture.ticket()];
-    await claim(used);
-    await store.storage.deliveries.returnTickets([unused, used], NOW);
-    expect(await dueIds(NOW)).toEqual([unused.deliveryId]);
+    const [destinationId] = destinationIds as [string];
+    const taken: ClaimedDelivery[] = [];
+    for (let found: ClaimedDelivery[] = []; taken.length < 40; taken.push(...found)) {
+      found = (await Promise.all([1, 2, 3].map(() => claimLane(destinationId, 5)))).flat();
+      expect(found.length).toBeGreaterThan(0);
+    }
+    expect(new Set(taken.map(({ deliveryId }) => deliveryId)).size).toBe(40);
   });
 
   test('batches larger than one statement takes are claimed and recorded whole', async () => {
@@ -164,6 +235,6 @@ describe.each(STORES)('deliveries on $name', ({ create }) => {
     expect(claims.filter((claimed) => claimed !== undefined)).toHaveLength(1_300);
     const recorded = await Promise.all(claims.map((claimed) => record(claimed as ClaimedDelivery)));
     expect(recorded.every(Boolean)).toBe(true);
-    expect(await dueIds(NOW + 1_000_000)).toEqual([]);
+    expect(await lanes()).toEqual({});
   });
 });

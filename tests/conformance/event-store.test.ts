@@ -14,7 +14,7 @@ describe.each(STORES)('events on $name', ({ create }) => {
   afterEach(() => store.dispose());
 
   const accept = (token: string, payload: Buffer, id = fixture.newId()) =>
-    store.storage.events.accept({ id, token, payload, idempotencyKey: null, receivedAt: NOW, dueAt: NOW });
+    store.storage.events.accept({ id, token, payload, idempotencyKey: null, receivedAt: NOW, hops: 0 });
   const reads = () => store.storage.reads(EVERYTHING).events;
 
   test('an event is stored with one delivery for each destination of its account, and of no other', async () => {

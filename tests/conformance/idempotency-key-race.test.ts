@@ -30,7 +30,7 @@ const ROUNDS = 4;
   test('batches with the same keys in opposite orders do not lock each other out, and store each key once', async () => {
     const { id, token } = await fixture.account(1);
     const accept = (store: Storage, key: string): Promise<AcceptedEvent | undefined> => {
-      const event = { id: fixture.newId(), token, payload: Buffer.from('{}'), receivedAt: NOW, dueAt: NOW };
+      const event = { id: fixture.newId(), token, payload: Buffer.from('{}'), receivedAt: NOW, hops: 0 };
       return store.events.accept({ ...event, idempotencyKey: key });
     };
     for (let round = 1; round <= ROUNDS; round += 1) {

@@ -26,7 +26,7 @@ describe.each(STORES)('events with a key on $name', ({ create }) => {
 
   async function accept({ token, key, at = NOW, payload = PAYLOAD }: Given): Promise<AcceptedEvent & { id: string }> {
     const id = fixture.newId();
-    const event = { id, token, payload, idempotencyKey: key, receivedAt: at, dueAt: at };
+    const event = { id, token, payload, idempotencyKey: key, receivedAt: at, hops: 0 };
     const accepted = await store.storage.events.accept(event);
     if (accepted === undefined) {
       throw new Error('The token is unknown.');

@@ -24,12 +24,13 @@ describe.each(STORES)('a scope on $name', ({ create }) => {
     const other = await fixture.account(1);
     theirs = other.id;
     [ticket] = (await fixture.event(other.token)) as [Ticket];
-    await store.storage.deliveries.claim(ticket, NOW + 60_000);
+    await store.storage.deliveries.claim(ticket, 60_000);
     await store.storage.deliveries.record({
       deliveryId: ticket.deliveryId,
       attempt: 1,
+      destinationVersion: 1,
       outcome: DELIVERED,
-      state: { status: 'SUCCEEDED', dueAt: null, completedAt: NOW },
+      state: { status: 'SUCCEEDED', retryInMs: null, completedAt: NOW },
     });
     eventId = (await store.storage.reads(EVERYTHING).deliveries.delivery(ticket.deliveryId))?.event.id ?? '';
   });

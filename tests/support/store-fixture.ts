@@ -73,7 +73,7 @@ export class StoreFixture {
       payload,
       idempotencyKey: null,
       receivedAt,
-      dueAt: receivedAt,
+      hops: 0,
     });
     if (accepted === undefined) {
       throw new Error('The event was not accepted.');

@@ -14,7 +14,7 @@ import { Workbench } from '../support/workbench.ts';
 
 /** More than two batches. */
 const EVENTS = 1_200;
-const LATER = Date.UTC(2100, 0, 1);
+const LEASE_MS = 3_600_000;
 const HEADERS = { 'X-Zulu': 'z', 'x-alpha': ['2', '1'], 'X-MIKE': 'é "quoted"' };
 const FAILED = { ...DELIVERED, statusCode: 500, error: 'HTTP_STATUS', responseBody: null } as const;
 
@@ -80,7 +80,7 @@ describeWhere(
   test('says so when the source was used between two runs, because what it copied is stale', async () => {
     const ticket = await using(source(), (storage) => new StoreFixture(() => storage).ticket());
     expect(await copy().exited).toEqual({ code: 0, signal: null });
-    await using(source(), (storage) => storage.deliveries.claim(ticket, LATER));
+    await using(source(), (storage) => storage.deliveries.claim(ticket, LEASE_MS));
     const again = copy();
     expect(await again.exited).toEqual({ code: 1, signal: null });
     expect(again.stderr).toMatch(/^The two databases differ[^\n]*\n$/u);
@@ -121,10 +121,10 @@ async function fill(storage: Storage, url: string) {
   );
   const tickets = (await Promise.all(payloads.map((payload) => fixture.event(token, NOW, payload)))).flat();
   const [finished, failed, waiting, leased] = [0, 300, 600, 900].map((from) => tickets.slice(from, from + 300));
-  await attempt(storage, finished, DELIVERED, { status: 'SUCCEEDED', dueAt: null, completedAt: NOW + 7 });
-  await attempt(storage, failed, FAILED, { status: 'FAILED', dueAt: null, completedAt: NOW + 8 });
-  await attempt(storage, waiting?.slice(0, 100), FAILED, { status: 'PENDING', dueAt: LATER, completedAt: null });
-  await Promise.all((leased ?? []).map((ticket) => storage.deliveries.claim(ticket, LATER)));
+  await attempt(storage, finished, DELIVERED, { status: 'SUCCEEDED', retryInMs: null, completedAt: NOW + 7 });
+  await attempt(storage, failed, FAILED, { status: 'FAILED', retryInMs: null, completedAt: NOW + 8 });
+  await attempt(storage, waiting?.slice(0, 100), FAILED, { status: 'PENDING', retryInMs: LEASE_MS, completedAt: null });
+  await Promise.all((leased ?? []).map((ticket) => storage.deliveries.claim(ticket, LEASE_MS)));
   return { accountId, pending: 200, leased: 300 };
 }
 
@@ -136,9 +136,15 @@ async function attempt(
 ): Promise<void> {
   await Promise.all(
     tickets.map(async (ticket) => {
-      await storage.deliveries.claim(ticket, LATER);
+      await storage.deliveries.claim(ticket, LEASE_MS);
       const responseBody = outcome.responseBody && Buffer.from([0, 255, 10, 13, ...Buffer.from(ticket.deliveryId)]);
-      const record = { deliveryId: ticket.deliveryId, attempt: 1, outcome: { ...outcome, responseBody }, state };
+      const record = {
+        deliveryId: ticket.deliveryId,
+        attempt: 1,
+        destinationVersion: 1,
+        outcome: { ...outcome, responseBody },
+        state,
+      };
       expect(await storage.deliveries.record(record)).toBe(true);
     }),
   );

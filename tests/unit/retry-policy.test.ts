@@ -12,21 +12,24 @@ describe('stateAfterAttempt', () => {
   test('an attempt without error has delivered', () => {
     expect(stateAfterAttempt(result({ error: null, statusCode: 200 }), SCHEDULE, 0.5)).toEqual({
       status: 'SUCCEEDED',
-      dueAt: null,
+      retryInMs: null,
       completedAt: 100,
     });
   });
 
   test.each([
-    [1, 0.5, 5_100],
-    [1, 0, 4_100],
-    [1, 0.999999, 6_100],
-    [2, 0.5, 30_100],
-    [2, 0, 24_100],
-  ])('attempt %d that failed is retried after its wait, 20 %% more or less (random %d)', (attempt, random, dueAt) => {
-    const state = stateAfterAttempt(result({ attempt, error: 'TIMEOUT', statusCode: null }), SCHEDULE, random);
-    expect(state).toEqual({ status: 'PENDING', dueAt, completedAt: null });
-  });
+    [1, 0.5, 5_000],
+    [1, 0, 4_000],
+    [1, 0.999999, 6_000],
+    [2, 0.5, 30_000],
+    [2, 0, 24_000],
+  ])(
+    'attempt %d that failed is retried after its wait, 20 %% more or less (random %d)',
+    (attempt, random, retryInMs) => {
+      const state = stateAfterAttempt(result({ attempt, error: 'TIMEOUT', statusCode: null }), SCHEDULE, random);
+      expect(state).toEqual({ status: 'PENDING', retryInMs, completedAt: null });
+    },
+  );
 
   test.each([
     ['the schedule is used up', { attempt: 3 }],
@@ -34,7 +37,7 @@ describe('stateAfterAttempt', () => {
     ['the destination is gone, whatever the schedule says', { statusCode: 410, retryAfter: '1' }],
   ])('the delivery has failed when %s', (_when, fields) => {
     const state = stateAfterAttempt(result(fields), SCHEDULE, 0.5);
-    expect(state).toEqual({ status: 'FAILED', dueAt: null, completedAt: 100 });
+    expect(state).toEqual({ status: 'FAILED', retryInMs: null, completedAt: 100 });
   });
 
   test.each([
@@ -53,11 +56,11 @@ describe('stateAfterAttempt', () => {
     [301, '60', 5_000],
   ])('%d with Retry-After %s waits %d ms where 5 s were planned', (statusCode, retryAfter, wait) => {
     const state = stateAfterAttempt(result({ statusCode, retryAfter }), SCHEDULE, 0.5);
-    expect(state).toEqual({ status: 'PENDING', dueAt: 100 + wait, completedAt: null });
+    expect(state).toEqual({ status: 'PENDING', retryInMs: wait, completedAt: null });
   });
 
   test('what a destination asks for is a second at least', () => {
     const state = stateAfterAttempt(result({ statusCode: 429, retryAfter: '0' }), [1], 0.5);
-    expect(state.dueAt).toBe(1_100);
+    expect(state.retryInMs).toBe(1_000);
   });
 });

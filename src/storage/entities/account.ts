@@ -17,6 +17,8 @@ export const Account = defineEntity({
     sealedToken: p.text().default(''),
     createdAt: p.datetime(3),
     updatedAt: p.datetime(3),
+    /** Since when it reads as gone; its rows are removed in steps behind. */
+    deletedAt: p.datetime(3).nullable(),
   },
 });
 export type AccountEntity = InferEntity<typeof Account>;

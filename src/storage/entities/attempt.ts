@@ -8,7 +8,7 @@ export const Attempt = defineEntity({
   tableName: 'attempt',
   filters: scopeFilter((accountId) => ({ delivery: { destination: { account: accountId } } })),
   properties: {
-    delivery: () => p.manyToOne(Delivery).ref().primary().deleteRule('cascade').updateRule('no action').index(false),
+    delivery: () => p.manyToOne(Delivery).ref().primary().createForeignKeyConstraint(false).index(false),
     /** Counts from 1. */
     number: p.integer().primary(),
     startedAt: p.datetime(3),
@@ -16,6 +16,8 @@ export const Attempt = defineEntity({
     statusCode: p.integer().nullable(),
     error: p.text().$type<AttemptError>().nullable(),
     responseBody: p.blob().$type<Buffer>().nullable(),
+    /** Of the destination, when the request was made; earlier versions of the program did not keep it. */
+    destinationVersion: p.integer().nullable(),
   },
 });
 export type AttemptEntity = InferEntity<typeof Attempt>;

@@ -24,6 +24,10 @@ export const Destination = defineEntity({
     disabledAt: p.datetime(3).nullable(),
     createdAt: p.datetime(3),
     updatedAt: p.datetime(3),
+    /** Counts the changes of what requests are made of; an answer speaks of the version it was asked with. */
+    version: p.integer().default(1),
+    /** Since when it reads as gone. It is disabled then too, so hot paths ask for that alone. */
+    deletedAt: p.datetime(3).nullable(),
   },
 });
 export type DestinationEntity = InferEntity<typeof Destination>;

@@ -14,6 +14,8 @@ export const Event = defineEntity({
     receivedAt: p.datetime(3),
     /** The sender's own name for the event, for as long as a second one of the same name is the same event. */
     idempotencyKey: p.text().nullable(),
+    /** How often it has come through a server like this one already. */
+    hops: p.integer().default(0),
   },
   indexes: [{ name: 'event_account_id_id_index', properties: ['account', 'id'] }],
   uniques: [

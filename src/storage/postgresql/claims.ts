@@ -1,55 +1,110 @@
-import { sql } from 'kysely';
-import type { SealedDelivery, Statements } from '../statements.ts';
+import { type RawBuilder, sql } from 'kysely';
+import { INLINE_PAYLOAD_BYTES_MAX, LOST_ATTEMPTS_MAX, type SealedDelivery, type Statements } from '../statements.ts';
 
-type ClaimedRow = Omit<SealedDelivery, 'leasedUntil' | 'attemptInRound'> & { readonly roundStart: number };
+type ClaimedRow = Omit<SealedDelivery, 'attemptInRound'> & { readonly roundStart: number };
+
+/** Nobody has it, or who had it is over its time. The database's clock decides, so that no worker's matters. */
+const IS_FREE = sql`(q.leased_until is null or q.leased_until <= now())`;
+const IS_LOST = sql`(q.leased_until is not null)`;
+const IS_GIVEN_UP = sql`(q.leased_until is not null and q.lost_count >= ${sql.lit(LOST_ATTEMPTS_MAX - 1)})`;
 
 /**
- * Waits for rows that are locked, because not all who lock one take it: a sweep locks a row before it sees that
- * another worker has just taken it. Passed over, the ticket would be lost until its visibility time is over.
+ * Every look-up is fenced in a lateral query with a limit, so that it goes by its key: statistics are a minute
+ * old, and plans that trust them read a table whole that was empty then. Who locks a row takes it or finishes it,
+ * so rows that are locked are passed over.
  */
 export const CLAIMS: Statements['claims'] = {
   statements(requests) {
     const tickets = JSON.stringify(
-      requests.map(({ ticket, leasedUntil }) => ({
-        id: ticket.deliveryId,
-        attempt: ticket.attempt,
-        leased_until: leasedUntil,
-      })),
+      requests.map(({ ticket, leaseMs }) => ({ id: ticket.deliveryId, attempt: ticket.attempt, lease_ms: leaseMs })),
     );
     return [
-      sql`
-        with ticket as (
-          select distinct on (id) * from json_to_recordset(${tickets}::json) as t (id uuid, attempt int, leased_until bigint)
-        ), free as (
-          select d.id, t.leased_until from delivery d join ticket t on t.id = d.id and t.attempt = d.attempt_count
-            join destination x on x.id = d.destination_id and x.disabled_at is null
-          where d.status = 'PENDING' order by d.id for update of d
-        ), claimed as (
-          update delivery d
-          set due_at = to_timestamp(f.leased_until / 1000.0), attempt_count = d.attempt_count + 1
-          from free f where d.id = f.id
-          returning d.id, d.attempt_count, d.round_start, d.event_id, d.destination_id
-        )
-        select c.id as "deliveryId", c.attempt_count as "attempt", c.round_start as "roundStart",
-               c.event_id as "eventId", c.destination_id as "destinationId",
-               e.payload, x.url, x.http_method as "httpMethod",
-               x.account_id as "accountId", x.sealed_headers as "sealedHeaders",
-               x.sealed_signing_secret as "sealedSigningSecret", x.sealed_previous_secret as "sealedPreviousSecret",
-               (extract(epoch from x.previous_secret_until) * 1000)::float8 as "previousSecretUntil"
-        from claimed c join event e on e.id = c.event_id join destination x on x.id = c.destination_id`,
+      take(sql`
+        with ticket as materialized (
+          select distinct on (id) * from json_to_recordset(${tickets}::json) as t (id uuid, attempt int, lease_ms int)
+        ), free as materialized (
+          select q.delivery_id, t.lease_ms from ticket t cross join lateral (
+            select q.delivery_id, q.destination_id from queue q
+            where q.delivery_id = t.id and q.attempt_count = t.attempt and ${IS_FREE}
+            limit 1 for update skip locked
+          ) q cross join lateral (
+            select from destination where id = q.destination_id and disabled_at is null limit 1
+          ) x
+        )`),
     ];
   },
 
   results(requests, [rows = []]) {
     const byId = new Map((rows as readonly ClaimedRow[]).map((row) => [row.deliveryId, row]));
-    return requests.map(({ ticket, leasedUntil }) => {
+    return requests.map(({ ticket }) => {
       const row = byId.get(ticket.deliveryId);
       byId.delete(ticket.deliveryId);
-      return row && toClaimed(row, leasedUntil);
+      return row && toSealed(row);
     });
   },
 };
 
-function toClaimed({ roundStart, ...row }: ClaimedRow, leasedUntil: number): SealedDelivery {
-  return { ...row, attemptInRound: row.attempt - roundStart, leasedUntil };
+export const LANE_CLAIMS: Statements['laneClaims'] = {
+  statements(requests) {
+    const lanes = JSON.stringify(
+      requests.map(({ destinationId, limit, from, leaseMs }) => ({
+        id: destinationId,
+        most: limit,
+        since: from / 1_000,
+        lease_ms: leaseMs,
+      })),
+    );
+    return [
+      take(sql`
+        with lane as materialized (
+          select * from json_to_recordset(${lanes}::json) as l (id uuid, most int, since float8, lease_ms int)
+        ), free as materialized (
+          select q.delivery_id, l.lease_ms from lane l cross join lateral (
+            select from destination where id = l.id and disabled_at is null limit 1
+          ) x cross join lateral (
+            select q.delivery_id from queue q
+            where q.destination_id = l.id and q.due_at >= to_timestamp(l.since) and q.due_at <= now() and ${IS_FREE}
+            order by q.due_at limit l.most for update skip locked
+          ) q
+        )`),
+    ];
+  },
+
+  results(requests, [rows = []]) {
+    const byDestination = Map.groupBy(rows as readonly ClaimedRow[], ({ destinationId }) => destinationId);
+    return requests.map(({ destinationId, limit }) => {
+      const found = (byDestination.get(destinationId) ?? []).toSorted((a, b) => a.dueAt - b.dueAt);
+      byDestination.set(destinationId, found.slice(limit));
+      return found.slice(0, limit).map(toSealed);
+    });
+  },
+};
+
+/** @param free names the rows to take, which are locked, as `free (delivery_id, lease_ms)` */
+function take(free: RawBuilder<unknown>) {
+  return sql`
+    ${free}, claimed as (
+      update queue q set
+        leased_until = now() + f.lease_ms * interval '1 ms',
+        attempt_count = q.attempt_count + (not ${IS_GIVEN_UP})::int,
+        lost_count = q.lost_count + ${IS_LOST}::int
+      from free f where q.delivery_id = f.delivery_id
+      returning q.*
+    )
+    select c.delivery_id as "deliveryId", c.destination_id as "destinationId", x.version as "destinationVersion",
+           c.event_id as "eventId", c.attempt_count as "attempt", c.round_start as "roundStart",
+           c.lost_count as "lostCount", (extract(epoch from c.due_at) * 1000)::float8 as "dueAt",
+           e.length as "payloadLength", e.payload, e.hops, x.url, x.http_method as "httpMethod",
+           x.account_id as "accountId", x.sealed_headers as "sealedHeaders",
+           x.sealed_signing_secret as "sealedSigningSecret", x.sealed_previous_secret as "sealedPreviousSecret",
+           (extract(epoch from x.previous_secret_until) * 1000)::float8 as "previousSecretUntil"
+    from claimed c cross join lateral (
+      select octet_length(payload) as length, hops,
+             case when octet_length(payload) <= ${sql.lit(INLINE_PAYLOAD_BYTES_MAX)} then payload end as payload
+      from event where id = c.event_id limit 1
+    ) e cross join lateral (select * from destination where id = c.destination_id limit 1) x`;
+}
+
+function toSealed({ roundStart, ...row }: ClaimedRow): SealedDelivery {
+  return { ...row, attemptInRound: row.attempt - roundStart };
 }

@@ -2,16 +2,16 @@ import { defineConfig, MikroORM } from '@mikro-orm/postgresql';
 import { type Kysely, sql } from 'kysely';
 import type { Vault } from '../../core/vault.ts';
 import type { Scope } from '../../core/scope.ts';
-import { CommitLine, type Transact } from '../commit-line.ts';
 import { DeliveryStore } from '../delivery-store.ts';
 import { EventStore } from '../event-store.ts';
+import { GroupCommit, type Transact } from '../group-commit.ts';
 import { postgresqlMigrations } from '../migrations/postgresql/index.ts';
 import { isUp } from '../is-up.ts';
 import { COMMON_OPTIONS, type PostgresqlOptions } from '../orm.ts';
 import { createReads } from '../read-models/reads.ts';
 import { withScope } from '../scope-filter.ts';
 import { sealWhatIsPlain } from '../sealing.ts';
-import type { StatementObserver, Storage } from '../storage.ts';
+import type { StorageOverrides, Storage } from '../storage.ts';
 import { PostgresqlBell } from './bell.ts';
 import { migrateAlone } from './migrate-alone.ts';
 import { POSTGRESQL_STATEMENTS } from './statements.ts';
@@ -47,7 +47,7 @@ export function postgresqlOptions({ url }: PostgresqlOptions) {
 export async function openPostgresql(
   options: PostgresqlOptions,
   vault: Vault,
-  observe?: StatementObserver,
+  { observe }: StorageOverrides,
 ): Promise<Storage> {
   const migrated = await migrateUp(options, vault);
   const { driverOptions, ...common } = postgresqlOptions(options);
@@ -71,14 +71,14 @@ async function migrateUp(options: PostgresqlOptions, vault: Vault): Promise<read
 function assemble(orm: MikroORM, url: string, vault: Vault): Omit<Storage, 'migrated'> {
   const database = orm.em.getDriver().getConnection().getClient<unknown>();
   const transact = transactOn(database);
-  // A line for each kind: on this database each is one statement and its own transaction, and none waits for another.
-  const line = () => new CommitLine(transact, COMMITS_UNDER_WAY_MAX);
+  // One for each kind: on this database each is one statement and its own transaction, and none waits for another.
+  const commits = () => new GroupCommit({ transact, underWayMax: COMMITS_UNDER_WAY_MAX, blamesItems });
   const fork = (scope: Scope) => withScope(orm.em.fork(), scope);
   return {
     vault,
-    events: new EventStore(line(), database, POSTGRESQL_STATEMENTS),
+    events: new EventStore(commits(), database, POSTGRESQL_STATEMENTS),
     deliveries: new DeliveryStore(
-      { claims: line(), records: line() },
+      { claims: commits(), laneClaims: commits(), records: commits(), releases: commits() },
       { database, vault, statements: POSTGRESQL_STATEMENTS },
     ),
     isSoleOwner: false,
@@ -105,4 +105,15 @@ function transactOn(database: Kysely<unknown>): Transact {
       return results;
     });
   };
+}
+
+/**
+ * PostgreSQL's classes of codes for data, constraints, cardinality and limits (22, 23, 21, 54), and errors of our
+ * own. Anything else speaks of the server, or of others' locks.
+ */
+const FAULT_OF_VALUES = /^(?:2[123]|54)[0-9A-Z]{3}$/u;
+
+function blamesItems(error: unknown): boolean {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  return error instanceof TypeError || error instanceof RangeError || FAULT_OF_VALUES.test(String(code));
 }

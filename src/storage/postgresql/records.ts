@@ -3,68 +3,80 @@ import { saysGone } from '../../core/delivery.ts';
 import { PackedBytes } from '../packed-bytes.ts';
 import type { AttemptRecord, Statements } from '../statements.ts';
 
-/**
- * Destinations that are gone are locked before the deliveries, which the count asks for: a deletion locks in
- * that order too, and two that lock in opposite orders would wait for each other.
- */
+/** The rows of the queue are locked in the order of their ids, so that no two statements wait for each other. */
 export const RECORDS: Statements['records'] = {
+  bytesOf: ({ outcome }) => outcome.responseBody?.length ?? 0,
+
   statements(records) {
     const bodies = new PackedBytes();
     const rows = JSON.stringify(records.map((record) => toRow(record, bodies)));
     return [
       sql`
-        with record as (
-          select * from json_to_recordset(${rows}::json) as r (
-            id uuid, attempt int, started_at bigint, duration_ms int, status_code int, error text,
-            status text, due_at bigint, completed_at bigint, start int, length int, gone boolean)
-        ), gone as (
-          select id from destination where disabled_at is null and id in (
-            select d.destination_id from record r join delivery d on d.id = r.id where r.gone
-          ) order by id for no key update
-        ), mine as (
-          select d.id, d.destination_id, r.attempt, r.gone
-          from delivery d join record r on r.id = d.id and r.attempt = d.attempt_count
-          where d.status = 'PENDING' and (select count(*) from gone) >= 0 order by d.id for update of d
+        with record as materialized (
+          select distinct on (id, attempt) * from json_to_recordset(${rows}::json) as r (
+            id uuid, attempt int, started_at float8, duration_ms int, status_code int, error text,
+            status text, retry_ms float8, completed_at float8, start int, length int, gone boolean, version int)
+          order by id, attempt
+        ), mine as materialized (
+          select r.*, q.destination_id from record r cross join lateral (
+            select destination_id from queue
+            where delivery_id = r.id and attempt_count = r.attempt and leased_until is not null
+            limit 1 for update
+          ) q
+        ), retried as (
+          update queue q set due_at = now() + m.retry_ms * interval '1 ms', leased_until = null, lost_count = 0, waits = true
+          from mine m where q.delivery_id = m.id and m.status = 'PENDING'
+        ), taken as (
+          delete from queue q using mine m where q.delivery_id = m.id and m.status <> 'PENDING'
+        ), finished as (
+          update delivery d set status = m.status, attempt_count = m.attempt, completed_at = to_timestamp(m.completed_at)
+          from mine m where d.id = m.id and m.status <> 'PENDING'
         ), disabled as (
-          update destination x set disabled_at = to_timestamp(r.completed_at / 1000.0)
-          from record r join mine m on m.id = r.id and m.attempt = r.attempt
-          where m.gone and x.id = m.destination_id and x.disabled_at is null
-        ), updated as (
-          update delivery d set status = r.status,
-            due_at = to_timestamp(r.due_at / 1000.0), completed_at = to_timestamp(r.completed_at / 1000.0)
-          from record r join mine m on m.id = r.id and m.attempt = r.attempt
-          where d.id = r.id
-          returning d.id
+          update destination x set disabled_at = g.at
+          from (select destination_id, version, to_timestamp(min(completed_at)) as at from mine where gone group by 1, 2) g
+          where x.id = g.destination_id and x.version = g.version and x.disabled_at is null
         ), logged as (
-          insert into attempt (delivery_id, number, started_at, duration_ms, status_code, error, response_body)
-          select r.id, r.attempt, to_timestamp(r.started_at / 1000.0), r.duration_ms, r.status_code, r.error,
-                 case when r.start is not null then substring(${bodies.toBuffer()}::bytea from r.start for r.length) end
-          from record r join mine m on m.id = r.id and m.attempt = r.attempt
+          insert into attempt (delivery_id, number, started_at, duration_ms, status_code, error, response_body,
+                               destination_version)
+          select id, attempt, to_timestamp(started_at), duration_ms, status_code, error,
+                 case when start is not null then substring(${bodies.toBuffer()}::bytea from start for length) end, version
+          from mine
+          on conflict (delivery_id, number) do nothing
         )
-        select id from updated`,
+        select id, attempt from mine
+        union
+        select r.id, r.attempt from record r
+        where exists (select from attempt a where a.delivery_id = r.id and a.number = r.attempt)`,
     ];
   },
 
-  results(records, [updated = []]) {
-    const recorded = new Set((updated as readonly { id: string }[]).map(({ id }) => id));
-    return records.map(({ deliveryId }) => recorded.has(deliveryId));
+  results(records, [recorded = []]) {
+    const known = new Set((recorded as readonly { id: string; attempt: number }[]).map(keyOf));
+    return records.map(({ deliveryId: id, attempt }) => known.has(keyOf({ id, attempt })));
   },
 };
 
-function toRow({ deliveryId, attempt, outcome, state }: AttemptRecord, bodies: PackedBytes): Record<string, unknown> {
+function keyOf({ id, attempt }: { id: string; attempt: number }): string {
+  return `${id} ${attempt}`;
+}
+
+/** Times in seconds, as `to_timestamp` takes them. */
+function toRow(record: AttemptRecord, bodies: PackedBytes): Record<string, unknown> {
+  const { deliveryId, attempt, destinationVersion, outcome, state } = record;
   const [start, length] = outcome.responseBody === null ? [null, null] : bodies.add(outcome.responseBody);
   return {
     id: deliveryId,
     attempt,
-    started_at: outcome.startedAt,
+    started_at: outcome.startedAt / 1_000,
     duration_ms: outcome.durationMs,
     status_code: outcome.statusCode,
     error: outcome.error,
     status: state.status,
-    due_at: state.dueAt,
-    completed_at: state.completedAt,
+    retry_ms: state.retryInMs,
+    completed_at: state.completedAt === null ? null : state.completedAt / 1_000,
     start,
     length,
     gone: saysGone(outcome),
+    version: destinationVersion,
   };
 }

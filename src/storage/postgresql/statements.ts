@@ -1,57 +1,76 @@
-import { type RawBuilder, sql } from 'kysely';
+import { sql } from 'kysely';
 import { EVERYTHING } from '../../core/scope.ts';
-import type { Ticket } from '../../core/ticket.ts';
-import type { DueRequest, KeyedId, Statements } from '../statements.ts';
-import { CLAIMS } from './claims.ts';
+import type { Rows } from '../group-commit.ts';
+import type { Claim, FoundLane, FoundRetry, KeyedId, Statements } from '../statements.ts';
+import { CLAIMS, LANE_CLAIMS } from './claims.ts';
 import { EVENTS } from './events.ts';
 import { KEY_HOLDERS } from './key-holders.ts';
 import { RECORDS } from './records.ts';
+
+const LOWEST_ID = '00000000-0000-0000-0000-000000000000';
 
 export const POSTGRESQL_STATEMENTS: Statements = {
   events: EVENTS,
   keyHolders: KEY_HOLDERS,
   claims: CLAIMS,
+  laneClaims: LANE_CLAIMS,
   records: RECORDS,
 
-  release(claims, now) {
-    const rows = JSON.stringify(claims.map(({ deliveryId, attempt }) => ({ id: deliveryId, attempt })));
-    return sql`
-      update delivery d set due_at = ${at(now)}, attempt_count = d.attempt_count - 1
-      from json_to_recordset(${rows}::json) as c (id uuid, attempt int)
-      where d.id = c.id and d.attempt_count = c.attempt and d.status = 'PENDING'`;
+  releases: {
+    statements(claims) {
+      const rows = JSON.stringify(claims.map(({ deliveryId, attempt }) => ({ id: deliveryId, attempt })));
+      return [
+        sql`
+          with claim as materialized (
+            select distinct on (id) * from json_to_recordset(${rows}::json) as c (id uuid, attempt int) order by id
+          ), held as materialized (
+            select q.delivery_id from claim c cross join lateral (
+              select delivery_id from queue
+              where delivery_id = c.id and attempt_count = c.attempt and leased_until is not null
+              limit 1 for update
+            ) q
+          )
+          update queue q set leased_until = null, attempt_count = q.attempt_count - 1
+          from held h where q.delivery_id = h.delivery_id
+          returning q.delivery_id as id`,
+      ];
+    },
+    results: (claims, [released = []]) => wereAmong(claims, released),
   },
 
-  recoverLeases: (now) => sql`
-    update delivery set due_at = ${at(now)}
-    where status = 'PENDING' and due_at > ${at(now)} and not exists (
-      select 1 from attempt where delivery_id = delivery.id and number = attempt_count
-    )`,
-
-  returnTickets(tickets, now) {
-    const rows = JSON.stringify(tickets.map(({ deliveryId, attempt }) => ({ id: deliveryId, attempt })));
-    return sql`
-      update delivery d set due_at = ${at(now)}
-      from json_to_recordset(${rows}::json) as t (id uuid, attempt int)
-      where d.id = t.id and d.attempt_count = t.attempt and d.status = 'PENDING' and d.due_at > ${at(now)}`;
-  },
-
-  takeDueOf: (destinationId, request) => takeDue(sql`select ${destinationId}::uuid as destination_id`, request),
+  // Nobody is the only owner of a database on a server.
+  recoverLeases: () => sql`select 1`,
 
   // Hops from destination to destination by the index, without reading what lies between. There is no min(uuid).
-  takeDue: (request) =>
-    takeDue(
-      sql`
-        with recursive pending (destination_id) as (
-          (select destination_id from delivery where status = 'PENDING' order by destination_id limit 1)
-          union all
-          select (select d.destination_id from delivery d
-                  where d.status = 'PENDING' and d.destination_id > p.destination_id order by d.destination_id limit 1)
-          from pending p where p.destination_id is not null
-        )
-        select destination_id from pending
-        where destination_id is not null and destination_id <> all (${request.except}::uuid[])`,
-      request,
-    ),
+  findLanes: ({ after, limit, graceMs }) => sql<FoundLane>`
+    with recursive hop (destination_id, place) as (
+      select (select destination_id from queue where destination_id > ${after === '' ? LOWEST_ID : after}::uuid
+              order by destination_id limit 1), 1
+      union all
+      select (select q.destination_id from queue q where q.destination_id > h.destination_id
+              order by q.destination_id limit 1), place + 1
+      from hop h where h.destination_id is not null and place < ${limit}
+    )
+    select h.destination_id as "destinationId", x.account_id as "accountId",
+      (select case when q.waits then 'retries' else 'fresh' end from queue q
+       where x.account_id is not null and x.disabled_at is null
+         and q.destination_id = h.destination_id and q.due_at <= now()
+         and case when q.leased_until is not null then q.leased_until <= now()
+                  else q.waits or q.due_at <= now() - ${graceMs} * interval '1 ms' end
+       order by q.due_at limit 1) as "due"
+    from hop h left join lateral (
+      select account_id, disabled_at from destination where id = h.destination_id limit 1
+    ) x on true where h.destination_id is not null order by h.place`,
+
+  findRetries: ({ after, limit }) => sql<FoundRetry>`
+    select q.destination_id as "destinationId", x.account_id as "accountId",
+           (extract(epoch from q.due_at) * 1000)::float8 as "dueAt"
+    from (
+      select destination_id, due_at from queue where waits and due_at > to_timestamp(${after / 1_000}) and due_at <= now()
+      order by due_at limit ${limit}
+    ) q cross join lateral (
+      select account_id from destination where id = q.destination_id and disabled_at is null limit 1
+    ) x order by q.due_at`,
 
   eventIdsOf: ({ parentIds, before, limit }) => sql<KeyedId>`
     select p.id as key, e.id from unnest(${parentIds}::uuid[]) as p (id) cross join lateral (
@@ -72,23 +91,7 @@ export const POSTGRESQL_STATEMENTS: Statements = {
   },
 };
 
-/** Rows that another worker is taking at this moment are passed over, not waited for. */
-function takeDue(destinations: RawBuilder<unknown>, { now, limitPerDestination, visibilityMs }: DueRequest) {
-  return sql<Ticket>`
-    with waiting as (${destinations}), due as (
-      select x.id, o.account_id from waiting w join destination o on o.id = w.destination_id and o.disabled_at is null
-      cross join lateral (
-        select d.id from delivery d
-        where d.destination_id = w.destination_id and d.status = 'PENDING' and d.due_at <= ${at(now)}
-        order by d.due_at limit ${limitPerDestination} for update skip locked
-      ) x
-    )
-    update delivery d set due_at = ${visibilityMs === 0 ? sql`d.due_at` : at(now + visibilityMs)}
-    from due where d.id = due.id
-    returning d.id as "deliveryId", d.destination_id as "destinationId", due.account_id as "accountId",
-              d.attempt_count as "attempt"`;
-}
-
-function at(ms: number) {
-  return sql`to_timestamp(${ms}::bigint / 1000.0)`;
+function wereAmong(claims: readonly Claim[], rows: Rows): boolean[] {
+  const ids = new Set((rows as readonly { id: string }[]).map(({ id }) => id));
+  return claims.map(({ deliveryId }) => ids.has(deliveryId));
 }

@@ -1,4 +1,5 @@
 import { sql } from 'kysely';
+import { deliveryIdOf, ORDINAL_MAX } from '../../core/ids.ts';
 import { EVERYTHING, includes, type Scope } from '../../core/scope.ts';
 import { Delivery, type DeliveryEntity, Event, type EventEntity } from '../entities/index.ts';
 import type { KeyedId, Statements } from '../statements.ts';
@@ -30,7 +31,7 @@ export class EventReads {
       ({ id }) => id,
     );
     this.#deliveriesOfEvent = manyByKey(
-      (ids) => em.find(Delivery, { event: { $in: [...ids] } }, { orderBy: { id: 'asc' } }),
+      (ids) => em.find(Delivery, { $or: ids.map(deliveriesOfEvent) }, { orderBy: { id: 'asc' } }),
       ({ event }: DeliveryEntity) => event.id,
     );
     this.#eventsOfAccount = new PageLoaders((page: PageArguments, _filter: undefined) =>
@@ -94,4 +95,9 @@ export class EventReads {
       where account_id in (${sql.join(accountIds)}) group by account_id`.execute(this.#em.getKysely());
     return rows;
   }
+}
+
+/** They are a range of keys, because their ids begin as that of their event. */
+function deliveriesOfEvent(eventId: string) {
+  return { id: { $gt: eventId, $lte: deliveryIdOf(eventId, ORDINAL_MAX) } };
 }

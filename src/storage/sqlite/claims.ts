@@ -1,20 +1,25 @@
-import { sql } from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
+import type { Clock } from '../../core/clock.ts';
 import type { HttpMethod } from '../../core/destination-input.ts';
-import type { SealedDelivery, Statements } from '../statements.ts';
+import { INLINE_PAYLOAD_BYTES_MAX, LOST_ATTEMPTS_MAX, type SealedDelivery, type Statements } from '../statements.ts';
 
 interface ClaimedRow {
   readonly deliveryId: string;
   readonly attempt: number;
   readonly roundStart: number;
-  readonly leasedUntil: number;
+  readonly lostCount: number;
+  readonly dueAt: number;
   readonly eventId: string;
-  readonly payload: Buffer;
+  readonly payloadLength: number;
+  readonly payload: Buffer | null;
+  readonly hops: number;
   readonly destinationId: string;
   /** Of the destination, as a JSON list. */
   readonly target: string;
 }
 
 type Target = [
+  version: number,
   url: string,
   httpMethod: HttpMethod,
   accountId: string,
@@ -24,22 +29,20 @@ type Target = [
   previousSecretUntil: number | null,
 ];
 
-export const CLAIMS: Statements['claims'] = {
+export const claims = (clock: Clock): Statements['claims'] => ({
   statements(requests) {
+    const now = clock.now();
     const tickets = JSON.stringify(
-      requests.map(({ ticket, leasedUntil }) => [ticket.deliveryId, ticket.attempt, leasedUntil]),
+      requests.map(({ ticket, leaseMs }) => [ticket.deliveryId, ticket.attempt, now + leaseMs]),
     );
     return [
       sql`
-        update delivery set due_at = t.value ->> 2, attempt_count = attempt_count + 1
+        update queue set ${taken(sql`t.value ->> 2`)}
         from json_each(${tickets}) t
-        where delivery.id = t.value ->> 0 and attempt_count = t.value ->> 1 and status = 'PENDING'
+        where delivery_id = t.value ->> 0 and attempt_count = t.value ->> 1
+          and (leased_until is null or leased_until <= ${now})
           and (select disabled_at from destination where id = destination_id) is null
-        returning delivery.id as "deliveryId", attempt_count as "attempt", round_start as "roundStart",
-          due_at as "leasedUntil", event_id as "eventId", destination_id as "destinationId",
-          (select payload from event where id = event_id) as "payload",
-          (select json_array(url, http_method, account_id, sealed_headers, sealed_signing_secret, sealed_previous_secret,
-             previous_secret_until) from destination where id = destination_id) as "target"`,
+        ${RETURNING}`,
     ];
   },
 
@@ -48,23 +51,66 @@ export const CLAIMS: Statements['claims'] = {
     return requests.map(({ ticket }) => {
       const row = byId.get(ticket.deliveryId);
       byId.delete(ticket.deliveryId);
-      return row && toClaimed(row);
+      return row && toSealed(row);
     });
   },
-};
+});
 
-function toClaimed({ target, roundStart, ...row }: ClaimedRow): SealedDelivery {
-  const [url, httpMethod, accountId, sealedHeaders, sealedSigningSecret, sealedPreviousSecret, previousSecretUntil] =
+/** A statement for each destination, because a limit must be known when a statement begins; all in one transaction. */
+export const laneClaims = (clock: Clock): Statements['laneClaims'] => ({
+  statements(requests) {
+    const now = clock.now();
+    return requests.map(
+      ({ destinationId, limit, from, leaseMs }) => sql`
+        update queue set ${taken(sql`${now + leaseMs}`)}
+        where delivery_id in (
+          select q.delivery_id from destination x cross join queue q on q.destination_id = x.id
+          where x.id = ${destinationId} and x.disabled_at is null and q.due_at >= ${from} and q.due_at <= ${now}
+            and (q.leased_until is null or q.leased_until <= ${now})
+          order by q.due_at limit ${limit}
+        )
+        ${RETURNING}`,
+    );
+  },
+
+  results: (requests, answers) =>
+    requests.map((_, place) =>
+      ((answers[place] ?? []) as ClaimedRow[]).toSorted((a, b) => a.dueAt - b.dueAt).map(toSealed),
+    ),
+});
+
+/** What a claim writes; the right side of each assignment sees the row as it was. */
+function taken(leasedUntil: RawBuilder<unknown>) {
+  return sql`
+          leased_until = ${leasedUntil},
+          attempt_count = attempt_count
+            + (leased_until is null or lost_count < ${sql.lit(LOST_ATTEMPTS_MAX - 1)}),
+          lost_count = lost_count + (leased_until is not null)`;
+}
+
+const RETURNING = sql`
+        returning delivery_id as "deliveryId", attempt_count as "attempt", round_start as "roundStart",
+          lost_count as "lostCount", due_at as "dueAt", event_id as "eventId", destination_id as "destinationId",
+          (select length(payload) from event where id = event_id) as "payloadLength",
+          (select payload from event where id = event_id and length(payload) <= ${sql.lit(INLINE_PAYLOAD_BYTES_MAX)})
+            as "payload",
+          (select hops from event where id = event_id) as "hops",
+          (select json_array(version, url, http_method, account_id, sealed_headers, sealed_signing_secret,
+             sealed_previous_secret, previous_secret_until) from destination where id = destination_id) as "target"`;
+
+function toSealed({ target, roundStart, ...row }: ClaimedRow): SealedDelivery {
+  const [version, url, httpMethod, accountId, sealedHeaders, sealedSigningSecret, sealedPreviousSecret, until] =
     JSON.parse(target) as Target;
   return {
     ...row,
     attemptInRound: row.attempt - roundStart,
+    destinationVersion: version,
     url,
     httpMethod,
     accountId,
     sealedHeaders,
     sealedSigningSecret,
     sealedPreviousSecret,
-    previousSecretUntil,
+    previousSecretUntil: until,
   };
 }

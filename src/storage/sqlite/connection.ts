@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import type { CompiledQuery, DatabaseConnection, QueryResult } from 'kysely';
-import type { Rows } from '../commit-line.ts';
+import type { Rows } from '../group-commit.ts';
 import type { Reply, Request, StatementResult } from './protocol.ts';
 
 interface Waiting {

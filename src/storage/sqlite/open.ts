@@ -2,8 +2,9 @@ import { defineConfig, MikroORM } from '@mikro-orm/sqlite';
 import { sql } from 'kysely';
 import type { Vault } from '../../core/vault.ts';
 import type { Scope } from '../../core/scope.ts';
-import { CommitLine } from '../commit-line.ts';
+import { type Clock, steadyClock } from '../../core/clock.ts';
 import { DeliveryStore } from '../delivery-store.ts';
+import { GroupCommit } from '../group-commit.ts';
 import { EventStore } from '../event-store.ts';
 import { explainFileError } from '../file-error.ts';
 import { sqliteMigrations } from '../migrations/sqlite/index.ts';
@@ -13,11 +14,11 @@ import { COMMON_OPTIONS, type SqliteOptions } from '../orm.ts';
 import { createReads } from '../read-models/reads.ts';
 import { withScope } from '../scope-filter.ts';
 import { sealWhatIsPlain } from '../sealing.ts';
-import type { StatementObserver, Storage } from '../storage.ts';
+import type { StorageOverrides, Storage } from '../storage.ts';
 import { ThreadedConnection } from './connection.ts';
 import { threadedSqliteDialect } from './dialect.ts';
 import { becomeSoleOwner } from './sole-owner.ts';
-import { SQLITE_STATEMENTS } from './statements.ts';
+import { sqliteStatements } from './statements.ts';
 
 /** What was plain would otherwise stay readable in free pages and in the log. */
 const ERASE = [sql`vacuum`, sql`pragma wal_checkpoint(truncate)`];
@@ -32,7 +33,11 @@ export function sqliteOptions({ path }: SqliteOptions, connection = () => new Th
 }
 
 /** @throws DatabaseInUseError, DatabaseFileError, NewerDatabaseError, VaultError */
-export async function openSqlite(options: SqliteOptions, vault: Vault, observe?: StatementObserver): Promise<Storage> {
+export async function openSqlite(
+  options: SqliteOptions,
+  vault: Vault,
+  { observe, clock = steadyClock }: StorageOverrides,
+): Promise<Storage> {
   let giveUp: (() => void) | undefined;
   let orm: MikroORM | undefined;
   const close = async (): Promise<void> => {
@@ -48,35 +53,51 @@ export async function openSqlite(options: SqliteOptions, vault: Vault, observe?:
     });
     const migrated = await migrateUp(orm.migrator, sqliteMigrations);
     await sealWhatIsPlain(orm.em.getDriver().getConnection().getClient<unknown>(), vault, ERASE);
-    return { ...assemble(orm, connection, vault, close), migrated };
+    return { ...assemble({ orm, connection, vault, clock }), close, migrated };
   } catch (error) {
     await close();
     throw explainFileError(options.path, error);
   }
 }
 
-function assemble(
-  orm: MikroORM,
-  connection: ThreadedConnection,
-  vault: Vault,
-  close: () => Promise<void>,
-): Omit<Storage, 'migrated'> {
+interface Parts {
+  readonly orm: MikroORM;
+  readonly connection: ThreadedConnection;
+  readonly vault: Vault;
+  readonly clock: Clock;
+}
+
+function assemble({ orm, connection, vault, clock }: Parts): Omit<Storage, 'migrated' | 'close'> {
   const database = orm.em.getDriver().getConnection().getClient<unknown>();
-  // One line for all kinds: there is one writer, and what shares a commit shares its price.
-  const line = new CommitLine((statements) =>
+  const statements = sqliteStatements(clock);
+  // One for all kinds: there is one writer, and what shares a commit shares its price.
+  const commits = new GroupCommit({
     // Kysely hands the connection out in turns; holding it, no transaction of MikroORM's can be open on it.
-    database.connection().execute(() => connection.transact(statements.map((one) => one.compile(database)))),
-  );
+    transact: (list) =>
+      database.connection().execute(() => connection.transact(list.map((one) => one.compile(database)))),
+    underWayMax: 1,
+    blamesItems,
+  });
   const fork = (scope: Scope) => withScope(orm.em.fork(), scope);
   return {
     vault,
-    events: new EventStore(line, database, SQLITE_STATEMENTS),
-    deliveries: new DeliveryStore({ claims: line, records: line }, { database, vault, statements: SQLITE_STATEMENTS }),
+    events: new EventStore(commits, database, statements),
+    deliveries: new DeliveryStore(
+      { claims: commits, laneClaims: commits, records: commits, releases: commits },
+      { database, vault, statements },
+    ),
     isSoleOwner: true,
     bell: undefined,
     fork,
-    reads: (scope) => createReads(fork(scope), SQLITE_STATEMENTS, scope),
+    reads: (scope) => createReads(fork(scope), statements, scope),
     isUp: () => isUp(database),
-    close,
   };
+}
+
+/** What SQLite says of values, and errors of our own. Anything else speaks of the file or the disk. */
+const FAULT_OF_VALUES = /^SQLITE_(?:CONSTRAINT|MISMATCH|RANGE|TOOBIG)/u;
+
+function blamesItems(error: unknown): boolean {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  return error instanceof TypeError || error instanceof RangeError || FAULT_OF_VALUES.test(String(code));
 }

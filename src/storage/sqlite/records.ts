@@ -1,57 +1,65 @@
 import { sql } from 'kysely';
+import type { Clock } from '../../core/clock.ts';
 import { saysGone } from '../../core/delivery.ts';
-import type { Statement } from '../commit-line.ts';
 import { PackedBytes } from '../packed-bytes.ts';
 import type { AttemptRecord, Statements } from '../statements.ts';
 
-export const RECORDS: Statements['records'] = {
-  statements(records) {
+/** Under its lease the attempt is the worker's own; without it, somebody else's or recorded already. */
+const IS_MINE = sql`q.attempt_count = r.value ->> 1 and q.leased_until is not null`;
+
+export const records = (clock: Clock): Statements['records'] => ({
+  bytesOf: ({ outcome }) => outcome.responseBody?.length ?? 0,
+
+  statements(list) {
     const bodies = new PackedBytes();
-    const rows = JSON.stringify(records.map((record) => toRow(record, bodies)));
+    const now = clock.now();
+    const rows = JSON.stringify(list.map((record) => toRow(record, now, bodies)));
+    const own = sql`json_each(${rows}) r cross join queue q on q.delivery_id = r.value ->> 0 and ${IS_MINE}`;
     return [
       sql`
-        insert into attempt (delivery_id, number, started_at, duration_ms, status_code, error, response_body)
-        select d.id, r.value ->> 1, r.value ->> 2, r.value ->> 3, r.value ->> 4, r.value ->> 5,
+        insert into attempt (delivery_id, number, started_at, duration_ms, status_code, error, response_body,
+                             destination_version)
+        select q.delivery_id, r.value ->> 1, r.value ->> 2, r.value ->> 3, r.value ->> 4, r.value ->> 5,
                case when r.value ->> 9 is null then null
-                    else substr(${bodies.toBuffer()}, r.value ->> 9, r.value ->> 10) end
-        from json_each(${rows}) r
-          cross join delivery d on d.id = r.value ->> 0 and d.attempt_count = r.value ->> 1 and d.status = 'PENDING'`,
-      ...disableGone(records.filter(({ outcome }) => saysGone(outcome))),
+                    else substr(${bodies.toBuffer()}, r.value ->> 9, r.value ->> 10) end, r.value ->> 12
+        from ${own}
+        where true on conflict (delivery_id, number) do nothing`,
+      ...(list.some(({ outcome }) => saysGone(outcome))
+        ? [
+            sql`
+              update destination set disabled_at = g.at
+              from (select q.destination_id as id, r.value ->> 12 as version, min(r.value ->> 8) as at
+                    from ${own} where r.value ->> 11 group by 1, 2) g
+              where destination.id = g.id and destination.version = g.version and disabled_at is null`,
+          ]
+        : []),
       sql`
-        update delivery set status = r.value ->> 6, due_at = r.value ->> 7, completed_at = r.value ->> 8
+        update delivery set status = r.value ->> 6, attempt_count = r.value ->> 1, completed_at = r.value ->> 8
+        from ${own}
+        where delivery.id = q.delivery_id and r.value ->> 6 <> 'PENDING'`,
+      sql`
+        update queue set due_at = r.value ->> 7, leased_until = null, lost_count = 0, waits = 1
         from json_each(${rows}) r
-        where delivery.id = r.value ->> 0 and attempt_count = r.value ->> 1 and status = 'PENDING'
-        returning delivery.id`,
+        where queue.delivery_id = r.value ->> 0 and queue.attempt_count = r.value ->> 1
+          and queue.leased_until is not null and r.value ->> 6 = 'PENDING'`,
+      sql`
+        delete from queue where delivery_id in (
+          select q.delivery_id from ${own} where r.value ->> 6 <> 'PENDING'
+        )`,
+      sql`
+        select r.key as place from json_each(${rows}) r
+        where exists (select 1 from attempt where delivery_id = r.value ->> 0 and number = r.value ->> 1)`,
     ];
   },
 
-  results(records, answers) {
-    const updated = answers.at(-1) as { id: string }[];
-    const recorded = new Set(updated.map(({ id }) => id));
-    return records.map(({ deliveryId }) => recorded.has(deliveryId));
+  results(list, answers) {
+    const recorded = new Set((answers.at(-1) as { place: number }[]).map(({ place }) => place));
+    return list.map((_, place) => recorded.has(place));
   },
-};
+});
 
-/** Before the deliveries are updated, whose attempt and status say whether an answer still counts. */
-function disableGone(records: readonly AttemptRecord[]): Statement[] {
-  if (records.length === 0) {
-    return [];
-  }
-  const rows = JSON.stringify(
-    records.map(({ deliveryId, attempt, state }) => [deliveryId, attempt, state.completedAt]),
-  );
-  const answers = sql`
-    json_each(${rows}) r
-    cross join delivery d on d.id = r.value ->> 0 and d.attempt_count = r.value ->> 1 and d.status = 'PENDING'`;
-  return [
-    sql`
-      update destination
-      set disabled_at = (select min(r.value ->> 2) from ${answers} where d.destination_id = destination.id)
-      where id in (select d.destination_id from ${answers}) and disabled_at is null`,
-  ];
-}
-
-function toRow({ deliveryId, attempt, outcome, state }: AttemptRecord, bodies: PackedBytes): unknown[] {
+function toRow(record: AttemptRecord, now: number, bodies: PackedBytes): unknown[] {
+  const { deliveryId, attempt, destinationVersion, outcome, state } = record;
   return [
     deliveryId,
     attempt,
@@ -60,8 +68,10 @@ function toRow({ deliveryId, attempt, outcome, state }: AttemptRecord, bodies: P
     outcome.statusCode,
     outcome.error,
     state.status,
-    state.dueAt,
+    state.retryInMs === null ? null : now + state.retryInMs,
     state.completedAt,
     ...(outcome.responseBody === null ? [null, null] : bodies.add(outcome.responseBody)),
+    saysGone(outcome),
+    destinationVersion,
   ];
 }

@@ -1,83 +1,85 @@
 import { sql } from 'kysely';
 import { EVERYTHING } from '../../core/scope.ts';
-import type { Ticket } from '../../core/ticket.ts';
-import type { KeyedId, Statements } from '../statements.ts';
-import { CLAIMS } from './claims.ts';
-import { EVENTS } from './events.ts';
+import type { Clock } from '../../core/clock.ts';
+import type { FoundLane, FoundRetry, KeyedId, Statements } from '../statements.ts';
+import { claims, laneClaims } from './claims.ts';
+import { events } from './events.ts';
 import { KEY_HOLDERS } from './key-holders.ts';
-import { RECORDS } from './records.ts';
+import { records } from './records.ts';
 
-export const SQLITE_STATEMENTS: Statements = {
-  events: EVENTS,
-  keyHolders: KEY_HOLDERS,
-  claims: CLAIMS,
-  records: RECORDS,
+/** @param clock says what time it is: a database in a file has none of its own */
+export function sqliteStatements(clock: Clock): Statements {
+  return {
+    events: events(clock),
+    keyHolders: KEY_HOLDERS,
+    claims: claims(clock),
+    laneClaims: laneClaims(clock),
+    records: records(clock),
 
-  release(claims, now) {
-    const rows = JSON.stringify(claims.map(({ deliveryId, attempt }) => [deliveryId, attempt]));
-    return sql`
-      update delivery set due_at = ${now}, attempt_count = attempt_count - 1
-      from json_each(${rows}) c
-      where delivery.id = c.value ->> 0 and attempt_count = c.value ->> 1 and status = 'PENDING'`;
-  },
+    releases: {
+      statements(claims) {
+        const rows = JSON.stringify(claims.map(({ deliveryId, attempt }) => [deliveryId, attempt]));
+        return [
+          sql`
+            update queue set leased_until = null, attempt_count = attempt_count - 1
+            from json_each(${rows}) c
+            where delivery_id = c.value ->> 0 and attempt_count = c.value ->> 1 and leased_until is not null
+            returning delivery_id as id`,
+        ];
+      },
+      results(claims, [released = []]) {
+        const ids = new Set((released as readonly { id: string }[]).map(({ id }) => id));
+        return claims.map(({ deliveryId }) => ids.has(deliveryId));
+      },
+    },
 
-  recoverLeases: (now) => sql`
-    update delivery set due_at = ${now}
-    where status = 'PENDING' and due_at > ${now} and not exists (
-      select 1 from attempt where delivery_id = delivery.id and number = attempt_count
-    )`,
+    recoverLeases: () => sql`update queue set leased_until = ${clock.now()} where leased_until > ${clock.now()}`,
 
-  returnTickets(tickets, now) {
-    const rows = JSON.stringify(tickets.map(({ deliveryId, attempt }) => [deliveryId, attempt]));
-    return sql`
-      update delivery set due_at = ${now}
-      from json_each(${rows}) t
-      where delivery.id = t.value ->> 0 and attempt_count = t.value ->> 1 and status = 'PENDING' and due_at > ${now}`;
-  },
+    // Hops from destination to destination by the index, without reading what lies between.
+    findLanes({ after, limit, graceMs }) {
+      const now = clock.now();
+      return sql<FoundLane>`
+        with recursive hop (destination_id, place) as (
+          select (select min(destination_id) from queue where destination_id > ${after}), 1
+          union all
+          select (select min(destination_id) from queue where destination_id > hop.destination_id), place + 1
+          from hop where hop.destination_id is not null and place < ${limit}
+        )
+        select h.destination_id as "destinationId", x.account_id as "accountId",
+          (select iif(q.waits, 'retries', 'fresh') from queue q
+           where x.account_id is not null and x.disabled_at is null
+             and q.destination_id = h.destination_id and q.due_at <= ${now}
+             and case when q.leased_until is not null then q.leased_until <= ${now}
+                      else q.waits or q.due_at <= ${now - graceMs} end
+           order by q.due_at limit 1) as "due"
+        from hop h left join destination x on x.id = h.destination_id
+        where h.destination_id is not null order by h.place`;
+    },
 
-  // Nobody else asks: the file has one owner, whose dispatcher knows which tickets it holds.
-  takeDueOf: (destinationId, { now, limitPerDestination }) => sql<Ticket>`
-    select d.id as "deliveryId", d.destination_id as "destinationId", o.account_id as "accountId",
-           d.attempt_count as "attempt"
-    from destination o cross join delivery d on d.destination_id = o.id
-    where o.id = ${destinationId} and o.disabled_at is null and d.status = 'PENDING' and d.due_at <= ${now}
-    order by d.due_at limit ${limitPerDestination}`,
+    findRetries: ({ after, limit }) => sql<FoundRetry>`
+      select q.destination_id as "destinationId", x.account_id as "accountId", q.due_at as "dueAt"
+      from (
+        select destination_id, due_at from queue where waits and due_at > ${after} and due_at <= ${clock.now()}
+        order by due_at limit ${limit}
+      ) q cross join destination x on x.id = q.destination_id and x.disabled_at is null`,
 
-  // Hops from destination to destination by the index, without reading what lies between.
-  takeDue: ({ now, limitPerDestination, except }) => sql<Ticket>`
-    with recursive waiting (destination_id) as (
-      select min(destination_id) from delivery where status = 'PENDING'
-      union all
-      select (select min(destination_id) from delivery
-              where status = 'PENDING' and destination_id > waiting.destination_id)
-      from waiting where waiting.destination_id is not null
-    )
-    select d.id as "deliveryId", d.destination_id as "destinationId", o.account_id as "accountId",
-           d.attempt_count as "attempt"
-    from waiting w cross join destination o on o.id = w.destination_id cross join delivery d on d.id in (
-      select x.id from delivery x
-      where x.destination_id = w.destination_id and x.status = 'PENDING' and x.due_at <= ${now}
-      order by x.due_at limit ${limitPerDestination}
-    )
-    where w.destination_id is not null and o.disabled_at is null
-      and w.destination_id not in (select value from json_each(${JSON.stringify(except)}))`,
-
-  eventIdsOf: ({ parentIds, before, limit }) => sql<KeyedId>`
+    eventIdsOf: ({ parentIds, before, limit }) => sql<KeyedId>`
     select e.account_id as key, e.id from json_each(${JSON.stringify(parentIds)}) p cross join event e on e.id in (
       select id from event where account_id = p.value and id < ${before} order by id desc limit ${limit}
     ) order by e.id desc`,
 
-  deliveryIdsOf({ parentIds, before, limit, scope }, status) {
-    const own =
-      scope === EVERYTHING
-        ? sql``
-        : sql`where p.value in (select id from destination where account_id = ${scope.accountId})`;
-    // Written into the statement, so that the planner can match it with the index over one status.
-    const withStatus = status === undefined ? sql`` : sql`and status = ${sql.lit(status)}`;
-    return sql<KeyedId>`
+    deliveryIdsOf({ parentIds, before, limit, scope }, status) {
+      const own =
+        scope === EVERYTHING
+          ? sql``
+          : sql`where p.value in (select id from destination where account_id = ${scope.accountId})`;
+      // Written into the statement, so that the planner can match it with the index over one status.
+      const withStatus = status === undefined ? sql`` : sql`and status = ${sql.lit(status)}`;
+      return sql<KeyedId>`
       select d.destination_id as key, d.id from json_each(${JSON.stringify(parentIds)}) p cross join delivery d on d.id in (
         select id from delivery where destination_id = p.value and id < ${before} ${withStatus}
         order by id desc limit ${limit}
       ) ${own} order by d.id desc`;
-  },
-};
+    },
+  };
+}

@@ -1,8 +1,10 @@
 import { Initial } from './0001-initial.ts';
 import { Access } from './0002-access.ts';
+import { Queue } from './0003-queue.ts';
 
 /** In the order they are applied. A migration that has been released is never edited. */
 export const sqliteMigrations = [
   { name: '0001-initial', class: Initial },
   { name: '0002-access', class: Access },
+  { name: '0003-queue', class: Queue },
 ];

@@ -1,0 +1,198 @@
+import type { Ticket } from '../core/ticket.ts';
+import type { LaneReference } from '../storage/statements.ts';
+import { AccountTurns, move } from './account-turns.ts';
+import { Lane, type Line } from './lane.ts';
+
+/** Tickets a worker holds in memory; about 3 MB. What does not fit is looked up in the database. */
+const TICKETS_MAX = 16_384;
+const TICKETS_PER_LANE_MAX = 512;
+/** Every lane may hold so many, however full the others are. */
+const TICKETS_PER_LANE_ALWAYS = 16;
+/** About 20 MB. Destinations beyond are found again by the sweeper. */
+const LANES_MAX = 50_000;
+/** Claims made ahead of a free slot, for one lane and for all. */
+const AHEAD_PER_LANE_MAX = 32;
+const AHEAD_MAX = 128;
+/** Only a lane that has lately finished something gets claims ahead; one that hangs would just sit on them. */
+const AHEAD_IF_FINISHED_WITHIN_MS = 1_000;
+/**
+ * This share of the slots is for accounts that hold no more than it: one whose destinations all hang cannot
+ * take every slot there is.
+ */
+const RESERVED_SHARE = 1 / 8;
+
+export interface Bounds {
+  readonly maxConcurrency: number;
+  readonly maxConcurrencyPerDestination: number;
+}
+
+/** What to claim now. */
+export interface Turn {
+  readonly tickets: readonly { readonly lane: Lane; readonly ticket: Ticket }[];
+  /** Deliveries that are looked up in the database. */
+  readonly lookUps: readonly { readonly lane: Lane; readonly limit: number }[];
+}
+
+/**
+ * Hands out the slots: accounts take turns, one delivery each, and within an account its destinations do. Pure
+ * bookkeeping, without a clock and without I/O. What it does in a turn grows with the slots it hands out, and not
+ * with what waits: lanes move between lists when something happens to them, and nothing looks at all of them.
+ */
+export class Scheduler {
+  readonly #bounds: Bounds;
+  readonly #accounts: AccountTurns;
+  readonly #lanes = new Map<string, Lane>();
+  /** Lanes that have all the slots they may have, and more to claim. */
+  readonly #full = new Set<Lane>();
+  #tickets = 0;
+  #slots: number;
+  #ahead = AHEAD_MAX;
+
+  constructor(bounds: Bounds) {
+    this.#bounds = bounds;
+    this.#slots = bounds.maxConcurrency;
+    this.#accounts = new AccountTurns(Math.floor(bounds.maxConcurrency * RESERVED_SHARE));
+  }
+
+  get lanes(): Iterable<Lane> {
+    return this.#lanes.values();
+  }
+
+  /** A ticket that finds no room is dropped: the database has its delivery, and the lane looks there. */
+  offer(ticket: Ticket): void {
+    const lane = this.#laneOf(ticket);
+    if (lane === undefined) {
+      return;
+    }
+    const line = lane.tickets[ticket.attempt === 0 ? 'fresh' : 'retries'];
+    if (lane.inStore === undefined && this.#hasRoom(line)) {
+      line.push(ticket);
+      this.#tickets += 1;
+      this.#update(lane);
+    } else {
+      this.#lookInStore(lane, 'fresh');
+    }
+  }
+
+  /** The database has something due for this destination, or may have. */
+  offerLane(reference: LaneReference, line: Line): void {
+    const lane = this.#laneOf(reference);
+    if (lane !== undefined) {
+      this.#lookInStore(lane, line);
+    }
+  }
+
+  /** @param now on the monotonic clock */
+  takeTurn(now: number): Turn {
+    const tickets: { lane: Lane; ticket: Ticket }[] = [];
+    const wanted = new Map<Lane, number>();
+    const claimOne = (lane: Lane, line: Line): void => {
+      const ticket = lane.tickets[line].shift();
+      if (ticket === undefined) {
+        wanted.set(lane, (wanted.get(lane) ?? 0) + 1);
+      } else {
+        this.#tickets -= 1;
+        tickets.push({ lane, ticket });
+      }
+      this.count(lane, () => {
+        lane.claiming += 1;
+      });
+    };
+    for (let lane = this.#accounts.next(this.#slots); lane !== undefined; lane = this.#accounts.next(this.#slots)) {
+      claimOne(lane, lane.line as Line);
+    }
+    for (const lane of this.#full) {
+      while (lane.line !== undefined && this.#mayGoAhead(lane, now)) {
+        claimOne(lane, lane.line);
+      }
+    }
+    const lookUps = Array.from(wanted, ([lane, limit]) => ({ lane, limit }));
+    for (const { lane } of lookUps) {
+      lane.isLookingUp = true;
+      lane.mustLookAgain = false;
+      this.#update(lane);
+    }
+    return { tickets, lookUps };
+  }
+
+  /** Every change of what a lane has under way is made through here, so that the slots are counted. */
+  count(lane: Lane, change: () => void): void {
+    const before = lane.claimed;
+    change();
+    const { maxConcurrencyPerDestination: most } = this.#bounds;
+    const slots = Math.min(lane.claimed, most) - Math.min(before, most);
+    this.#slots -= slots;
+    this.#ahead -= lane.claimed - before - slots;
+    this.#accounts.of(lane.accountId).held += slots;
+    this.#update(lane);
+  }
+
+  /** @param lastDueAt of the last delivery that a look-up has found; `undefined` when it has found fewer than asked for */
+  lookedUp(lane: Lane, lastDueAt: number | undefined): void {
+    lane.isLookingUp = false;
+    if (lastDueAt !== undefined) {
+      lane.from = lastDueAt;
+    } else if (lane.from > 0) {
+      // What has become due out of turn, such as a lease that ran out, stands before.
+      lane.from = 0;
+    } else if (!lane.mustLookAgain) {
+      lane.inStore = undefined;
+    }
+    this.#update(lane);
+  }
+
+  /** Forgets what waits; the database knows better. */
+  clear(): void {
+    for (const lane of this.#lanes.values()) {
+      lane.tickets.fresh.length = 0;
+      lane.tickets.retries.length = 0;
+      lane.inStore = undefined;
+      this.#update(lane);
+    }
+    this.#tickets = 0;
+  }
+
+  /** Puts the lane where it belongs, or drops it when nothing is left of it. */
+  #update(lane: Lane): void {
+    const account = this.#accounts.of(lane.accountId);
+    const { line } = lane;
+    const hasSlot = lane.claimed < this.#bounds.maxConcurrencyPerDestination;
+    move(account.waiting.fresh, lane, hasSlot && line === 'fresh');
+    move(account.waiting.retries, lane, hasSlot && line === 'retries');
+    move(this.#full, lane, !hasSlot && line !== undefined);
+    if (lane.isIdle) {
+      this.#lanes.delete(lane.destinationId);
+      account.lanes -= 1;
+    }
+    this.#accounts.place(account);
+  }
+
+  #laneOf(reference: LaneReference): Lane | undefined {
+    const known = this.#lanes.get(reference.destinationId);
+    if (known !== undefined || this.#lanes.size >= LANES_MAX) {
+      return known;
+    }
+    const lane = new Lane(reference);
+    this.#lanes.set(lane.destinationId, lane);
+    this.#accounts.of(lane.accountId).lanes += 1;
+    return lane;
+  }
+
+  #lookInStore(lane: Lane, line: Line): void {
+    lane.inStore = lane.inStore === 'fresh' ? 'fresh' : line;
+    lane.mustLookAgain = true;
+    this.#update(lane);
+  }
+
+  #hasRoom(line: readonly Ticket[]): boolean {
+    return line.length < TICKETS_PER_LANE_ALWAYS || (line.length < TICKETS_PER_LANE_MAX && this.#tickets < TICKETS_MAX);
+  }
+
+  #mayGoAhead(lane: Lane, now: number): boolean {
+    return (
+      this.#ahead > 0 &&
+      lane.claimed < this.#bounds.maxConcurrencyPerDestination + AHEAD_PER_LANE_MAX &&
+      now - lane.lastFinishedAt < AHEAD_IF_FINISHED_WITHIN_MS
+    );
+  }
+}

@@ -1,0 +1,201 @@
+import { describe, expect, test } from '@jest/globals';
+import type { Ticket } from '../../src/core/ticket.ts';
+import type { Lane } from '../../src/dispatch/lane.ts';
+import { type Bounds, Scheduler, type Turn } from '../../src/dispatch/scheduler.ts';
+
+const NOW = 1_000_000;
+
+/** Of an account of its own, unless one is named. */
+function tickets(destinationId: string, count: number, accountId = destinationId, attempt = 0): Ticket[] {
+  return Array.from({ length: count }, (_, index) => ({
+    deliveryId: `${destinationId}-${attempt}-${index}`,
+    destinationId,
+    accountId,
+    attempt,
+  }));
+}
+
+function schedulerWith(bounds: Bounds, offered: Ticket[]): Scheduler {
+  const scheduler = new Scheduler(bounds);
+  for (const ticket of offered) {
+    scheduler.offer(ticket);
+  }
+  return scheduler;
+}
+
+function laneOf(scheduler: Scheduler, id: string): Lane {
+  const lane = [...scheduler.lanes].find(({ destinationId }) => destinationId === id);
+  if (lane === undefined) {
+    throw new Error(`There is no lane ${id}.`);
+  }
+  return lane;
+}
+
+/** How many slots each destination has got. */
+function perLane({ tickets: taken, lookUps }: Turn): Record<string, number> {
+  const slots: Record<string, number> = {};
+  for (const { lane } of taken) {
+    slots[lane.destinationId] = (slots[lane.destinationId] ?? 0) + 1;
+  }
+  for (const { lane, limit } of lookUps) {
+    slots[lane.destinationId] = (slots[lane.destinationId] ?? 0) + limit;
+  }
+  return slots;
+}
+
+function release(scheduler: Scheduler, lane: Lane, count = 1): void {
+  scheduler.count(lane, () => {
+    lane.claiming -= count;
+  });
+}
+
+describe('the scheduler', () => {
+  test('gives no destination more than its bound, and all together no more than theirs', () => {
+    const bounds = { maxConcurrency: 7, maxConcurrencyPerDestination: 3 };
+    const scheduler = schedulerWith(bounds, [...tickets('a', 20), ...tickets('b', 20), ...tickets('c', 20)]);
+    expect(perLane(scheduler.takeTurn(NOW))).toEqual({ a: 3, b: 2, c: 2 });
+    expect(perLane(scheduler.takeTurn(NOW))).toEqual({});
+  });
+
+  test('leaves the slots of the others alone when a destination hangs', () => {
+    const scheduler = schedulerWith({ maxConcurrency: 7, maxConcurrencyPerDestination: 3 }, tickets('dead', 100));
+    scheduler.takeTurn(NOW);
+    for (const ticket of tickets('live', 100)) {
+      scheduler.offer(ticket);
+    }
+    expect(perLane(scheduler.takeTurn(NOW))).toEqual({ live: 3 });
+  });
+
+  test('claims ahead only for a destination that has lately finished something', () => {
+    const scheduler = schedulerWith({ maxConcurrency: 8, maxConcurrencyPerDestination: 2 }, tickets('a', 100));
+    expect(perLane(scheduler.takeTurn(NOW))).toEqual({ a: 2 });
+    expect(perLane(scheduler.takeTurn(NOW))).toEqual({});
+    laneOf(scheduler, 'a').lastFinishedAt = NOW - 10;
+    expect(perLane(scheduler.takeTurn(NOW))).toEqual({ a: 32 });
+    expect(perLane(scheduler.takeTurn(NOW))).toEqual({});
+  });
+
+  test('drops tickets that do not fit, and looks in the store for their deliveries when the others are claimed', () => {
+    const bounds = { maxConcurrency: 1_000, maxConcurrencyPerDestination: 1_000 };
+    const scheduler = schedulerWith(bounds, tickets('a', 100_000));
+    const { tickets: taken, lookUps } = scheduler.takeTurn(NOW);
+    expect(taken).toHaveLength(512);
+    expect(lookUps).toEqual([{ lane: laneOf(scheduler, 'a'), limit: 363 }]);
+  });
+
+  test('takes no more tickets of a destination while it looks in the store, so that the oldest go first', () => {
+    const scheduler = new Scheduler({ maxConcurrency: 8, maxConcurrencyPerDestination: 4 });
+    scheduler.offerLane({ destinationId: 'a', accountId: 'a' }, 'fresh');
+    scheduler.offer(tickets('a', 1)[0] as Ticket);
+    expect(scheduler.takeTurn(NOW)).toEqual({ tickets: [], lookUps: [{ lane: laneOf(scheduler, 'a'), limit: 4 }] });
+    expect(scheduler.takeTurn(NOW)).toEqual({ tickets: [], lookUps: [] });
+  });
+
+  test('looks again from the start before it takes a destination for drained, and again for what has come since', () => {
+    const scheduler = new Scheduler({ maxConcurrency: 8, maxConcurrencyPerDestination: 4 });
+    const look = (lastDueAt: number | undefined) => {
+      const { lookUps } = scheduler.takeTurn(NOW);
+      const [{ lane, limit } = { lane: undefined, limit: 0 }] = lookUps;
+      if (lane !== undefined) {
+        scheduler.lookedUp(lane, lastDueAt);
+        release(scheduler, lane, limit);
+      }
+      return lane?.from;
+    };
+    scheduler.offerLane({ destinationId: 'a', accountId: 'a' }, 'fresh');
+    expect(look(5)).toBe(5);
+    expect(look(undefined)).toBe(0);
+    expect(look(undefined)).toBe(0);
+    expect(look(undefined)).toBeUndefined();
+    expect([...scheduler.lanes]).toEqual([]);
+
+    scheduler.offerLane({ destinationId: 'a', accountId: 'a' }, 'fresh');
+    const [{ lane, limit } = { lane: undefined, limit: 0 }] = scheduler.takeTurn(NOW).lookUps;
+    scheduler.offer(tickets('a', 1)[0] as Ticket);
+    scheduler.lookedUp(lane as Lane, undefined);
+    release(scheduler, lane as Lane, limit);
+    expect(look(undefined)).toBe(0);
+    expect(look(undefined)).toBeUndefined();
+  });
+
+  test('does not let destinations that fill the memory lock the others out', () => {
+    const full = Array.from({ length: 40 }, (_, index) => tickets(`full-${index}`, 1_000)).flat();
+    const bounds = { maxConcurrency: 1, maxConcurrencyPerDestination: 1 };
+    const scheduler = schedulerWith(bounds, [...full, ...tickets('late', 1_000)]);
+    expect(laneOf(scheduler, 'late').tickets.fresh).toHaveLength(16);
+  });
+
+  test('lets accounts take turns, however many destinations one of them has', () => {
+    const hot = Array.from({ length: 20 }, (_, index) => tickets(`hot-${index}`, 100, 'hot')).flat();
+    const scheduler = schedulerWith({ maxConcurrency: 7, maxConcurrencyPerDestination: 2 }, [
+      ...hot,
+      ...tickets('b', 100),
+      ...tickets('c', 100),
+    ]);
+    expect(perLane(scheduler.takeTurn(NOW))).toMatchObject({ b: 2, c: 2 });
+  });
+
+  test.each(['with tickets', 'in the store'])(
+    'gives slots that fall free one by one to the accounts in turn, and within them to the destinations (%s)',
+    (where) => {
+      const scheduler = new Scheduler({ maxConcurrency: 1, maxConcurrencyPerDestination: 1 });
+      const offered = [...tickets('hot-1', 4, 'hot'), ...tickets('hot-2', 4, 'hot'), ...tickets('b', 4)];
+      for (const ticket of offered) {
+        if (where === 'with tickets') {
+          scheduler.offer(ticket);
+        } else {
+          scheduler.offerLane(ticket, 'fresh');
+        }
+      }
+      const served: string[] = [];
+      for (let slot = 0; slot < 8; slot += 1) {
+        const { tickets: taken, lookUps } = scheduler.takeTurn(NOW);
+        for (const { lane } of [...taken, ...lookUps]) {
+          served.push(lane.destinationId);
+          lane.isLookingUp = false;
+          release(scheduler, lane);
+        }
+      }
+      expect(served).toEqual(['hot-1', 'b', 'hot-2', 'b', 'hot-1', 'b', 'hot-2', 'b']);
+    },
+  );
+
+  test('serves first attempts before retries, of the same destination and of its account', () => {
+    const scheduler = schedulerWith({ maxConcurrency: 6, maxConcurrencyPerDestination: 4 }, [
+      ...tickets('failing', 100, 'account', 3),
+      ...tickets('failing', 2, 'account'),
+      ...tickets('sound', 3, 'account'),
+    ]);
+    const taken = scheduler.takeTurn(NOW).tickets.map(({ ticket }) => ticket.attempt);
+    expect(taken).toEqual([0, 0, 0, 0, 0, 3]);
+  });
+
+  test('does not let an account whose destinations all hang take every slot', () => {
+    const hanging = Array.from({ length: 40 }, (_, index) => tickets(`dead-${index}`, 100, 'dead')).flat();
+    const scheduler = schedulerWith({ maxConcurrency: 64, maxConcurrencyPerDestination: 16 }, hanging);
+    expect(scheduler.takeTurn(NOW).tickets).toHaveLength(56);
+    for (const ticket of tickets('live', 100)) {
+      scheduler.offer(ticket);
+    }
+    expect(perLane(scheduler.takeTurn(NOW))).toEqual({ live: 8 });
+  });
+
+  test('keeps room for first attempts in a lane that is full of retries', () => {
+    const scheduler = schedulerWith({ maxConcurrency: 1, maxConcurrencyPerDestination: 1 }, [
+      ...tickets('a', 512, 'a', 2),
+      ...tickets('a', 512),
+    ]);
+    expect(laneOf(scheduler, 'a').tickets.retries).toHaveLength(512);
+    expect(laneOf(scheduler, 'a').tickets.fresh).toHaveLength(512);
+  });
+
+  test('forgets a destination of which nothing is left', () => {
+    const scheduler = schedulerWith({ maxConcurrency: 8, maxConcurrencyPerDestination: 8 }, tickets('a', 3));
+    const lane = laneOf(scheduler, 'a');
+    scheduler.takeTurn(NOW);
+    release(scheduler, lane, 3);
+    expect([...scheduler.lanes]).toEqual([]);
+    scheduler.offer(tickets('a', 1)[0] as Ticket);
+    expect(scheduler.takeTurn(NOW).tickets).toHaveLength(1);
+  });
+});
