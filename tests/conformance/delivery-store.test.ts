@@ -203,16 +203,14 @@ describe.each(STORES)('deliveries on $name', ({ create }) => {
   test('destinations are found in turn, with what is due at each, and fresh deliveries after their grace', async () => {
     const tickets = [await fixture.ticket(), await fixture.ticket(), await fixture.ticket()];
     const ids = tickets.map(({ destinationId }) => destinationId).toSorted();
-    const look = async (after: string) =>
-      (await store.storage.deliveries.findLanes({ after, limit: 2, graceMs: 60_000 })).map((lane) => [
-        lane.destinationId,
-        lane.due,
-      ]);
-    expect(await look('')).toEqual([
-      [ids[0], null],
-      [ids[1], null],
+    const search = { limit: 2, graceMs: 60_000 };
+    expect(await store.storage.deliveries.findLanes({ ...search, after: '' })).toMatchObject([
+      { destinationId: ids[0], due: null },
+      { destinationId: ids[1], due: null },
     ]);
-    expect(await look(ids[1] as string)).toEqual([[ids[2], null]]);
+    expect(await store.storage.deliveries.findLanes({ ...search, after: ids[1] as string })).toMatchObject([
+      { destinationId: ids[2], due: null },
+    ]);
     expect(await lanes(0)).toEqual(Object.fromEntries(ids.map((id) => [id, 'fresh'])));
   });
 

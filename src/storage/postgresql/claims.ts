@@ -9,8 +9,8 @@ const IS_LOST = sql`(q.leased_until is not null)`;
 const IS_GIVEN_UP = sql`(q.leased_until is not null and q.lost_count >= ${sql.lit(LOST_ATTEMPTS_MAX - 1)})`;
 
 /**
- * Every look-up is fenced in a lateral query with a limit, so that it goes by its key: statistics are a minute
- * old, and plans that trust them read a table whole that was empty then. Who locks a row takes it or finishes it,
+ * Every look-up is fenced in a lateral query with a limit, or goes by a list of keys, so that it uses the index:
+ * statistics are a minute old, and plans that trust them read a table whole that was empty then. Who locks a row takes it or finishes it,
  * so rows that are locked are passed over.
  */
 export const CLAIMS: Statements['claims'] = {
@@ -88,7 +88,8 @@ function take(free: RawBuilder<unknown>) {
         leased_until = now() + f.lease_ms * interval '1 ms',
         attempt_count = q.attempt_count + (not ${IS_GIVEN_UP})::int,
         lost_count = q.lost_count + ${IS_LOST}::int
-      from free f where q.delivery_id = f.delivery_id
+      from free f
+      where q.delivery_id = f.delivery_id and q.delivery_id = any (array(select delivery_id from free))
       returning q.*
     )
     select c.delivery_id as "deliveryId", c.destination_id as "destinationId", x.version as "destinationVersion",

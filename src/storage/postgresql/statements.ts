@@ -31,7 +31,8 @@ export const POSTGRESQL_STATEMENTS: Statements = {
             ) q
           )
           update queue q set leased_until = null, attempt_count = q.attempt_count - 1
-          from held h where q.delivery_id = h.delivery_id
+          from held h
+          where q.delivery_id = h.delivery_id and q.delivery_id = any (array(select delivery_id from held))
           returning q.delivery_id as id`,
       ];
     },

@@ -29,7 +29,7 @@ type Target = [
   previousSecretUntil: number | null,
 ];
 
-export const claims = (clock: Clock): Statements['claims'] => ({
+export const claimsBy = (clock: Clock): Statements['claims'] => ({
   statements(requests) {
     const now = clock.now();
     const tickets = JSON.stringify(
@@ -57,7 +57,7 @@ export const claims = (clock: Clock): Statements['claims'] => ({
 });
 
 /** A statement for each destination, because a limit must be known when a statement begins; all in one transaction. */
-export const laneClaims = (clock: Clock): Statements['laneClaims'] => ({
+export const laneClaimsBy = (clock: Clock): Statements['laneClaims'] => ({
   statements(requests) {
     const now = clock.now();
     return requests.map(

@@ -12,7 +12,7 @@ interface SenderRow {
   readonly destinationIds: string;
 }
 
-export const events = (clock: Clock): Statements['events'] => ({
+export const eventsBy = (clock: Clock): Statements['events'] => ({
   bytesOf: ({ payload }) => payload.length,
 
   statements(list) {

@@ -7,7 +7,7 @@ import type { AttemptRecord, Statements } from '../statements.ts';
 /** Under its lease the attempt is the worker's own; without it, somebody else's or recorded already. */
 const IS_MINE = sql`q.attempt_count = r.value ->> 1 and q.leased_until is not null`;
 
-export const records = (clock: Clock): Statements['records'] => ({
+export const recordsBy = (clock: Clock): Statements['records'] => ({
   bytesOf: ({ outcome }) => outcome.responseBody?.length ?? 0,
 
   statements(list) {

@@ -2,37 +2,44 @@ import { sql } from 'kysely';
 import { EVERYTHING } from '../../core/scope.ts';
 import type { Clock } from '../../core/clock.ts';
 import type { FoundLane, FoundRetry, KeyedId, Statements } from '../statements.ts';
-import { claims, laneClaims } from './claims.ts';
-import { events } from './events.ts';
+import { claimsBy, laneClaimsBy } from './claims.ts';
+import { eventsBy } from './events.ts';
 import { KEY_HOLDERS } from './key-holders.ts';
-import { records } from './records.ts';
+import { recordsBy } from './records.ts';
 
 /** @param clock says what time it is: a database in a file has none of its own */
 export function sqliteStatements(clock: Clock): Statements {
   return {
-    events: events(clock),
+    events: eventsBy(clock),
     keyHolders: KEY_HOLDERS,
-    claims: claims(clock),
-    laneClaims: laneClaims(clock),
-    records: records(clock),
+    claims: claimsBy(clock),
+    laneClaims: laneClaimsBy(clock),
+    records: recordsBy(clock),
+    releases: RELEASES,
+    ...searchesBy(clock),
+    ...LISTS,
+  };
+}
 
-    releases: {
-      statements(claims) {
-        const rows = JSON.stringify(claims.map(({ deliveryId, attempt }) => [deliveryId, attempt]));
-        return [
-          sql`
+const RELEASES: Statements['releases'] = {
+  statements(claims) {
+    const rows = JSON.stringify(claims.map(({ deliveryId, attempt }) => [deliveryId, attempt]));
+    return [
+      sql`
             update queue set leased_until = null, attempt_count = attempt_count - 1
             from json_each(${rows}) c
             where delivery_id = c.value ->> 0 and attempt_count = c.value ->> 1 and leased_until is not null
             returning delivery_id as id`,
-        ];
-      },
-      results(claims, [released = []]) {
-        const ids = new Set((released as readonly { id: string }[]).map(({ id }) => id));
-        return claims.map(({ deliveryId }) => ids.has(deliveryId));
-      },
-    },
+    ];
+  },
+  results(claims, [released = []]) {
+    const ids = new Set((released as readonly { id: string }[]).map(({ id }) => id));
+    return claims.map(({ deliveryId }) => ids.has(deliveryId));
+  },
+};
 
+function searchesBy(clock: Clock): Pick<Statements, 'recoverLeases' | 'findLanes' | 'findRetries'> {
+  return {
     recoverLeases: () => sql`update queue set leased_until = ${clock.now()} where leased_until > ${clock.now()}`,
 
     // Hops from destination to destination by the index, without reading what lies between.
@@ -62,24 +69,26 @@ export function sqliteStatements(clock: Clock): Statements {
         select destination_id, due_at from queue where waits and due_at > ${after} and due_at <= ${clock.now()}
         order by due_at limit ${limit}
       ) q cross join destination x on x.id = q.destination_id and x.disabled_at is null`,
+  };
+}
 
-    eventIdsOf: ({ parentIds, before, limit }) => sql<KeyedId>`
+const LISTS: Pick<Statements, 'eventIdsOf' | 'deliveryIdsOf'> = {
+  eventIdsOf: ({ parentIds, before, limit }) => sql<KeyedId>`
     select e.account_id as key, e.id from json_each(${JSON.stringify(parentIds)}) p cross join event e on e.id in (
       select id from event where account_id = p.value and id < ${before} order by id desc limit ${limit}
     ) order by e.id desc`,
 
-    deliveryIdsOf({ parentIds, before, limit, scope }, status) {
-      const own =
-        scope === EVERYTHING
-          ? sql``
-          : sql`where p.value in (select id from destination where account_id = ${scope.accountId})`;
-      // Written into the statement, so that the planner can match it with the index over one status.
-      const withStatus = status === undefined ? sql`` : sql`and status = ${sql.lit(status)}`;
-      return sql<KeyedId>`
+  deliveryIdsOf({ parentIds, before, limit, scope }, status) {
+    const own =
+      scope === EVERYTHING
+        ? sql``
+        : sql`where p.value in (select id from destination where account_id = ${scope.accountId})`;
+    // Written into the statement, so that the planner can match it with the index over one status.
+    const withStatus = status === undefined ? sql`` : sql`and status = ${sql.lit(status)}`;
+    return sql<KeyedId>`
       select d.destination_id as key, d.id from json_each(${JSON.stringify(parentIds)}) p cross join delivery d on d.id in (
         select id from delivery where destination_id = p.value and id < ${before} ${withStatus}
         order by id desc limit ${limit}
       ) ${own} order by d.id desc`;
-    },
-  };
-}
+  },
+};
