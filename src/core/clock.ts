@@ -1,3 +1,19 @@
+/** How waits are made, on a clock that never jumps; tests put their own in its place. */
+export interface Timer {
+  /** Milliseconds since some moment. */
+  now(): number;
+  /** @returns a function that calls it off. */
+  after(ms: number, callback: () => void): () => void;
+}
+
+export const systemTimer: Timer = {
+  now: () => performance.now(),
+  after: (ms, callback) => {
+    const timeout = setTimeout(callback, ms);
+    return () => clearTimeout(timeout);
+  },
+};
+
 /** Where "now" comes from; tests put their own in its place. */
 export interface Clock {
   /** Milliseconds since the Unix epoch. */

@@ -1,4 +1,4 @@
-import { setTimeout } from 'node:timers/promises';
+import type { Timer } from '../core/clock.ts';
 import { saysGone } from '../core/delivery.ts';
 import type { Ticket } from '../core/ticket.ts';
 import type { DeliveryStore } from '../storage/delivery-store.ts';
@@ -15,12 +15,11 @@ const STORE_PAUSE_MS = 1_000;
 const LEASE_MARGIN_MS = 15_000;
 
 export interface DispatcherOptions extends DeliverDependencies {
-  readonly deliveries: DeliveryStore;
+  readonly deliveries: Pick<DeliveryStore, 'claim' | 'claimLane' | 'record' | 'release'>;
   readonly bounds: Bounds;
   /** Upper bound of one request. */
   readonly timeoutMs: number;
-  /** Milliseconds that never jump, whatever is done to the wall clock. */
-  readonly monotonicNow: () => number;
+  readonly timer: Timer;
 }
 
 /**
@@ -94,7 +93,7 @@ export class Dispatcher {
   }
 
   #pump(): void {
-    const now = this.#options.monotonicNow();
+    const now = this.#options.timer.now();
     if (this.#isStopping || now < this.#pausedUntil) {
       return;
     }
@@ -138,14 +137,14 @@ export class Dispatcher {
   }
 
   #startReady(lane: Lane): void {
-    const { bounds, monotonicNow, timeoutMs } = this.#options;
+    const { bounds, timer, timeoutMs } = this.#options;
     while (!this.#isStopping && lane.active < bounds.maxConcurrencyPerDestination) {
       const leased = lane.ready[0];
       if (leased === undefined) {
         return;
       }
       // After a long standstill of the process the lease may be over, and the delivery somebody else's.
-      const isInTime = monotonicNow() + timeoutMs < leased.until;
+      const isInTime = timer.now() + timeoutMs < leased.until;
       this.#scheduler.count(lane, () => {
         lane.ready.shift();
         lane.active += isInTime ? 1 : 0;
@@ -160,7 +159,7 @@ export class Dispatcher {
     const answer = await this.#storing('payload', async () => ({ record: await deliver(delivery, this.#options) }));
     this.#scheduler.count(lane, () => {
       lane.active -= 1;
-      lane.lastFinishedAt = this.#options.monotonicNow();
+      lane.lastFinishedAt = this.#options.timer.now();
     });
     if (answer?.record !== undefined && saysGone(answer.record.outcome)) {
       this.#options.facts.destinationGone(delivery);
@@ -192,13 +191,13 @@ export class Dispatcher {
 
   /** Tries for as long as the lease keeps the delivery: what is not recorded is sent a second time. */
   async #record(record: AttemptRecord, until: number): Promise<void> {
-    const { deliveries, monotonicNow } = this.#options;
+    const { deliveries, timer } = this.#options;
     for (;;) {
       const recorded = await this.#storing('record', () => deliveries.record(record), false);
-      if (recorded !== undefined || this.#isStopping || monotonicNow() + STORE_PAUSE_MS >= until) {
+      if (recorded !== undefined || this.#isStopping || timer.now() + STORE_PAUSE_MS >= until) {
         return;
       }
-      await setTimeout(STORE_PAUSE_MS);
+      await new Promise<void>((resolve) => void timer.after(STORE_PAUSE_MS, resolve));
     }
   }
 
@@ -215,7 +214,7 @@ export class Dispatcher {
     try {
       return await work();
     } catch (error) {
-      const now = this.#options.monotonicNow();
+      const now = this.#options.timer.now();
       if (error instanceof ItemRefusedError) {
         this.#options.facts.unexpectedError(during, error);
         return whenRefused;

@@ -1,7 +1,7 @@
 import type { LookupFunction } from 'node:net';
 import type { DeliveryQueue } from '../queue/delivery-queue.ts';
 import type { RetrySchedule } from '../core/retry-policy.ts';
-import type { Clock } from '../core/clock.ts';
+import { type Clock, systemTimer } from '../core/clock.ts';
 import type { Facts } from '../observe/facts.ts';
 import type { DeliveryStore } from '../storage/delivery-store.ts';
 import { Dispatcher } from './dispatcher.ts';
@@ -53,11 +53,12 @@ export async function startDispatch(options: DispatchOptions): Promise<Dispatch>
     ...options,
     sender: createSender(options),
     payloads: new Payloads((eventId) => options.deliveries.payload(eventId)),
-    monotonicNow: () => performance.now(),
+    timer: systemTimer,
     bounds: { maxConcurrency, maxConcurrencyPerDestination },
   });
   const sweeper = new Sweeper({
     ...options,
+    timer: systemTimer,
     graceMs: () => queue.visibilityMs,
     offerLanes: (lanes, line) => dispatcher.offerLanes(lanes, line),
   });

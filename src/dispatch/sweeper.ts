@@ -1,3 +1,4 @@
+import type { Timer } from '../core/clock.ts';
 import type { Facts } from '../observe/facts.ts';
 import type { DeliveryStore } from '../storage/delivery-store.ts';
 import type { LaneReference } from '../storage/statements.ts';
@@ -13,7 +14,8 @@ const RETRY_OVERLAP_MS = 1_000;
 const GRACE_MS_MIN = 1_000;
 
 export interface SweeperOptions {
-  readonly deliveries: DeliveryStore;
+  readonly deliveries: Pick<DeliveryStore, 'findLanes' | 'findRetries'>;
+  readonly timer: Timer;
   readonly facts: Facts;
   /** How long the ticket of a fresh delivery may be on its way, in milliseconds. */
   readonly graceMs: () => number;
@@ -30,7 +32,7 @@ export interface SweeperOptions {
  */
 export class Sweeper {
   readonly #options: SweeperOptions;
-  #timer: NodeJS.Timeout | undefined;
+  #callOff: () => void = () => {};
   #sweeping: Promise<void> = Promise.resolve();
   #isRunning = false;
   #isSweeping = false;
@@ -59,21 +61,21 @@ export class Sweeper {
     this.#isUrgent = true;
     this.#mustGoOn = true;
     if (this.#isRunning && !this.#isSweeping) {
-      clearTimeout(this.#timer);
+      this.#callOff();
       this.#next(0);
     }
   }
 
   async stop(): Promise<void> {
     this.#isRunning = false;
-    clearTimeout(this.#timer);
+    this.#callOff();
     await this.#sweeping;
   }
 
   #next(waitMs: number): void {
-    this.#timer = setTimeout(() => {
+    this.#callOff = this.#options.timer.after(waitMs, () => {
       this.#sweeping = this.#sweep();
-    }, waitMs);
+    });
   }
 
   async #sweep(): Promise<void> {
