@@ -1,0 +1,161 @@
+import type { DeliveryStatus } from '../../src/core/delivery.ts';
+import type { Ticket } from '../../src/core/ticket.ts';
+import type { DeliveryStore } from '../../src/storage/delivery-store.ts';
+import type {
+  AttemptRecord,
+  Claim,
+  ClaimedDelivery,
+  FoundLane,
+  FoundRetry,
+  LaneClaimRequest,
+  LaneReference,
+} from '../../src/storage/statements.ts';
+
+const PAYLOAD = Buffer.from('{}');
+
+interface Row extends LaneReference {
+  readonly deliveryId: string;
+  attempt: number;
+  lostCount: number;
+  dueAt: number;
+  leasedUntil: number | undefined;
+  waits: boolean;
+}
+
+/** Decides when an operation of the store happens, and whether it or its answer is lost. */
+export type Weather = <Result>(operation: () => Result) => Promise<Result>;
+
+/** The store's contract in a few lines of memory: what the databases do is tested on the databases. */
+export class ModelStore
+  implements Pick<DeliveryStore, 'claim' | 'claimLane' | 'record' | 'release' | 'payload' | 'findLanes' | 'findRetries'>
+{
+  readonly rows = new Map<string, Row>();
+  readonly finished = new Map<string, DeliveryStatus>();
+  readonly disabled = new Set<string>();
+  readonly #attempts = new Set<string>();
+  readonly #now: () => number;
+  readonly #weather: Weather;
+
+  constructor(now: () => number, weather: Weather) {
+    this.#now = now;
+    this.#weather = weather;
+  }
+
+  insert(ticket: Ticket): void {
+    const fields = { lostCount: 0, dueAt: this.#now(), leasedUntil: undefined, waits: false };
+    this.rows.set(ticket.deliveryId, { ...ticket, ...fields });
+  }
+
+  deleteDestination(id: string): void {
+    this.disabled.add(id);
+    for (const row of [...this.rows.values()].filter(({ destinationId }) => destinationId === id)) {
+      this.rows.delete(row.deliveryId);
+    }
+  }
+
+  claim({ deliveryId, attempt }: Ticket, leaseMs: number): Promise<ClaimedDelivery | undefined> {
+    return this.#weather(() => {
+      const row = this.rows.get(deliveryId);
+      return row !== undefined && row.attempt === attempt && this.#isFree(row) ? this.#take(row, leaseMs) : undefined;
+    });
+  }
+
+  claimLane({ destinationId, limit, from, leaseMs }: LaneClaimRequest): Promise<ClaimedDelivery[]> {
+    return this.#weather(() =>
+      this.#dueOf(destinationId)
+        .filter(({ dueAt }) => dueAt >= from)
+        .slice(0, limit)
+        .map((row) => this.#take(row, leaseMs)),
+    );
+  }
+
+  record({ deliveryId, attempt, state }: AttemptRecord): Promise<boolean> {
+    return this.#weather(() => {
+      const row = this.rows.get(deliveryId);
+      const key = `${deliveryId} ${attempt}`;
+      if (row?.attempt !== attempt || row.leasedUntil === undefined) {
+        return this.#attempts.has(key);
+      }
+      this.#attempts.add(key);
+      if (state.status === 'PENDING') {
+        Object.assign(row, { dueAt: this.#now() + (state.retryInMs ?? 0), leasedUntil: undefined, waits: true });
+        row.lostCount = 0;
+      } else {
+        this.rows.delete(deliveryId);
+        this.finished.set(deliveryId, state.status);
+      }
+      return true;
+    });
+  }
+
+  release(claims: readonly Claim[]): Promise<void> {
+    return this.#weather(() => {
+      for (const { deliveryId, attempt } of claims) {
+        const row = this.rows.get(deliveryId);
+        if (row?.attempt === attempt && row.leasedUntil !== undefined) {
+          row.leasedUntil = undefined;
+          row.attempt -= 1;
+        }
+      }
+    });
+  }
+
+  payload(): Promise<Buffer> {
+    return this.#weather(() => PAYLOAD);
+  }
+
+  findLanes(): Promise<FoundLane[]> {
+    return this.#weather(() => {
+      const ids = [...new Set([...this.rows.values()].map(({ destinationId }) => destinationId))].toSorted();
+      return ids.map((destinationId) => {
+        const [first] = this.#dueOf(destinationId);
+        const owner = [...this.rows.values()].find((row) => row.destinationId === destinationId);
+        const due = first === undefined ? null : first.waits ? 'retries' : 'fresh';
+        return { destinationId, accountId: owner?.accountId ?? null, due } as const;
+      });
+    });
+  }
+
+  findRetries({ after }: { after: number }): Promise<FoundRetry[]> {
+    return this.#weather(() =>
+      [...this.rows.values()]
+        .filter(({ waits, dueAt }) => waits && dueAt > after && dueAt <= this.#now())
+        .toSorted((a, b) => a.dueAt - b.dueAt),
+    );
+  }
+
+  #dueOf(destinationId: string): Row[] {
+    return [...this.rows.values()]
+      .filter((row) => row.destinationId === destinationId && row.dueAt <= this.#now() && this.#isFree(row))
+      .toSorted((a, b) => a.dueAt - b.dueAt);
+  }
+
+  #isFree({ destinationId, leasedUntil }: Row): boolean {
+    return !this.disabled.has(destinationId) && (leasedUntil === undefined || leasedUntil <= this.#now());
+  }
+
+  #take(row: Row, leaseMs: number): ClaimedDelivery {
+    const isGivenUp = row.leasedUntil !== undefined && row.lostCount >= 2;
+    row.lostCount += row.leasedUntil === undefined ? 0 : 1;
+    row.attempt += isGivenUp ? 0 : 1;
+    row.leasedUntil = this.#now() + leaseMs;
+    const { deliveryId, destinationId, attempt, lostCount, dueAt } = row;
+    return {
+      deliveryId,
+      destinationId,
+      attempt,
+      lostCount,
+      dueAt,
+      attemptInRound: attempt,
+      eventId: deliveryId,
+      destinationVersion: 1,
+      payload: attempt % 2 === 0 ? PAYLOAD : null,
+      payloadLength: PAYLOAD.length,
+      url: `http://127.0.0.1/${destinationId}`,
+      httpMethod: 'POST',
+      headers: [],
+      signingSecrets: [],
+      problem: isGivenUp ? 'WORKER_DIED' : null,
+    };
+  }
+}

@@ -1,0 +1,144 @@
+import { describe, expect, test } from '@jest/globals';
+import { assert, asyncProperty, integer } from 'fast-check';
+import { sql } from 'kysely';
+import { type BatchKind, GroupCommit, ItemRefusedError, type Statement } from '../../src/storage/group-commit.ts';
+import { seededRandom } from '../support/seeded-random.ts';
+
+const OUTAGE = new Error('The database is away.');
+const BAD_VALUE = new Error('A value is bad.');
+
+interface Item {
+  readonly id: number;
+  readonly isBad: boolean;
+  readonly bytes: number;
+}
+
+/** Says in its statement which items it writes, and answers each with its id. */
+class RecordingKind implements BatchKind<Item, number> {
+  readonly batches: (readonly Item[])[] = [];
+  readonly #written = new Map<Statement, readonly Item[]>();
+
+  statements(items: readonly Item[]): readonly Statement[] {
+    this.batches.push(items);
+    const statement = sql`write`;
+    this.#written.set(statement, items);
+    return [statement];
+  }
+
+  results(items: readonly Item[]): readonly number[] {
+    return items.map(({ id }) => id);
+  }
+
+  bytesOf({ bytes }: Item): number {
+    return bytes;
+  }
+
+  itemsOf(statement: Statement): readonly Item[] {
+    return this.#written.get(statement) ?? [];
+  }
+}
+
+const nextTurn = () => new Promise((resolve) => void setImmediate(resolve));
+
+describe('a group commit', () => {
+  test('commits each item that is not bad once, refuses each that is, and loses none, whatever fails', async () => {
+    await assert(
+      asyncProperty(integer(), integer({ min: 1, max: 3 }), async (seed, underWayMax) => {
+        const random = seededRandom(seed);
+        const kinds = [new RecordingKind(), new RecordingKind()];
+        const committed: number[] = [];
+        const open: (() => void)[] = [];
+        let mostUnderWay = 0;
+        const commits = new GroupCommit({
+          underWayMax,
+          blamesItems: (error) => error === BAD_VALUE,
+          transact: async (statements) => {
+            const items = statements.flatMap((statement) => kinds.flatMap((kind) => kind.itemsOf(statement)));
+            await new Promise<void>((resolve) => {
+              open.push(resolve);
+              mostUnderWay = Math.max(mostUnderWay, open.length);
+            });
+            if (random() < 0.2) {
+              throw OUTAGE;
+            }
+            if (items.some(({ isBad }) => isBad)) {
+              throw BAD_VALUE;
+            }
+            committed.push(...items.map(({ id }) => id));
+            return statements.map(() => []);
+          },
+        });
+        const write = kinds.map((kind) => commits.register(kind));
+        const outcomes: Promise<[Item, unknown]>[] = [];
+        let settled = 0;
+        for (let id = 0; id < 40; id += 1) {
+          const item = { id, isBad: random() < 0.1, bytes: random() < 0.1 ? 9_000_000 : 10 };
+          outcomes.push(
+            (write[Math.floor(random() * 2)]?.(item) ?? Promise.reject(OUTAGE))
+              .catch((error: unknown) => error)
+              .then((outcome) => {
+                settled += 1;
+                return [item, outcome];
+              }),
+          );
+          if (random() < 0.5) {
+            await nextTurn();
+            open.splice(Math.floor(random() * open.length), 1)[0]?.();
+          }
+        }
+        while (settled < outcomes.length) {
+          await nextTurn();
+          open.shift()?.();
+        }
+        const all = await Promise.all(outcomes);
+        const fulfilled = all.filter(([item, outcome]) => outcome === item.id).map(([{ id }]) => id);
+        expect(new Set(committed)).toEqual(new Set(fulfilled));
+        expect(committed).toHaveLength(fulfilled.length);
+        const refused = all.filter(([, outcome]) => outcome instanceof ItemRefusedError);
+        expect(refused.filter(([{ isBad }]) => !isBad)).toEqual([]);
+        const others = all.filter(([, outcome]) => outcome === OUTAGE).length;
+        expect(fulfilled.length + refused.length + others).toBe(all.length);
+        expect(mostUnderWay).toBeLessThanOrEqual(underWayMax);
+        for (const batch of kinds.flatMap(({ batches }) => batches)) {
+          const bytes = batch.reduce((sum, one) => sum + one.bytes, 0);
+          expect(batch.length === 1 || bytes <= 8 * 1_048_576).toBe(true);
+        }
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  test('gives every item of a batch its own answer, also where a batch is larger than one statement takes', async () => {
+    const kind = new RecordingKind();
+    const commits = new GroupCommit({
+      underWayMax: 1,
+      blamesItems: () => false,
+      transact: async (statements) => statements.map(() => []),
+    });
+    const write = commits.register(kind);
+    const ids = Array.from({ length: 1_300 }, (_, id) => id);
+    expect(await Promise.all(ids.map((id) => write({ id, isBad: false, bytes: 0 })))).toEqual(ids);
+    expect(kind.batches.map(({ length }) => length)).toEqual([512, 512, 276]);
+  });
+
+  test('does not write again what was committed when its answer cannot be read', async () => {
+    let commitsMade = 0;
+    const commits = new GroupCommit({
+      underWayMax: 1,
+      blamesItems: () => true,
+      transact: async (statements) => {
+        commitsMade += 1;
+        return statements.map(() => []);
+      },
+    });
+    const write = commits.register({
+      statements: () => [sql`write`],
+      results: () => {
+        throw BAD_VALUE;
+      },
+    });
+    const outcomes = await Promise.allSettled([write(1), write(2)]);
+    expect(outcomes.map(({ status }) => status)).toEqual(['rejected', 'rejected']);
+    expect(commitsMade).toBe(1);
+  });
+});
