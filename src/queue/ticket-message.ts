@@ -1,3 +1,4 @@
+import { isId } from '../core/ids.ts';
 import type { Ticket } from '../core/ticket.ts';
 
 /** The newest version is what is written. Add a decoder for the next one, a release before anything writes it. */
@@ -5,7 +6,14 @@ const VERSION = 1;
 
 const DECODERS: Readonly<Record<number, (body: Readonly<Record<string, unknown>>) => Ticket[]>> = { 1: decodeV1 };
 
-/** Says why a message is of no use. */
+/** Ten times what is ever written: whoever may write to the queue could otherwise fill the memory of its readers. */
+const TICKETS_MAX = 1_000;
+/** Room for as many tickets; what is larger is not even parsed. */
+const BYTES_MAX = 256 * 1024;
+/** The largest number that the databases' columns hold. */
+const ATTEMPT_MAX = 2 ** 31 - 1;
+
+/** Says why a message is of no use. There are few such reasons: none repeats what the message says. */
 export class UnreadableMessageError extends Error {
   override readonly name = 'UnreadableMessageError';
 }
@@ -21,8 +29,15 @@ export function encodeTickets(tickets: readonly Ticket[]): Buffer {
   return Buffer.from(JSON.stringify({ version: VERSION, tickets: rows }));
 }
 
-/** @throws UnreadableMessageError */
+/**
+ * Believes nothing: anyone with access to the broker may have written it.
+ *
+ * @throws UnreadableMessageError
+ */
 export function decodeTickets(content: Buffer): Ticket[] {
+  if (content.length > BYTES_MAX) {
+    throw new UnreadableMessageError('The message is too large.');
+  }
   const body = parse(content);
   const { version } = body;
   const decode = typeof version === 'number' ? DECODERS[version] : undefined;
@@ -49,12 +64,24 @@ function decodeV1({ tickets }: Readonly<Record<string, unknown>>): Ticket[] {
   if (!Array.isArray(tickets)) {
     throw new UnreadableMessageError('There is no list of tickets.');
   }
-  return tickets.map((row: unknown) => {
-    const [deliveryId, destinationId, accountId, attempt] = Array.isArray(row) ? (row as unknown[]) : [];
-    const areIds = typeof deliveryId === 'string' && typeof destinationId === 'string' && typeof accountId === 'string';
-    if (!areIds || !Number.isSafeInteger(attempt)) {
-      throw new UnreadableMessageError('A ticket is not [deliveryId, destinationId, accountId, attempt].');
-    }
-    return { deliveryId, destinationId, accountId, attempt: attempt as number };
-  });
+  if (tickets.length > TICKETS_MAX) {
+    throw new UnreadableMessageError('There are too many tickets.');
+  }
+  return tickets.map(decodeRowV1);
+}
+
+function decodeRowV1(row: unknown): Ticket {
+  const [deliveryId, destinationId, accountId, attempt] = Array.isArray(row) ? (row as unknown[]) : [];
+  if (!isIdText(deliveryId) || !isIdText(destinationId) || !isIdText(accountId) || !isAttempt(attempt)) {
+    throw new UnreadableMessageError('A ticket is not [deliveryId, destinationId, accountId, attempt].');
+  }
+  return { deliveryId, destinationId, accountId, attempt };
+}
+
+function isIdText(value: unknown): value is string {
+  return typeof value === 'string' && isId(value);
+}
+
+function isAttempt(value: unknown): value is number {
+  return Number.isInteger(value) && (value as number) >= 0 && (value as number) <= ATTEMPT_MAX;
 }

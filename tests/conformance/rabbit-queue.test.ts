@@ -1,21 +1,9 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import type { Ticket } from '../../src/core/ticket.ts';
 import { CuttingProxy } from '../support/cutting-proxy.ts';
 import { Inbox } from '../support/inbox.ts';
 import { brokerUrl, RabbitFixture, TEST_QUEUE_NEED, TEST_QUEUE_URL } from '../support/rabbit-fixture.ts';
 import { describeWhere } from '../support/requirement.ts';
-
-const ACCOUNT = '01a20000-0000-7000-8000-0000000000ee';
-const DESTINATION = '01a20000-0000-7000-8000-0000000000ff';
-
-function tickets(name: string, count: number): Ticket[] {
-  return Array.from({ length: count }, (_, index) => ({
-    deliveryId: `${name}-${index}`,
-    destinationId: DESTINATION,
-    accountId: ACCOUNT,
-    attempt: index,
-  }));
-}
+import { ticketsNamed } from '../support/tickets.ts';
 
 describeWhere(TEST_QUEUE_URL !== undefined, TEST_QUEUE_NEED)('the RabbitMQ queue', () => {
   let fixture: RabbitFixture;
@@ -49,7 +37,7 @@ describeWhere(TEST_QUEUE_URL !== undefined, TEST_QUEUE_NEED)('the RabbitMQ queue
 
   test('many tickets published in one turn travel as few messages, of ids and nothing else', async () => {
     const queue = await fixture.connectedQueue();
-    const published = tickets('one-turn', 130);
+    const published = ticketsNamed('one-turn', 130);
     await Promise.all(published.map((ticket) => queue.publish([ticket])));
     await queue.stop();
     const contents = await fixture.raw(async (channel) => {
@@ -74,7 +62,7 @@ describeWhere(TEST_QUEUE_URL !== undefined, TEST_QUEUE_NEED)('the RabbitMQ queue
     await fixture.queue().subscribe(inbox.receive);
     await fixture.queue().subscribe(other.receive);
     await fixture.heard({ fact: 'queueConnected', use: 'consume' }, 2);
-    const published = tickets('shared', 1_000);
+    const published = ticketsNamed('shared', 1_000);
     const publisher = await fixture.connectedQueue();
     await publisher.publish(published);
     await publisher.stop();
@@ -93,7 +81,7 @@ describeWhere(TEST_QUEUE_URL !== undefined, TEST_QUEUE_NEED)('the RabbitMQ queue
     for (let round = 1; round <= 3; round += 1) {
       proxy.cut();
       await fixture.heard({ fact: 'queueConnected' }, 2 + 2 * round);
-      const published = tickets(`round-${round}`, 3);
+      const published = ticketsNamed(`round-${round}`, 3);
       await queue.publish(published);
       await inbox.holds(published);
     }
@@ -105,7 +93,7 @@ describeWhere(TEST_QUEUE_URL !== undefined, TEST_QUEUE_NEED)('the RabbitMQ queue
     const queue = queueBehindProxy();
     await queue.subscribe(inbox.receive);
     expect(queue.visibilityMs).toBe(0);
-    const early = tickets('early', 3);
+    const early = ticketsNamed('early', 3);
     await queue.publish(early);
     await inbox.holds(early);
     expect(fixture.detoured).toEqual(early);
@@ -114,7 +102,7 @@ describeWhere(TEST_QUEUE_URL !== undefined, TEST_QUEUE_NEED)('the RabbitMQ queue
     proxy.open();
     await fixture.heard({ fact: 'queueConnected' }, 2);
     expect(queue.visibilityMs).toBeGreaterThan(0);
-    const late = tickets('late', 3);
+    const late = ticketsNamed('late', 3);
     await queue.publish(late);
     await inbox.holds(late);
     expect(inbox.received).toEqual([...early, ...late]);
@@ -125,7 +113,7 @@ describeWhere(TEST_QUEUE_URL !== undefined, TEST_QUEUE_NEED)('the RabbitMQ queue
     const publisher = queueBehindProxy();
     publisher.connect();
     await fixture.heard({ fact: 'queueConnected' });
-    const published = tickets('unconfirmed', 3);
+    const published = ticketsNamed('unconfirmed', 3);
     await publisher.publish(published);
     // The message is written in the same turn of the event loop, and never gets further than the proxy.
     await new Promise((resolve) => setImmediate(resolve));
@@ -136,7 +124,7 @@ describeWhere(TEST_QUEUE_URL !== undefined, TEST_QUEUE_NEED)('the RabbitMQ queue
 
   test('what is published after the stop, and what the stop cuts off, goes by the database', async () => {
     const queue = await fixture.connectedQueue();
-    const [before, after] = [tickets('before', 2), tickets('after', 2)];
+    const [before, after] = [ticketsNamed('before', 2), ticketsNamed('after', 2)];
     await queue.publish(before);
     await queue.stop();
     await queue.publish(after);
@@ -148,7 +136,7 @@ describeWhere(TEST_QUEUE_URL !== undefined, TEST_QUEUE_NEED)('the RabbitMQ queue
   });
 
   test('a message outlives the subscriber that died before it could acknowledge', async () => {
-    const published = tickets('survivor', 2);
+    const published = ticketsNamed('survivor', 2);
     const publisher = await fixture.connectedQueue();
     await publisher.publish(published);
     await publisher.stop();
@@ -176,6 +164,8 @@ describeWhere(TEST_QUEUE_URL !== undefined, TEST_QUEUE_NEED)('the RabbitMQ queue
       '{"version":2,"tickets":[]}',
       '{"version":1}',
       '{"version":1,"tickets":[["a"]]}',
+      '{"version":1,"tickets":[["x","y","z",0]]}',
+      ' '.repeat(2_000_000),
     ];
     await fixture.raw(async (channel) => {
       for (const content of unreadable) {
@@ -183,8 +173,8 @@ describeWhere(TEST_QUEUE_URL !== undefined, TEST_QUEUE_NEED)('the RabbitMQ queue
       }
       await channel.waitForConfirms();
     });
-    await queue.publish(tickets('good', 1));
-    await inbox.holds(tickets('good', 1));
+    await queue.publish(ticketsNamed('good', 1));
+    await inbox.holds(ticketsNamed('good', 1));
     await queue.stop();
     expect(fixture.count({ fact: 'queueMessageDropped' })).toBe(unreadable.length);
     expect(fixture.count({ fact: 'queueMessageDropped', reason: 'The version is unknown.' })).toBe(2);
@@ -195,13 +185,13 @@ describeWhere(TEST_QUEUE_URL !== undefined, TEST_QUEUE_NEED)('the RabbitMQ queue
     const queue = await connectedQueueBehindProxy();
     await fixture.raw((channel) => channel.deleteQueue(fixture.queueName));
     await fixture.heard({ fact: 'queueConnected', use: 'consume' }, 2);
-    await queue.publish(tickets('anew', 1));
-    await inbox.holds(tickets('anew', 1));
-    expect(inbox.received).toEqual(tickets('anew', 1));
+    await queue.publish(ticketsNamed('anew', 1));
+    await inbox.holds(ticketsNamed('anew', 1));
+    expect(inbox.received).toEqual(ticketsNamed('anew', 1));
   });
 
   test('a receiver that fails costs a connection, and neither the process nor the tickets', async () => {
-    const published = tickets('again', 1);
+    const published = ticketsNamed('again', 1);
     const queue = fixture.queue();
     await queue.subscribe((some) => {
       inbox.receive(some);
