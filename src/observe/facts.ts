@@ -64,10 +64,8 @@ export class Facts {
   }
 
   /** Deliveries go on without the broker, by way of the database. */
-  queueUnavailable({ use }: { use: string }, error: unknown): void {
-    this.#once(`queue ${use}`, (unsaidBefore) =>
-      this.#log.warn({ use, err: error, unsaidBefore }, 'queue unavailable'),
-    );
+  queueUnavailable({ use, reason }: { use: string; reason: string }): void {
+    this.#once(`queue ${use}`, (unsaidBefore) => this.#log.warn({ use, reason, unsaidBefore }, 'queue unavailable'));
   }
 
   ticketsNotPublished({ tickets, reason }: { tickets: number; reason: string }): void {

@@ -12,6 +12,11 @@ export interface DeliveryQueue {
    * milliseconds. 0 where tickets do not travel, or cannot at this moment.
    */
   readonly visibilityMs: number;
+  /**
+   * True while what other processes publish reaches this one. While it is false, a process that makes deliveries is
+   * told of none, and finds them in the database only: it should not wait for tickets that may never come.
+   */
+  readonly isConsuming: boolean;
   /** Never rejects: a ticket that cannot be published is one for the sweeper. */
   publish(tickets: readonly Ticket[]): Promise<void>;
   /**

@@ -6,6 +6,10 @@ export class LocalQueue implements DeliveryQueue {
   readonly visibilityMs = 0;
   #receive: ReceiveTickets | undefined;
 
+  get isConsuming(): boolean {
+    return this.#receive !== undefined;
+  }
+
   async publish(tickets: readonly Ticket[]): Promise<void> {
     this.#receive?.(tickets);
   }

@@ -3,6 +3,7 @@ import type { DeliveryQueue, ReceiveTickets } from './delivery-queue.ts';
 
 /** A bell that rings in every process that listens: PostgreSQL's NOTIFY and LISTEN. May be lost, never rejects. */
 export interface Bell {
+  readonly isListening: boolean;
   ring(): Promise<void>;
   listen(wake: () => void): Promise<void>;
   stop(): Promise<void>;
@@ -22,6 +23,10 @@ export class NotifyQueue implements DeliveryQueue {
 
   constructor(bell: Bell) {
     this.#bell = bell;
+  }
+
+  get isConsuming(): boolean {
+    return this.#receive !== undefined && this.#bell.isListening;
   }
 
   async publish(tickets: readonly Ticket[]): Promise<void> {

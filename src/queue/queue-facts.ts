@@ -2,8 +2,8 @@
 export interface QueueFacts {
   /** Said for each new connection. */
   queueConnected(fact: { use: QueueUse }): void;
-  /** Said for each attempt that fails: deliveries go on by the database. */
-  queueUnavailable(fact: { use: QueueUse }, error: unknown): void;
+  /** Said for each attempt that fails: deliveries go on by the database. `reason` is one line of plain words. */
+  queueUnavailable(fact: { use: QueueUse; reason: string }): void;
   /** They go by the database. */
   ticketsNotPublished(fact: { tickets: number; reason: string }): void;
   /** A message that cannot be understood, by this version at least. */

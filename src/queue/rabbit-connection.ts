@@ -1,6 +1,7 @@
 import { setTimeout } from 'node:timers/promises';
 import { type ChannelModel, type ConfirmChannel, connect } from 'amqplib';
 import type { QueueFacts, QueueUse } from './queue-facts.ts';
+import { NoAnswerError, reasonOf } from './rabbit-errors.ts';
 
 export type { ConfirmChannel, ConsumeMessage } from 'amqplib';
 
@@ -20,9 +21,16 @@ export interface RabbitConnectionOptions {
   readonly random: () => number;
   /** Makes the channel of each new connection ready for use. */
   readonly prepare: (channel: ConfirmChannel) => Promise<void>;
-  readonly lost?: () => void;
+  /** Said also of each attempt that fails. */
+  readonly lost?: (error: unknown) => void;
   /** The broker takes nothing that is published: memory or disk run short there. */
   readonly blocked?: (isBlocked: boolean) => void;
+}
+
+export interface Renewal {
+  readonly prepare: (channel: ConfirmChannel) => Promise<void>;
+  /** The last use of the former channel, which is closed after it. */
+  readonly retire: (channel: ConfirmChannel) => Promise<void>;
 }
 
 /** One connection with one channel. What ends either is followed by a new connection, until `stop`. */
@@ -52,6 +60,26 @@ export class RabbitConnection {
     this.#socket.abort(reason);
   }
 
+  /** Puts a new channel in the place of the one in use. A renewal that fails ends the connection. */
+  async renew({ prepare, retire }: Renewal): Promise<void> {
+    const [socket, model, former] = [this.#socket, this.#model, this.#channel];
+    if (model === undefined || former === undefined || this.#stopping.signal.aborted) {
+      return;
+    }
+    const timer = endLater(socket);
+    try {
+      await this.#openChannel(model, prepare);
+      await retire(former);
+      await former.close();
+    } catch (error) {
+      if (!this.#stopping.signal.aborted) {
+        socket.abort(error);
+      }
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
   async stop(): Promise<void> {
     this.#stopping.abort();
     const inTime = setTimeout(CLOSE_TIMEOUT_MS, undefined, { ref: false });
@@ -76,7 +104,7 @@ export class RabbitConnection {
     while (!signal.aborted) {
       const error = await this.#holdOne();
       if (!signal.aborted) {
-        facts.queueUnavailable({ use }, error);
+        facts.queueUnavailable({ use, reason: reasonOf(error) });
         await setTimeout(retryAfterMs(this.#failures, random()), undefined, { signal }).catch(() => {});
         this.#failures += 1;
       }
@@ -93,25 +121,30 @@ export class RabbitConnection {
   async #holdOne(): Promise<unknown> {
     const socket = new AbortController();
     this.#socket = socket;
-    const timer = globalThis.setTimeout(() => socket.abort(new Error('The broker did not answer.')), OPEN_TIMEOUT_MS);
+    const timer = endLater(socket);
+    let error: unknown;
     try {
       const model = await this.#connect(socket.signal);
       const closed = endOf(model);
       this.#model = model;
       await Promise.race([this.#open(model), closed.then(throwIt)]);
       clearTimeout(timer);
-      this.#failures = 0;
-      const error = await closed;
-      return socket.signal.aborted ? socket.signal.reason : error;
-    } catch (error) {
-      return socket.signal.aborted ? socket.signal.reason : error;
-    } finally {
-      clearTimeout(timer);
-      socket.abort();
-      this.#model = undefined;
-      this.#channel = undefined;
-      this.#options.lost?.();
+      const openedAt = performance.now();
+      error = await closed;
+      // What ends soon after each opening is no better than what does not open: publishing that is refused, for example.
+      if (performance.now() - openedAt > RETRY_MS_MAX) {
+        this.#failures = 0;
+      }
+    } catch (cause) {
+      error = cause;
     }
+    clearTimeout(timer);
+    const reason: unknown = socket.signal.aborted ? socket.signal.reason : error;
+    socket.abort();
+    this.#model = undefined;
+    this.#channel = undefined;
+    this.#options.lost?.(reason);
+    return reason;
   }
 
   async #connect(signal: AbortSignal): Promise<ChannelModel> {
@@ -130,6 +163,11 @@ export class RabbitConnection {
     model.on('blocked', () => blocked?.(true));
     model.on('unblocked', () => blocked?.(false));
     blocked?.(false);
+    await this.#openChannel(model, prepare);
+    facts.queueConnected({ use });
+  }
+
+  async #openChannel(model: ChannelModel, prepare: Renewal['prepare']): Promise<void> {
     const channel = await model.createConfirmChannel();
     // The broker closes a channel for an error in its use; there is no use for the connection without it.
     channel.on('error', (error) => this.replace(error));
@@ -138,8 +176,12 @@ export class RabbitConnection {
     channel.on('close', () => setImmediate(() => this.#giveUp(channel)));
     this.#channel = channel;
     await prepare(channel);
-    facts.queueConnected({ use });
   }
+}
+
+/** @returns the timer to clear when the broker has answered. */
+function endLater(socket: AbortController): NodeJS.Timeout {
+  return globalThis.setTimeout(() => socket.abort(new NoAnswerError()), OPEN_TIMEOUT_MS);
 }
 
 /** Also listens to the errors, which end the process where nobody does; "close" follows each of them. */

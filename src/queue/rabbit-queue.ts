@@ -2,17 +2,13 @@ import type { Ticket } from '../core/ticket.ts';
 import type { DeliveryQueue, ReceiveTickets } from './delivery-queue.ts';
 import { Detour, type DetourOptions } from './detour.ts';
 import type { QueueFacts } from './queue-facts.ts';
-import { type ConfirmChannel, type ConsumeMessage, RabbitConnection } from './rabbit-connection.ts';
+import type { ConfirmChannel } from './rabbit-connection.ts';
+import { RabbitConsumer } from './rabbit-consumer.ts';
 import { RabbitPublisher } from './rabbit-publisher.ts';
 import { decodeTickets, UnreadableMessageError } from './ticket-message.ts';
 
-/** Messages on their way to this process; each is acknowledged as soon as its tickets are in its memory. */
-const PREFETCH = 20;
-
 /** How long the sweeper leaves a fresh delivery to its ticket. */
 const VISIBILITY_MS = 30_000;
-
-const UNANSWERED_MAX = 2;
 
 /** Arguments are for good: a broker refuses to declare a queue that it has with others. */
 const QUEUE_ARGUMENTS = {
@@ -38,18 +34,14 @@ export interface RabbitQueueOptions {
  */
 export class RabbitQueue implements DeliveryQueue {
   readonly #facts: QueueFacts;
-  readonly #queueName: string;
   readonly #publisher: RabbitPublisher;
-  readonly #consumer: RabbitConnection;
+  readonly #consumer: RabbitConsumer;
   readonly #detour: Detour;
   #receive: ReceiveTickets | undefined;
-  /** How often in a row the queue was there, and nobody answered who wanted to consume from it. */
-  #unanswered = 0;
   #stopped: Promise<void> | undefined;
 
   constructor({ url, facts, random, queueName, detour }: RabbitQueueOptions) {
     this.#facts = facts;
-    this.#queueName = queueName;
     this.#detour = new Detour(detour);
     let declared: Promise<unknown> = Promise.resolve();
     // One after the other: RabbitMQ 3.10 may lose what is published while a second connection declares a new queue.
@@ -61,19 +53,12 @@ export class RabbitQueue implements DeliveryQueue {
     };
     const refused = (tickets: readonly Ticket[]) => this.#detour.take(tickets);
     this.#publisher = new RabbitPublisher({ url, queueName, facts, random, declare, refused });
-    this.#consumer = new RabbitConnection({
-      url,
-      use: 'consume',
-      facts,
-      random,
-      prepare: async (channel) => {
-        await this.#removeIfDead(channel);
-        await declare(channel);
-        this.#unanswered += 1;
-        await this.#consume(channel);
-        this.#unanswered = 0;
-      },
-    });
+    const take = (content: Buffer) => this.#take(content);
+    this.#consumer = new RabbitConsumer({ url, queueName, facts, random, declare, take });
+  }
+
+  get isConsuming(): boolean {
+    return this.#consumer.isConsuming;
   }
 
   get visibilityMs(): number {
@@ -110,41 +95,15 @@ export class RabbitQueue implements DeliveryQueue {
     await this.#detour.settled();
   }
 
-  /**
-   * RabbitMQ 3.10 may know a quorum queue by name only, when it was killed soon after the first declaration: it
-   * declares it, and answers nothing else, for good. The tickets in it are of no use to anyone.
-   */
-  async #removeIfDead(channel: ConfirmChannel): Promise<void> {
-    if (this.#unanswered >= UNANSWERED_MAX) {
-      this.#unanswered = 0;
-      await channel.deleteQueue(this.#queueName);
-    }
-  }
-
-  async #consume(channel: ConfirmChannel): Promise<void> {
-    await channel.prefetch(PREFETCH);
-    await channel.consume(this.#queueName, (message) => {
-      if (message === null) {
-        this.#consumer.replace(new Error('The queue was deleted.'));
-      } else {
-        this.#take(channel, message);
-      }
-    });
-  }
-
-  /** Acknowledged as soon as it is handed over: the rows in the database are what says that work is left. */
-  #take(channel: ConfirmChannel, message: ConsumeMessage): void {
-    if (this.#receive === undefined) {
-      return;
-    }
+  /** A message that nobody understands is as good as taken: it would otherwise come again and again. */
+  #take(content: Buffer): void {
     try {
-      this.#receive(decodeTickets(message.content));
+      this.#receive?.(decodeTickets(content));
     } catch (error) {
       if (!(error instanceof UnreadableMessageError)) {
         throw error;
       }
       this.#facts.queueMessageDropped({ reason: error.message });
     }
-    channel.ack(message);
   }
 }

@@ -71,7 +71,12 @@ async function createRabbit(): Promise<DeliveryQueue> {
   const fixture = new RabbitFixture();
   const queue = await fixture.connectedQueue();
   return {
-    visibilityMs: queue.visibilityMs,
+    get visibilityMs() {
+      return queue.visibilityMs;
+    },
+    get isConsuming() {
+      return queue.isConsuming;
+    },
     publish: (tickets) => queue.publish(tickets),
     subscribe: (receive) => queue.subscribe(receive),
     stop: () => fixture.dispose(),

@@ -16,9 +16,14 @@ export class Inbox {
       return wanted.every(({ deliveryId }) => ids.has(deliveryId));
     };
     while (!isThere()) {
-      await new Promise<void>((resolve) => {
-        this.#look = resolve;
-      });
+      await this.next();
     }
+  }
+
+  /** Resolves when something is handed over. */
+  async next(): Promise<void> {
+    await new Promise<void>((resolve) => {
+      this.#look = resolve;
+    });
   }
 }

@@ -21,6 +21,12 @@ interface Ports {
   readonly names: number;
 }
 
+interface Permissions {
+  readonly configure: string;
+  readonly write: string;
+  readonly read: string;
+}
+
 /**
  * A RabbitMQ of the test's own, that it may kill, wipe and alarm. Nothing of /etc/rabbitmq is read, no plug-in is
  * enabled, and the names of nodes are looked up in a daemon of its own. It never runs as root.
@@ -96,6 +102,13 @@ export class PrivateRabbitmq {
   async clearDiskAlarm(): Promise<void> {
     await this.#control('set_disk_free_limit', String(DISK_LIMIT_BYTES));
     await this.said(/disk resource limit alarm cleared/u);
+  }
+
+  /** @returns the address for a new user; each permission is a pattern of names. */
+  async addUser(name: string, { configure, write, read }: Permissions): Promise<string> {
+    await this.#control('add_user', name, name);
+    await this.#control('set_permissions', name, configure, write, read);
+    return this.url.replace('//', `//${name}:${name}@`);
   }
 
   async remove(): Promise<void> {

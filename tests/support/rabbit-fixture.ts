@@ -28,14 +28,20 @@ export interface Said {
 
 /** A queue name of its own, and what the queues of this test said. */
 export class RabbitFixture {
-  readonly queueName = `data-pusher.test-${randomUUID()}`;
+  readonly queueName: string;
   readonly said: Said[] = [];
   /** What went around the broker. */
   readonly detoured: Ticket[] = [];
   readonly #waiting = new Set<() => void>();
   readonly #queues: RabbitQueue[] = [];
+  readonly #url: string;
 
-  queue(url = brokerUrl()): RabbitQueue {
+  constructor({ url = brokerUrl(), queueName = `data-pusher.test-${randomUUID()}` } = {}) {
+    this.#url = url;
+    this.queueName = queueName;
+  }
+
+  queue(url = this.#url): RabbitQueue {
     const queue = new RabbitQueue({
       url,
       queueName: this.queueName,
@@ -70,7 +76,7 @@ export class RabbitFixture {
 
   /** A connection without any of our code; the queue must have been declared. */
   async raw<Result>(work: (channel: RawChannel) => Promise<Result>): Promise<Result> {
-    const model = await connect(brokerUrl());
+    const model = await connect(this.#url);
     try {
       return await work(await model.createConfirmChannel());
     } finally {
@@ -78,8 +84,12 @@ export class RabbitFixture {
     }
   }
 
-  async dispose(): Promise<void> {
+  async disconnect(): Promise<void> {
     await Promise.all(this.#queues.map((queue) => queue.stop()));
+  }
+
+  async dispose(): Promise<void> {
+    await this.disconnect();
     await this.raw((channel) => channel.deleteQueue(this.queueName));
   }
 

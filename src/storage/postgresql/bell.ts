@@ -14,10 +14,16 @@ export class PostgresqlBell {
   #client: Client | undefined;
   #reconnect: NodeJS.Timeout | undefined;
   #isStopped = false;
+  #isListening = false;
 
   constructor(database: Kysely<unknown>, url: string) {
     this.#database = database;
     this.#url = url;
+  }
+
+  /** True while a ring is heard. */
+  get isListening(): boolean {
+    return this.#isListening;
   }
 
   async ring(): Promise<void> {
@@ -39,6 +45,7 @@ export class PostgresqlBell {
     const retry = (): void => {
       if (!this.#isStopped && this.#client === client) {
         this.#client = undefined;
+        this.#isListening = false;
         this.#reconnect = setTimeout(() => void this.listen(wake), RECONNECT_MS);
         void client.end().catch(() => {});
       }
@@ -47,6 +54,7 @@ export class PostgresqlBell {
     try {
       await client.connect();
       await client.query(`listen ${CHANNEL}`);
+      this.#isListening = true;
       // What became due while nobody listened.
       wake();
     } catch {
@@ -56,6 +64,7 @@ export class PostgresqlBell {
 
   async stop(): Promise<void> {
     this.#isStopped = true;
+    this.#isListening = false;
     clearTimeout(this.#reconnect);
     await this.#client?.end().catch(() => {});
   }
