@@ -69,6 +69,11 @@ export function isId(text: string): boolean {
   return UUID.test(text);
 }
 
+/** The same for what was received from outside, and may be anything. */
+export function isReceivedId(value: unknown): value is string {
+  return typeof value === 'string' && isId(value);
+}
+
 /**
  * For commands, to which text that cannot be an id is as unknown as any other.
  *

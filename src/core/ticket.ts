@@ -7,3 +7,6 @@ export interface Ticket {
   /** Attempts already claimed when the ticket was written. */
   readonly attempt: number;
 }
+
+/** Where deliveries wait, and whose turn it is. */
+export type TicketLane = Pick<Ticket, 'destinationId' | 'accountId'>;

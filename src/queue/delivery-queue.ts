@@ -1,6 +1,8 @@
-import type { Ticket } from '../core/ticket.ts';
+import type { Ticket, TicketLane } from '../core/ticket.ts';
 
 export type ReceiveTickets = (tickets: readonly Ticket[]) => void;
+/** Without lanes: look everywhere. Lanes are a hint, and may name what does not exist. */
+export type Wake = (lanes?: readonly TicketLane[]) => void;
 
 /**
  * Wakes dispatchers: "this delivery is due". The database is the truth; a queue may lose tickets, repeat
@@ -25,7 +27,7 @@ export interface DeliveryQueue {
    * @param receive gets every ticket from now on.
    * @param wake is called when something may be due that has no ticket.
    */
-  subscribe(receive: ReceiveTickets, wake?: () => void): Promise<void>;
+  subscribe(receive: ReceiveTickets, wake?: Wake): Promise<void>;
   /** No ticket is received after it resolves. May be called more than once. */
   stop(): Promise<void>;
 }

@@ -1,13 +1,17 @@
-import type { Ticket } from '../core/ticket.ts';
-import type { DeliveryQueue, ReceiveTickets } from './delivery-queue.ts';
+import type { Ticket, TicketLane } from '../core/ticket.ts';
+import type { DeliveryQueue, ReceiveTickets, Wake } from './delivery-queue.ts';
 
 /** A bell that rings in every process that listens: PostgreSQL's NOTIFY and LISTEN. May be lost, never rejects. */
 export interface Bell {
   readonly isListening: boolean;
-  ring(): Promise<void>;
-  listen(wake: () => void): Promise<void>;
+  /** Without lanes, or with too many of them: look everywhere. */
+  ring(lanes?: readonly TicketLane[]): Promise<void>;
+  listen(wake: Wake): Promise<void>;
   stop(): Promise<void>;
 }
+
+/** More than a ring can name: then the listeners look everywhere. */
+const LANES_MAX = 100;
 
 /**
  * The queue of processes that share a database and nothing else. A process that dispatches takes its own
@@ -19,7 +23,8 @@ export class NotifyQueue implements DeliveryQueue {
   readonly #bell: Bell;
   #receive: ReceiveTickets | undefined;
   #isRinging = false;
-  #mustRingAgain = false;
+  /** What the next ring is for, by destination. */
+  #lanes = new Map<string, TicketLane>();
 
   constructor(bell: Bell) {
     this.#bell = bell;
@@ -32,12 +37,18 @@ export class NotifyQueue implements DeliveryQueue {
   async publish(tickets: readonly Ticket[]): Promise<void> {
     if (this.#receive !== undefined) {
       this.#receive(tickets);
-    } else if (tickets.length > 0) {
-      await this.#ring();
+      return;
     }
+    for (const { destinationId, accountId } of tickets) {
+      if (this.#lanes.size >= LANES_MAX) {
+        break;
+      }
+      this.#lanes.set(destinationId, { destinationId, accountId });
+    }
+    await this.#ring();
   }
 
-  async subscribe(receive: ReceiveTickets, wake: () => void = () => {}): Promise<void> {
+  async subscribe(receive: ReceiveTickets, wake: Wake = () => {}): Promise<void> {
     this.#receive = receive;
     await this.#bell.listen(wake);
   }
@@ -49,14 +60,14 @@ export class NotifyQueue implements DeliveryQueue {
 
   async #ring(): Promise<void> {
     if (this.#isRinging) {
-      this.#mustRingAgain = true;
       return;
     }
     this.#isRinging = true;
-    do {
-      this.#mustRingAgain = false;
-      await this.#bell.ring();
-    } while (this.#mustRingAgain);
+    while (this.#lanes.size > 0) {
+      const lanes = [...this.#lanes.values()];
+      this.#lanes.clear();
+      await this.#bell.ring(lanes.length < LANES_MAX ? lanes : undefined);
+    }
     this.#isRinging = false;
   }
 }

@@ -1,5 +1,5 @@
 import type { Ticket } from '../core/ticket.ts';
-import type { DeliveryQueue, ReceiveTickets } from './delivery-queue.ts';
+import type { DeliveryQueue, ReceiveTickets, Wake } from './delivery-queue.ts';
 import { Detour, type DetourOptions } from './detour.ts';
 import type { QueueFacts } from './queue-facts.ts';
 import type { ConfirmChannel } from './rabbit-connection.ts';
@@ -77,7 +77,7 @@ export class RabbitQueue implements DeliveryQueue {
   }
 
   /** Resolves before there is a connection: a process starts without its broker. */
-  async subscribe(receive: ReceiveTickets, wake?: () => void): Promise<void> {
+  async subscribe(receive: ReceiveTickets, wake?: Wake): Promise<void> {
     if (this.#stopped === undefined) {
       this.#receive = receive;
       this.#consumer.start();

@@ -1,4 +1,4 @@
-import { isId } from '../core/ids.ts';
+import { isReceivedId } from '../core/ids.ts';
 import type { Ticket } from '../core/ticket.ts';
 
 /** The newest version is what is written. Add a decoder for the next one, a release before anything writes it. */
@@ -72,14 +72,10 @@ function decodeV1({ tickets }: Readonly<Record<string, unknown>>): Ticket[] {
 
 function decodeRowV1(row: unknown): Ticket {
   const [deliveryId, destinationId, accountId, attempt] = Array.isArray(row) ? (row as unknown[]) : [];
-  if (!isIdText(deliveryId) || !isIdText(destinationId) || !isIdText(accountId) || !isAttempt(attempt)) {
+  if (!isReceivedId(deliveryId) || !isReceivedId(destinationId) || !isReceivedId(accountId) || !isAttempt(attempt)) {
     throw new UnreadableMessageError('A ticket is not [deliveryId, destinationId, accountId, attempt].');
   }
   return { deliveryId, destinationId, accountId, attempt };
-}
-
-function isIdText(value: unknown): value is string {
-  return typeof value === 'string' && isId(value);
 }
 
 function isAttempt(value: unknown): value is number {

@@ -1,14 +1,17 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { sql } from 'kysely';
 import { EVERYTHING } from '../../src/core/scope.ts';
-import type { Ticket } from '../../src/core/ticket.ts';
+import type { Ticket, TicketLane } from '../../src/core/ticket.ts';
 import { type Bell, NotifyQueue } from '../../src/queue/notify-queue.ts';
 import { openStorage, type Storage } from '../../src/storage/storage.ts';
 import { createTemporaryDatabase, TEST_DATABASE_URL, type TemporaryDatabase } from '../support/postgresql.ts';
+import { idNamed } from '../support/tickets.ts';
 import { TEST_VAULT } from '../support/vault.ts';
 import { describeWhere } from '../support/requirement.ts';
 
-const TICKETS: Ticket[] = [{ deliveryId: 'd', destinationId: 'x', accountId: 'y', attempt: 0 }];
+const ACCOUNT = idNamed('account');
+const TICKETS = ticketsFor(1);
+const LANES = lanesOf(TICKETS);
 
 describeWhere(
   TEST_DATABASE_URL !== undefined,
@@ -33,11 +36,52 @@ describeWhere(
     await database.drop();
   });
 
-  test('a process that only accepts wakes the one that dispatches', async () => {
+  test('a process that only accepts wakes the one that dispatches, and tells it where to look', async () => {
+    const rings = listen();
+    await expect(rings.next()).resolves.toBe('everywhere');
+    await queues[0]?.publish(TICKETS);
+    await expect(rings.next()).resolves.toEqual(LANES);
+  });
+
+  test('what comes while one ring is under way shares the next, each destination once', async () => {
     const rings = listen();
     await rings.next();
+    const published = ticketsFor(99);
+    await Promise.all([...TICKETS, ...published, ...published].map(async (ticket) => queues[0]?.publish([ticket])));
+    await expect(rings.next()).resolves.toEqual(LANES);
+    await expect(rings.next()).resolves.toEqual(lanesOf(published));
     await queues[0]?.publish(TICKETS);
-    await expect(rings.next()).resolves.toBeUndefined();
+    await expect(rings.next()).resolves.toEqual(LANES);
+  });
+
+  test('more destinations than a ring can name mean everywhere', async () => {
+    const rings = listen();
+    await rings.next();
+    await queues[0]?.publish(ticketsFor(5_000));
+    await expect(rings.next()).resolves.toBe('everywhere');
+    await queues[0]?.publish(TICKETS);
+    await expect(rings.next()).resolves.toEqual(LANES);
+  });
+
+  test('a ring from elsewhere that cannot be understood means everywhere', async () => {
+    const rings = listen();
+    await rings.next();
+    const payloads = [
+      'x',
+      '{"0":1}',
+      '[]',
+      '["xy"]',
+      JSON.stringify([[ACCOUNT, 'y']]),
+      JSON.stringify([[1, ACCOUNT]]),
+      JSON.stringify([[ACCOUNT, ACCOUNT], null]),
+    ];
+    for (const payload of payloads) {
+      await sql`select pg_notify('data_pusher_due', ${payload})`.execute(accepting.fork(EVERYTHING).getKysely());
+      await expect(rings.next()).resolves.toBe('everywhere');
+    }
+    await queues[0]?.publish(TICKETS);
+    await expect(rings.next()).resolves.toEqual(LANES);
+    expect(queues[1]?.isConsuming).toBe(true);
   });
 
   test('a process that dispatches takes its own tickets', async () => {
@@ -58,23 +102,25 @@ describeWhere(
   });
 
   /** Each ring is waited for in turn. */
-  function listen(): { next: () => Promise<void> } {
-    let heard = 0;
-    let expected = 0;
-    let wake: (() => void) | undefined;
+  function listen(): { next: () => Promise<readonly TicketLane[] | 'everywhere'> } {
+    const heard: (readonly TicketLane[] | 'everywhere')[] = [];
+    let look: (() => void) | undefined;
     void queues[1]?.subscribe(
       () => {},
-      () => {
-        heard += 1;
-        wake?.();
+      (lanes) => {
+        heard.push(lanes ?? 'everywhere');
+        look?.();
       },
     );
     return {
       next: async () => {
-        expected += 1;
-        while (heard < expected) {
+        for (;;) {
+          const [ring] = heard.splice(0, 1);
+          if (ring !== undefined) {
+            return ring;
+          }
           await new Promise<void>((resolve) => {
-            wake = resolve;
+            look = resolve;
           });
         }
       },
@@ -90,3 +136,17 @@ describeWhere(
     return { rowCount: rows.length };
   }
 });
+
+/** One for each of so many destinations. */
+function ticketsFor(destinations: number): Ticket[] {
+  return Array.from({ length: destinations }, (_, index) => ({
+    deliveryId: idNamed(`delivery ${index}`),
+    destinationId: idNamed(`destination ${index}`),
+    accountId: ACCOUNT,
+    attempt: 0,
+  }));
+}
+
+function lanesOf(tickets: readonly Ticket[]): TicketLane[] {
+  return tickets.map(({ destinationId, accountId }) => ({ destinationId, accountId }));
+}
