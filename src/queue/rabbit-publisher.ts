@@ -1,6 +1,6 @@
 import type { Ticket } from '../core/ticket.ts';
 import type { QueueFacts } from './queue-facts.ts';
-import { type ConfirmChannel, RabbitConnection } from './rabbit-connection.ts';
+import { type ConfirmChannel, RabbitConnection, type RabbitConnectionOptions } from './rabbit-connection.ts';
 import { encodeTickets } from './ticket-message.ts';
 
 /** Small enough that the deliveries of one busy moment spread over several workers. */
@@ -19,7 +19,11 @@ export interface RabbitPublisherOptions {
   readonly declare: (channel: ConfirmChannel) => Promise<void>;
   /** Gets every ticket that the broker may not have. */
   readonly refused: (tickets: readonly Ticket[]) => void;
+  /** For tests. */
+  readonly createConnection?: (options: RabbitConnectionOptions) => PublisherConnection;
 }
+
+export type PublisherConnection = Pick<RabbitConnection, 'start' | 'replace' | 'stop'>;
 
 interface Sent {
   readonly tickets: readonly Ticket[];
@@ -32,7 +36,7 @@ interface Sent {
  */
 export class RabbitPublisher {
   readonly #options: RabbitPublisherOptions;
-  readonly #connection: RabbitConnection;
+  readonly #connection: PublisherConnection;
   readonly #unconfirmed = new Set<Sent>();
   #channel: ConfirmChannel | undefined;
   #waiting: Ticket[] = [];
@@ -44,7 +48,8 @@ export class RabbitPublisher {
 
   constructor(options: RabbitPublisherOptions) {
     this.#options = options;
-    this.#connection = new RabbitConnection({
+    const { createConnection = (own) => new RabbitConnection(own) } = options;
+    this.#connection = createConnection({
       ...options,
       use: 'publish',
       prepare: async (channel) => {
