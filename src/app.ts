@@ -124,10 +124,7 @@ async function createQueue({
       queueName: config.queueName,
       facts,
       random,
-      detour: {
-        queue: withoutBroker,
-        makeDue: async () => {},
-      },
+      fallback: withoutBroker,
     });
     if (config.roles.includes('api')) {
       queue.connect();

@@ -22,7 +22,8 @@ export class NotifyQueue implements DeliveryQueue {
   readonly visibilityMs = 0;
   readonly #bell: Bell;
   #receive: ReceiveTickets | undefined;
-  #isRinging = false;
+  #ringing: Promise<void> = Promise.resolve();
+  #next: Promise<void> | undefined;
   /** What the next ring is for, by destination. */
   #lanes = new Map<string, TicketLane>();
 
@@ -45,7 +46,9 @@ export class NotifyQueue implements DeliveryQueue {
       }
       this.#lanes.set(destinationId, { destinationId, accountId });
     }
-    await this.#ring();
+    if (this.#lanes.size > 0) {
+      await this.#ringNext();
+    }
   }
 
   async subscribe(receive: ReceiveTickets, wake: Wake = () => {}): Promise<void> {
@@ -58,16 +61,19 @@ export class NotifyQueue implements DeliveryQueue {
     await this.#bell.stop();
   }
 
+  /** After the ring that is under way, once for all that ask meanwhile. */
+  #ringNext(): Promise<void> {
+    if (this.#next === undefined) {
+      this.#ringing = this.#ringing.then(() => this.#ring());
+      this.#next = this.#ringing;
+    }
+    return this.#next;
+  }
+
   async #ring(): Promise<void> {
-    if (this.#isRinging) {
-      return;
-    }
-    this.#isRinging = true;
-    while (this.#lanes.size > 0) {
-      const lanes = [...this.#lanes.values()];
-      this.#lanes.clear();
-      await this.#bell.ring(lanes.length < LANES_MAX ? lanes : undefined);
-    }
-    this.#isRinging = false;
+    this.#next = undefined;
+    const lanes = [...this.#lanes.values()];
+    this.#lanes.clear();
+    await this.#bell.ring(lanes.length < LANES_MAX ? lanes : undefined);
   }
 }

@@ -1,6 +1,5 @@
 import type { Ticket } from '../core/ticket.ts';
 import type { DeliveryQueue, ReceiveTickets, Wake } from './delivery-queue.ts';
-import { Detour, type DetourOptions } from './detour.ts';
 import type { QueueFacts } from './queue-facts.ts';
 import type { ConfirmChannel } from './rabbit-connection.ts';
 import { RabbitConsumer } from './rabbit-consumer.ts';
@@ -25,7 +24,8 @@ export interface RabbitQueueOptions {
   /** A number in [0, 1). */
   readonly random: () => number;
   readonly queueName: string;
-  readonly detour: DetourOptions;
+  /** Takes what the broker does not: the queue of processes that share nothing but their database. */
+  readonly fallback: DeliveryQueue;
 }
 
 /**
@@ -36,13 +36,14 @@ export class RabbitQueue implements DeliveryQueue {
   readonly #facts: QueueFacts;
   readonly #publisher: RabbitPublisher;
   readonly #consumer: RabbitConsumer;
-  readonly #detour: Detour;
+  readonly #fallback: DeliveryQueue;
+  #aroundTheBroker: Promise<void> = Promise.resolve();
   #receive: ReceiveTickets | undefined;
   #stopped: Promise<void> | undefined;
 
-  constructor({ url, facts, random, queueName, detour }: RabbitQueueOptions) {
+  constructor({ url, facts, random, queueName, fallback }: RabbitQueueOptions) {
     this.#facts = facts;
-    this.#detour = new Detour(detour);
+    this.#fallback = fallback;
     let declared: Promise<unknown> = Promise.resolve();
     // One after the other: RabbitMQ 3.10 may lose what is published while a second connection declares a new queue.
     const declare = async (channel: ConfirmChannel) => {
@@ -51,7 +52,7 @@ export class RabbitQueue implements DeliveryQueue {
       declared = own.catch(() => {});
       await own;
     };
-    const refused = (tickets: readonly Ticket[]) => this.#detour.take(tickets);
+    const refused = (tickets: readonly Ticket[]) => this.#goAround(tickets);
     this.#publisher = new RabbitPublisher({ url, queueName, facts, random, declare, refused });
     const take = (content: Buffer) => this.#take(content);
     this.#consumer = new RabbitConsumer({ url, queueName, facts, random, declare, take });
@@ -81,18 +82,26 @@ export class RabbitQueue implements DeliveryQueue {
     if (this.#stopped === undefined) {
       this.#receive = receive;
       this.#consumer.start();
-      await this.#detour.queue.subscribe(receive, wake);
+      await this.#fallback.subscribe(receive, wake);
     }
   }
 
   async stop(): Promise<void> {
     this.#receive = undefined;
-    this.#stopped ??= Promise.all([this.#publisher.stop(), this.#consumer.stop(), this.#detour.queue.stop()]).then(
+    this.#stopped ??= Promise.all([this.#publisher.stop(), this.#consumer.stop(), this.#fallback.stop()]).then(
       () => {},
     );
     await this.#stopped;
     // Also what was published after the stop, by requests that were still being answered.
-    await this.#detour.settled();
+    await this.#aroundTheBroker;
+  }
+
+  #goAround(tickets: readonly Ticket[]): void {
+    const before = this.#aroundTheBroker;
+    this.#aroundTheBroker = this.#fallback
+      .publish(tickets)
+      .catch(() => {})
+      .then(() => before);
   }
 
   /** A message that nobody understands is as good as taken: it would otherwise come again and again. */

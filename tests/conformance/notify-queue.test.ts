@@ -39,6 +39,7 @@ describeWhere(
   test('a process that only accepts wakes the one that dispatches, and tells it where to look', async () => {
     const rings = listen();
     await expect(rings.next()).resolves.toBe('everywhere');
+    await queues[0]?.publish([]);
     await queues[0]?.publish(TICKETS);
     await expect(rings.next()).resolves.toEqual(LANES);
   });
@@ -47,7 +48,10 @@ describeWhere(
     const rings = listen();
     await rings.next();
     const published = ticketsFor(99);
-    await Promise.all([...TICKETS, ...published, ...published].map(async (ticket) => queues[0]?.publish([ticket])));
+    const first = queues[0]?.publish(TICKETS);
+    await new Promise((resolve) => setImmediate(resolve));
+    await Promise.all([...published, ...published].map(async (ticket) => queues[0]?.publish([ticket])));
+    await first;
     await expect(rings.next()).resolves.toEqual(LANES);
     await expect(rings.next()).resolves.toEqual(lanesOf(published));
     await queues[0]?.publish(TICKETS);

@@ -156,7 +156,8 @@ describeWhere(TEST_QUEUE_URL !== undefined, TEST_QUEUE_NEED)('the RabbitMQ queue
   test('what cannot be read, or is of a later version, is dropped once and blocks nothing', async () => {
     const queue = fixture.queue();
     await queue.subscribe(inbox.receive);
-    await fixture.heard({ fact: 'queueConnected' });
+    queue.connect();
+    await fixture.heard({ fact: 'queueConnected' }, 2);
     const unreadable = [
       '',
       'null',

@@ -47,7 +47,7 @@ export class RabbitFixture {
       queueName: this.queueName,
       random: Math.random,
       facts: this.#facts,
-      detour: { queue: new LocalQueue(), makeDue: async (tickets) => void this.detoured.push(...tickets) },
+      fallback: new NotedQueue(this.detoured),
     });
     this.#queues.push(queue);
     return queue;
@@ -106,6 +106,21 @@ export class RabbitFixture {
       resolve();
     }
     this.#waiting.clear();
+  }
+}
+
+/** Notes what it takes. */
+class NotedQueue extends LocalQueue {
+  readonly #taken: Ticket[];
+
+  constructor(taken: Ticket[]) {
+    super();
+    this.#taken = taken;
+  }
+
+  override async publish(tickets: readonly Ticket[]): Promise<void> {
+    this.#taken.push(...tickets);
+    await super.publish(tickets);
   }
 }
 
