@@ -54,6 +54,7 @@ export class RabbitPublisher {
       use: 'publish',
       prepare: async (channel) => {
         await options.declare(channel);
+        channel.on('return', () => this.#queueIsGone(channel));
         this.#channel = channel;
       },
       lost: () => {
@@ -122,7 +123,8 @@ export class RabbitPublisher {
       this.#channel?.sendToQueue(
         this.#options.queueName,
         encodeTickets(sent.tickets),
-        { persistent: true },
+        // A broker that has no such queue would otherwise confirm the message, and drop it.
+        { persistent: true, mandatory: true },
         (error: unknown) => this.#confirm(sent, error),
       );
     } catch {
@@ -135,6 +137,15 @@ export class RabbitPublisher {
     if (this.#unconfirmed.delete(sent)) {
       this.#letGo(sent.tickets.length);
       this.#refuse(error ? sent.tickets : [], 'the broker refused them');
+    }
+  }
+
+  /** The confirmation of what was returned is on its way: by then its tickets must have gone another. */
+  #queueIsGone(channel: ConfirmChannel): void {
+    if (this.#channel === channel) {
+      this.#channel = undefined;
+      this.#refuseAll('the queue was deleted');
+      this.#connection.replace(new Error('The queue was deleted.'));
     }
   }
 

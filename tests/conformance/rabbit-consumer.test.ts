@@ -49,6 +49,23 @@ describeWhere(TEST_QUEUE_URL !== undefined, TEST_QUEUE_NEED)('a consumer on Rabb
     expect(fixture.count({ fact: 'queueConnected', use: 'consume' })).toBe(2);
   });
 
+  test('gets what was published by one who had published to the former queue', async () => {
+    const publisher = await fixture.connectedQueue();
+    const inbox = new Inbox();
+    const before = ticketsNamed('before', 3);
+    await consumer(inbox);
+    await publisher.publish(before);
+    await inbox.holds(before);
+    await fixture.raw(async (channel) => {
+      await channel.deleteQueue(fixture.queueName);
+      await channel.assertQueue(fixture.queueName, DECLARATION);
+    });
+    const after = ticketsNamed('after', 3);
+    await publisher.publish(after);
+    await inbox.holds(after);
+    expect(fixture.detoured).toEqual([]);
+  });
+
   test('says whether it consumes', async () => {
     const queue = fixture.queue();
     expect(queue.isConsuming).toBe(false);

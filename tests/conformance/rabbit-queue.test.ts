@@ -191,6 +191,17 @@ describeWhere(TEST_QUEUE_URL !== undefined, TEST_QUEUE_NEED)('the RabbitMQ queue
     expect(inbox.received).toEqual(ticketsNamed('anew', 1));
   });
 
+  test('what is published to a queue that is gone goes by the database, and the queue is declared anew', async () => {
+    const queue = await fixture.connectedQueue();
+    await fixture.raw((channel) => channel.deleteQueue(fixture.queueName));
+    await queue.publish(ticketsNamed('gone', 150));
+    await fixture.heard({ fact: 'queueConnected', use: 'publish' }, 2);
+    expect(fixture.detoured).toEqual(ticketsNamed('gone', 150));
+    await queue.subscribe(inbox.receive);
+    await queue.publish(ticketsNamed('anew', 1));
+    await inbox.holds(ticketsNamed('anew', 1));
+  });
+
   test('a receiver that fails costs a connection, and neither the process nor the tickets', async () => {
     const published = ticketsNamed('again', 1);
     const queue = fixture.queue();

@@ -17,6 +17,7 @@ export class FakeBroker {
   #messages: Message[] = [];
   /** Of the channel that is open. */
   #open: { isOpen: boolean } | undefined;
+  #returned: (() => void) | undefined;
   #isStopped = false;
 
   constructor(confirmed: (tickets: readonly Ticket[]) => void) {
@@ -72,6 +73,17 @@ export class FakeBroker {
     }
   }
 
+  /** The queue is gone: what could not be put into it comes back, and is confirmed for all that. */
+  giveBack(messages: number): void {
+    const returned = this.#messages.splice(0, messages);
+    for (const _ of returned) {
+      this.#returned?.();
+    }
+    for (const { answer } of returned) {
+      answer(null);
+    }
+  }
+
   /** To the oldest of the messages: a broker may answer for several at once. */
   answer(messages: number, error: Error | null): void {
     for (const { tickets, answer } of this.#messages.splice(0, messages)) {
@@ -92,6 +104,9 @@ export class FakeBroker {
       this.#messages.push({ tickets, answer });
       return true;
     };
-    return { sendToQueue } as unknown as ConfirmChannel;
+    const on = (_: 'return', returned: () => void) => {
+      this.#returned = returned;
+    };
+    return { sendToQueue, on } as unknown as ConfirmChannel;
   }
 }

@@ -21,6 +21,10 @@ const EVENT = fc.oneof(
     weight: 4,
     arbitrary: fc.record({ kind: fc.constant('confirm' as const), messages: fc.integer({ min: 1, max: 4 }) }),
   },
+  {
+    weight: 1,
+    arbitrary: fc.record({ kind: fc.constant('return' as const), messages: fc.integer({ min: 1, max: 3 }) }),
+  },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('nack' as const), messages: fc.integer({ min: 1, max: 2 }) }) },
   {
     weight: 5,
@@ -96,6 +100,8 @@ class Trial {
         return broker.answer(event.messages, null);
       case 'nack':
         return broker.answer(event.messages, new Error('message nacked'));
+      case 'return':
+        return broker.giveBack(event.messages);
       case 'wait':
         await jest.advanceTimersByTimeAsync(event.ms);
         return undefined;
