@@ -1,9 +1,9 @@
 import type { Timer } from '../core/clock.ts';
 import { saysGone } from '../core/delivery.ts';
-import type { Ticket } from '../core/ticket.ts';
+import type { Ticket, TicketLane } from '../core/ticket.ts';
 import type { DeliveryStore } from '../storage/delivery-store.ts';
 import { ItemRefusedError } from '../storage/group-commit.ts';
-import type { AttemptRecord, ClaimedDelivery, LaneReference } from '../storage/statements.ts';
+import type { AttemptRecord, ClaimedDelivery } from '../storage/statements.ts';
 import { deliver, type DeliverDependencies } from './deliver.ts';
 import type { Lane, Leased, Line } from './lane.ts';
 import { type Bounds, Scheduler } from './scheduler.ts';
@@ -52,11 +52,15 @@ export class Dispatcher {
     }
   }
 
-  /** Destinations that have something due, which is looked up when there is a slot for it. */
-  offerLanes(lanes: readonly LaneReference[], line: Line): void {
+  /**
+   * Destinations that have something due, which is looked up when there is a slot for it.
+   *
+   * @param isAnywhere it may be older than what was claimed last
+   */
+  offerLanes(lanes: readonly TicketLane[], line: Line, isAnywhere: boolean): void {
     if (!this.#isStopping) {
       for (const lane of lanes) {
-        this.#scheduler.offerLane(lane, line);
+        this.#scheduler.offerLane(lane, line, isAnywhere);
       }
       // Also without lanes: nothing else ends a pause when no request is left to end.
       this.#pumpSoon();
@@ -111,7 +115,7 @@ export class Dispatcher {
     const { deliveries } = this.#options;
     const answer = await this.#storing('claim', async () => [await deliveries.claim(ticket, this.#leaseMs)], []);
     if (answer === undefined) {
-      this.#scheduler.offerLane(lane, 'fresh');
+      this.#scheduler.offerLane(lane, 'fresh', true);
     }
     this.#claimed(lane, 1, answer ?? [], until);
   }
@@ -121,7 +125,7 @@ export class Dispatcher {
     const request = { destinationId: lane.destinationId, limit, from: lane.from, leaseMs: this.#leaseMs };
     const found = await this.#storing('look-up', () => deliveries.claimLane(request), []);
     if (found === undefined) {
-      lane.mustLookAgain = true;
+      this.#scheduler.offerLane(lane, 'fresh', request.from === 0);
     }
     this.#scheduler.lookedUp(lane, found?.length === limit ? found.at(-1)?.dueAt : undefined);
     this.#claimed(lane, limit, found ?? [], until);

@@ -1,5 +1,5 @@
-import type { Ticket } from '../core/ticket.ts';
-import type { ClaimedDelivery, LaneReference } from '../storage/statements.ts';
+import type { Ticket, TicketLane } from '../core/ticket.ts';
+import type { ClaimedDelivery } from '../storage/statements.ts';
 
 /** First attempts go before retries, so that what fails does not hold up what may succeed. */
 export type Line = 'fresh' | 'retries';
@@ -12,7 +12,7 @@ export interface Leased {
 }
 
 /** What a worker holds for one destination: tickets to claim, claims to send, requests under way. */
-export class Lane implements LaneReference {
+export class Lane implements TicketLane {
   readonly destinationId: string;
   readonly accountId: string;
   /** Tickets that wait to be claimed. */
@@ -25,6 +25,8 @@ export class Lane implements LaneReference {
   isLookingUp = false;
   /** Something has come since the look-up under way began. */
   mustLookAgain = false;
+  /** The next look-up begins at the oldest. */
+  mustRewind = false;
   /** Claimed ahead of their turn, so that a slot that falls free is filled without waiting for a commit. */
   readonly ready: Leased[] = [];
   /** Requests under way. */
@@ -34,7 +36,7 @@ export class Lane implements LaneReference {
   /** When a request of this lane last ended, on the monotonic clock. */
   lastFinishedAt = Number.NEGATIVE_INFINITY;
 
-  constructor({ destinationId, accountId }: LaneReference) {
+  constructor({ destinationId, accountId }: TicketLane) {
     this.destinationId = destinationId;
     this.accountId = accountId;
   }

@@ -1,5 +1,5 @@
-import type { Ticket } from '../core/ticket.ts';
-import type { LaneReference } from '../storage/statements.ts';
+import { RecentMap } from '../core/recent-map.ts';
+import type { Ticket, TicketLane } from '../core/ticket.ts';
 import { AccountTurns, move } from './account-turns.ts';
 import { Lane, type Line } from './lane.ts';
 
@@ -10,6 +10,13 @@ const TICKETS_PER_LANE_MAX = 512;
 const TICKETS_PER_LANE_ALWAYS = 16;
 /** About 20 MB. Destinations beyond are found again by the sweeper. */
 const LANES_MAX = 50_000;
+/** Destinations whose place is remembered. About 2 MB. */
+const PLACES_MAX = 10_000;
+/**
+ * A delivery is committed a little later than it is due, so that another may have been claimed before that is due
+ * later. What is older still is found by the sweeper.
+ */
+const COMMITTED_WITHIN_MS = 250;
 /** Claims made ahead of a free slot, for one lane and for all. */
 const AHEAD_PER_LANE_MAX = 32;
 const AHEAD_MAX = 128;
@@ -44,6 +51,8 @@ export class Scheduler {
   readonly #lanes = new Map<string, Lane>();
   /** Lanes that have all the slots they may have, and more to claim. */
   readonly #full = new Set<Lane>();
+  /** Up to where each destination's deliveries were claimed in the order of their due times. */
+  readonly #places = new RecentMap<string, number>(PLACES_MAX);
   #tickets = 0;
   #slots: number;
   #ahead = AHEAD_MAX;
@@ -74,10 +83,16 @@ export class Scheduler {
     }
   }
 
-  /** The database has something due for this destination, or may have. */
-  offerLane(reference: LaneReference, line: Line): void {
+  /**
+   * The database has something due for this destination, or may have.
+   *
+   * @param isAnywhere it may be older than what was claimed last. Looking there costs more: on PostgreSQL it is
+   * where the dead rows are.
+   */
+  offerLane(reference: TicketLane, line: Line, isAnywhere: boolean): void {
     const lane = this.#laneOf(reference);
     if (lane !== undefined) {
+      lane.mustRewind ||= isAnywhere;
       this.#lookInStore(lane, line);
     }
   }
@@ -110,6 +125,8 @@ export class Scheduler {
     for (const { lane } of lookUps) {
       lane.isLookingUp = true;
       lane.mustLookAgain = false;
+      lane.from = lane.mustRewind ? 0 : lane.from;
+      lane.mustRewind = false;
       this.#update(lane);
     }
     return { tickets, lookUps };
@@ -127,14 +144,15 @@ export class Scheduler {
     this.#update(lane);
   }
 
-  /** @param lastDueAt of the last delivery that a look-up has found; `undefined` when it has found fewer than asked for */
+  /**
+   * @param lastDueAt of the last delivery that a look-up has found; `undefined` when it has found fewer than it was
+   * asked for, so that there are no more.
+   */
   lookedUp(lane: Lane, lastDueAt: number | undefined): void {
     lane.isLookingUp = false;
     if (lastDueAt !== undefined) {
-      lane.from = lastDueAt;
-    } else if (lane.from > 0) {
-      // What has become due out of turn, such as a lease that ran out, stands before.
-      lane.from = 0;
+      lane.from = Math.max(lane.from, lastDueAt - COMMITTED_WITHIN_MS);
+      this.#places.set(lane.destinationId, lane.from);
     } else if (!lane.mustLookAgain) {
       lane.inStore = undefined;
     }
@@ -167,12 +185,13 @@ export class Scheduler {
     this.#accounts.place(account);
   }
 
-  #laneOf(reference: LaneReference): Lane | undefined {
+  #laneOf(reference: TicketLane): Lane | undefined {
     const known = this.#lanes.get(reference.destinationId);
     if (known !== undefined || this.#lanes.size >= LANES_MAX) {
       return known;
     }
     const lane = new Lane(reference);
+    lane.from = this.#places.get(lane.destinationId) ?? 0;
     this.#lanes.set(lane.destinationId, lane);
     this.#accounts.of(lane.accountId).lanes += 1;
     return lane;

@@ -59,12 +59,13 @@ export async function startDispatch(options: DispatchOptions): Promise<Dispatch>
   const sweeper = new Sweeper({
     ...options,
     timer: systemTimer,
-    graceMs: () => queue.visibilityMs,
-    offerLanes: (lanes, line) => dispatcher.offerLanes(lanes, line),
+    // A process that is told of no tickets does not wait for any.
+    graceMs: () => (queue.isConsuming ? queue.visibilityMs : 0),
+    offerLanes: (lanes, line) => dispatcher.offerLanes(lanes, line, true),
   });
   await queue.subscribe(
     (tickets) => dispatcher.offer(tickets),
-    () => sweeper.wake(),
+    (lanes) => (lanes === undefined ? sweeper.wake() : dispatcher.offerLanes(lanes, 'fresh', false)),
   );
   sweeper.start();
 

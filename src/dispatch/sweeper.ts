@@ -1,7 +1,7 @@
 import type { Timer } from '../core/clock.ts';
+import type { TicketLane } from '../core/ticket.ts';
 import type { Facts } from '../observe/facts.ts';
 import type { DeliveryStore } from '../storage/delivery-store.ts';
-import type { LaneReference } from '../storage/statements.ts';
 import type { Line } from './lane.ts';
 
 const SWEEP_INTERVAL_MS = 500;
@@ -19,7 +19,7 @@ export interface SweeperOptions {
   readonly facts: Facts;
   /** How long the ticket of a fresh delivery may be on its way, in milliseconds. */
   readonly graceMs: () => number;
-  readonly offerLanes: (lanes: readonly LaneReference[], line: Line) => void;
+  readonly offerLanes: (lanes: readonly TicketLane[], line: Line) => void;
 }
 
 /**

@@ -3,7 +3,7 @@ import type { AttemptOutcome, DeliveryState, DeliveryStatus } from '../core/deli
 import type { HttpMethod } from '../core/destination-input.ts';
 import type { RequestSource } from '../core/outgoing-request.ts';
 import type { Scope } from '../core/scope.ts';
-import type { Ticket } from '../core/ticket.ts';
+import type { Ticket, TicketLane } from '../core/ticket.ts';
 import type { BatchKind, Statement } from './group-commit.ts';
 
 export interface NewEvent {
@@ -114,12 +114,6 @@ export interface AttemptRecord extends Claim {
   readonly state: DeliveryState;
 }
 
-/** A destination that has something to do, and whose it is. */
-export interface LaneReference {
-  readonly destinationId: string;
-  readonly accountId: string;
-}
-
 /** A look at some destinations with pending deliveries, in the order of their ids. */
 export interface LaneSearch {
   /** The id behind which the look begins; the empty text for the first. */
@@ -144,7 +138,7 @@ export interface RetrySearch {
   readonly limit: number;
 }
 
-export interface FoundRetry extends LaneReference {
+export interface FoundRetry extends TicketLane {
   /** Milliseconds since the Unix epoch. */
   readonly dueAt: number;
 }

@@ -1,5 +1,5 @@
 import type { DeliveryStatus } from '../../src/core/delivery.ts';
-import type { Ticket } from '../../src/core/ticket.ts';
+import type { Ticket, TicketLane } from '../../src/core/ticket.ts';
 import type { DeliveryStore } from '../../src/storage/delivery-store.ts';
 import type {
   AttemptRecord,
@@ -8,12 +8,11 @@ import type {
   FoundLane,
   FoundRetry,
   LaneClaimRequest,
-  LaneReference,
 } from '../../src/storage/statements.ts';
 
 const PAYLOAD = Buffer.from('{}');
 
-interface Row extends LaneReference {
+interface Row extends TicketLane {
   readonly deliveryId: string;
   attempt: number;
   lostCount: number;

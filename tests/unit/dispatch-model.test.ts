@@ -117,7 +117,7 @@ function world(seed: number) {
   const sweeper = new Sweeper({
     ...common,
     graceMs: () => 0,
-    offerLanes: (lanes, line) => dispatcher.offerLanes(lanes, line),
+    offerLanes: (lanes, line) => dispatcher.offerLanes(lanes, line, true),
   });
   const calmDown = (): void => {
     isFair = true;
@@ -140,6 +140,7 @@ async function storm({ chance, store, dispatcher, sweeper }: World): Promise<Tic
       store.insert(next);
       // A ticket may be lost, and may come twice.
       dispatcher.offer(Array.from({ length: chance.below(3) }, () => next));
+      dispatcher.offerLanes(chance.random() < 0.2 ? [next] : [], 'fresh', false);
     }
     const one = `destination-${chance.below(DESTINATIONS)}`;
     if (chance.random() < 0.02) {
@@ -212,7 +213,7 @@ describe('dispatching, in whatever order things happen', () => {
           expect(leasedUntil).toBeLessThanOrEqual(chance.now() + 2 * TIMEOUT_MS + 15_000);
         }
         dispatcher.offer(accepted);
-        dispatcher.offerLanes(accepted, 'fresh');
+        dispatcher.offerLanes(accepted, 'fresh', true);
         const { sent } = sender;
         await chance.step(1_000);
         expect(sender.sent).toBe(sent);

@@ -85,37 +85,43 @@ describe('the scheduler', () => {
 
   test('takes no more tickets of a destination while it looks in the store, so that the oldest go first', () => {
     const scheduler = new Scheduler({ maxConcurrency: 8, maxConcurrencyPerDestination: 4 });
-    scheduler.offerLane({ destinationId: 'a', accountId: 'a' }, 'fresh');
+    scheduler.offerLane({ destinationId: 'a', accountId: 'a' }, 'fresh', false);
     scheduler.offer(tickets('a', 1)[0] as Ticket);
     expect(scheduler.takeTurn(NOW)).toEqual({ tickets: [], lookUps: [{ lane: laneOf(scheduler, 'a'), limit: 4 }] });
     expect(scheduler.takeTurn(NOW)).toEqual({ tickets: [], lookUps: [] });
   });
 
-  test('looks again from the start before it takes a destination for drained, and again for what has come since', () => {
+  test('goes on where the last look-up ended, until nothing is left, and remembers the place', () => {
     const scheduler = new Scheduler({ maxConcurrency: 8, maxConcurrencyPerDestination: 4 });
+    /** @returns where the look-up begins; `undefined` when there is none. */
     const look = (lastDueAt: number | undefined) => {
-      const { lookUps } = scheduler.takeTurn(NOW);
-      const [{ lane, limit } = { lane: undefined, limit: 0 }] = lookUps;
-      if (lane !== undefined) {
-        scheduler.lookedUp(lane, lastDueAt);
-        release(scheduler, lane, limit);
+      const [found] = scheduler.takeTurn(NOW).lookUps;
+      if (found !== undefined) {
+        const { from } = found.lane;
+        scheduler.lookedUp(found.lane, lastDueAt);
+        release(scheduler, found.lane, found.limit);
+        return from;
       }
-      return lane?.from;
+      return undefined;
     };
-    scheduler.offerLane({ destinationId: 'a', accountId: 'a' }, 'fresh');
-    expect(look(5)).toBe(5);
-    expect(look(undefined)).toBe(0);
-    expect(look(undefined)).toBe(0);
-    expect(look(undefined)).toBeUndefined();
+    const lane = { destinationId: 'a', accountId: 'a' };
+    scheduler.offerLane(lane, 'fresh', false);
+    expect([look(5_000), look(undefined), look(undefined)]).toEqual([0, 4_750, undefined]);
     expect([...scheduler.lanes]).toEqual([]);
+    scheduler.offerLane(lane, 'fresh', false);
+    expect([look(undefined), look(undefined)]).toEqual([4_750, undefined]);
+    scheduler.offerLane(lane, 'retries', true);
+    expect([look(undefined), look(undefined)]).toEqual([0, undefined]);
+  });
 
-    scheduler.offerLane({ destinationId: 'a', accountId: 'a' }, 'fresh');
-    const [{ lane, limit } = { lane: undefined, limit: 0 }] = scheduler.takeTurn(NOW).lookUps;
+  test('looks again for what has come while it looked', () => {
+    const scheduler = new Scheduler({ maxConcurrency: 8, maxConcurrencyPerDestination: 4 });
+    scheduler.offerLane({ destinationId: 'a', accountId: 'a' }, 'fresh', false);
+    const [first] = scheduler.takeTurn(NOW).lookUps;
     scheduler.offer(tickets('a', 1)[0] as Ticket);
-    scheduler.lookedUp(lane as Lane, undefined);
-    release(scheduler, lane as Lane, limit);
-    expect(look(undefined)).toBe(0);
-    expect(look(undefined)).toBeUndefined();
+    scheduler.lookedUp(first?.lane as Lane, undefined);
+    release(scheduler, first?.lane as Lane, first?.limit);
+    expect(scheduler.takeTurn(NOW).lookUps).toHaveLength(1);
   });
 
   test('does not let destinations that fill the memory lock the others out', () => {
@@ -144,7 +150,7 @@ describe('the scheduler', () => {
         if (where === 'with tickets') {
           scheduler.offer(ticket);
         } else {
-          scheduler.offerLane(ticket, 'fresh');
+          scheduler.offerLane(ticket, 'fresh', true);
         }
       }
       const served: string[] = [];
