@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { connect } from 'amqplib';
+import Database from 'better-sqlite3';
 import { TemporaryDatabase } from './postgresql.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -10,7 +11,12 @@ export type Profile = (typeof PROFILES)[number];
 
 /** What an installation stores and queues with: empty at first, and gone afterwards. */
 export interface Backing {
+  readonly dialect: 'sqlite' | 'postgresql';
   readonly variables: Readonly<Record<string, string>>;
+  /** Runs a statement past the server; on SQLite while none has the file. */
+  execute(statement: string): Promise<void>;
+  /** Where the store has such a thing: whether it looks after its tables by itself, as it does by default. */
+  readonly setAutovacuum?: (isOn: boolean) => Promise<void>;
   /** What the store takes on the disk. */
   bytes(): Promise<number>;
   /** Transactions committed so far, once nobody is connected; `undefined` where the store does not count them. */
@@ -27,6 +33,9 @@ export async function createBacking(profile: Profile, folder: string): Promise<B
   const database = await TemporaryDatabase.create(needed(profile, 'DATABASE_URL', /^postgres(?:ql)?:/u));
   const queueName = `data-pusher.bench-${crypto.randomUUID()}`;
   return {
+    dialect: 'postgresql',
+    execute: (statement) => database.execute(statement),
+    setAutovacuum: (isOn) => database.setAutovacuum(isOn),
     variables: {
       DATABASE_URL: database.url,
       QUEUE_URL: queueUrl,
@@ -49,6 +58,12 @@ function sqliteBacking(folder: string): Backing {
   mkdirSync(folder, { recursive: true });
   const path = join(folder, 'bench.db');
   return {
+    dialect: 'sqlite',
+    execute: async (statement) => {
+      const database = new Database(path);
+      database.exec(statement);
+      database.close();
+    },
     variables: { DATABASE_URL: `sqlite:${path}`, QUEUE_URL: '' },
     bytes: async () =>
       [path, `${path}-wal`].filter((file) => existsSync(file)).reduce((sum, file) => sum + statSync(file).size, 0),

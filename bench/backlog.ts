@@ -9,6 +9,8 @@ import type { Shape } from './shape.ts';
 import type { Worker } from './worker.ts';
 
 const SETTLED_WITHIN_MS = 10_000;
+/** A long backlog takes longer to post than the server would wait for the answers that are held back. */
+export const PATIENT = { DELIVERY_TIMEOUT: '1h' };
 
 export interface Tools {
   readonly receiver: Worker<ReceiverCalls>;
@@ -52,7 +54,10 @@ export class Backlog {
 
   static async start(context: Context, tools: Tools, shape: Shape, name: 'all' | 'single'): Promise<Backlog> {
     const backing = await context.createBacking('deliver', name);
-    const installation = await context.start(backing, shape, name === 'all' ? 'deliver' : undefined);
+    const installation = await context.start(backing, shape, {
+      variables: PATIENT,
+      ...(name === 'all' && { measure: 'deliver' }),
+    });
     const { id, token } = await installation.graphql.createAccount();
     const destinationId = await installation.graphql.createDestination(id, tools.receiverUrl);
     const emptyBytes = await backing.bytes();

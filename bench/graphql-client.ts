@@ -8,7 +8,8 @@ export class GraphqlClient {
 
   async createAccount(): Promise<{ id: string; token: string }> {
     const { createAccount } = await this.#ask<{ createAccount: { id: string; appSecretToken: string } }>(
-      'mutation { createAccount(input: { email: "bench@example.com", name: "Bench" }) { id appSecretToken } }',
+      'mutation ($input: CreateAccountInput!) { createAccount(input: $input) { id appSecretToken } }',
+      { input: { email: `${crypto.randomUUID()}@example.com`, name: 'Bench' } },
     );
     return { id: createAccount.id, token: createAccount.appSecretToken };
   }
@@ -19,6 +20,12 @@ export class GraphqlClient {
       { input: { accountId, url, httpMethod: 'POST', headers: { 'X-Bench': '1' } } },
     );
     return createDestination.id;
+  }
+
+  /** How many deliveries of all these destinations stand so. */
+  async deliveriesOfAll(destinationIds: readonly string[], status: 'PENDING' | 'SUCCEEDED'): Promise<number> {
+    const counts = await Promise.all(destinationIds.map((id) => this.deliveries(id, status)));
+    return counts.reduce((sum, count) => sum + count, 0);
   }
 
   async storedEvents(accountId: string): Promise<number> {

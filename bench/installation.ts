@@ -6,6 +6,10 @@ import type { Shape } from './shape.ts';
 export interface InstallationOptions {
   readonly backing: Backing;
   readonly shape: Shape;
+  /** Of another build than this one. */
+  readonly program?: string | undefined;
+  /** Settings besides those of the backing and the shape. */
+  readonly variables?: Readonly<Record<string, string>>;
   /** Gets the CPU profiles of its processes, if they are taken. */
   readonly cpuProfileFolder?: string;
 }
@@ -15,9 +19,11 @@ export class Installation {
   readonly #servers: readonly Server[];
   #urls: Urls | undefined;
 
-  constructor({ backing, shape, cpuProfileFolder }: InstallationOptions) {
+  constructor({ backing, shape, program, variables: more, cpuProfileFolder }: InstallationOptions) {
     const flags = cpuProfileFolder === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${cpuProfileFolder}`];
-    this.#servers = shape.processes.map((variables) => new Server({ ...backing.variables, ...variables }, flags));
+    this.#servers = shape.processes.map(
+      (variables) => new Server({ ...backing.variables, ...variables, ...more }, flags, program),
+    );
   }
 
   async ready(): Promise<void> {

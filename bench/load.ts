@@ -1,4 +1,5 @@
 import autocannon from 'autocannon';
+import { nowMs } from './monotonic.ts';
 import { PAYLOAD } from './payload.ts';
 import { serveCalls } from './worker.ts';
 
@@ -14,19 +15,32 @@ export interface LoadOrder {
 export interface LoadResult {
   readonly accepted: number;
   readonly perSecond: number;
+  /** Accepted in each second. */
+  readonly eachSecond: readonly number[];
   /** Of one request, in milliseconds. */
   readonly p50: number;
   readonly p99: number;
 }
 
 async function post({ url, token, connections, seconds, events }: LoadOrder): Promise<LoadResult> {
-  const result = await autocannon({
-    url,
-    connections,
-    method: 'POST',
-    headers: { 'content-type': 'application/json', 'cl-x-token': token },
-    body: PAYLOAD,
-    ...(events === undefined ? { duration: seconds ?? 1 } : { amount: events }),
+  const startedAt = nowMs();
+  const eachSecond: number[] = [];
+  const result = await new Promise<autocannon.Result>((resolve, reject) => {
+    const run = autocannon(
+      {
+        url,
+        connections,
+        method: 'POST',
+        headers: { 'content-type': 'application/json', 'cl-x-token': token },
+        body: PAYLOAD,
+        ...(events === undefined ? { duration: seconds ?? 1 } : { amount: events }),
+      },
+      (error: Error | null, done) => (error === null ? resolve(done) : reject(error)),
+    );
+    run.on('response', () => {
+      const second = Math.floor((nowMs() - startedAt) / 1000);
+      eachSecond[second] = (eachSecond[second] ?? 0) + 1;
+    });
   });
   if (result.errors > 0 || result.non2xx > 0) {
     throw new Error(`${result.errors} requests failed and ${result.non2xx} were refused.`);
@@ -34,6 +48,7 @@ async function post({ url, token, connections, seconds, events }: LoadOrder): Pr
   return {
     accepted: result['2xx'],
     perSecond: result['2xx'] / result.duration,
+    eachSecond: Array.from(eachSecond, (count) => count ?? 0),
     p50: result.latency.p50,
     p99: result.latency.p99,
   };

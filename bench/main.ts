@@ -1,11 +1,20 @@
 /**
  * `npm run bench`: what the built server does, beside the bare limit of the same work on the same machine.
  *
- *   npm run bench                          one process on SQLite; about two and a half minutes
+ *   npm run bench                          one process on SQLite; about three minutes
  *   npm run bench -- --profile postgres    an api process, and a worker process for each core, on PostgreSQL
  *   npm run bench -- --profile rabbitmq    the same with RabbitMQ between them
  *   npm run bench -- --smoke               a few seconds; shows that everything works, the figures say little
  *   npm run bench -- --cpu-profile         also prints what the server spent its time on (and costs some speed)
+ *   npm run bench -- --scenario mixed      one of accept, deliver, latency, mixed, statements, which are run by
+ *                                          default, or many; may be given several times
+ *
+ * For all scenarios: --workers 2 (worker processes, or sender threads on SQLite), --rounds 3.
+ * For deliver: --backlog 100000 (events to be worked off, in one round).
+ * For mixed: --seconds 60, --destinations 10, --finished 5000000 (deliveries that were finished before), and
+ *   --against DIR, a checkout of another version that has been built: both are measured, in turn, and the other
+ *   stands in the column of the bare limit.
+ * For many: --accounts 100, --destinations 100 (of each account), --pending 100 (for each destination).
  *
  * The services are those that DATABASE_URL and QUEUE_URL name (`npm run services` starts some); there the
  * benchmark makes databases and queues of its own, and removes them.
@@ -27,6 +36,15 @@
  *   memory             resident set of all processes of the server together, most of what was seen. Bare: that
  *                      of the bare route, or of got.
  *   disk               the database divided by its events, each delivered once. Bare: the payload alone.
+ *   mixed              the same connections post for 15 seconds, and what they post is delivered meanwhile, to
+ *                      one destination that answers at once; then the rest is worked off. Rates are those of
+ *                      the median second; below the table stands every second. The first second is left out.
+ *                      Processor time is that from the first event to the last delivery, divided by thousands
+ *                      of events; that of PostgreSQL is the whole server's, whoever uses it. New tables are
+ *                      analysed by themselves once in a while, so autovacuum is held off under load, or luck
+ *                      would decide what PostgreSQL knows of them.
+ *   many               a backlog that waits for many destinations, beside one that waits for a single one (in
+ *                      the column of the bare limit); and how long another account's event takes meanwhile.
  *   statements         what PostgreSQL is asked for one event at full load; see measure-statements.ts.
  *
  * A SQLite database is in ./data, as it is by default: in a temporary folder, which may be in memory, a durable
@@ -35,16 +53,11 @@
  */
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { ReleaseStack } from '../src/release-stack.ts';
-import { type Profile, PROFILES } from './backing.ts';
-import { Context, type MeasureName } from './context.ts';
-import { measureAccept } from './measure-accept.ts';
-import { measureDeliver } from './measure-deliver.ts';
-import { measureLatency } from './measure-latency.ts';
-import { measureStatements } from './measure-statements.ts';
-import { report } from './report.ts';
-import { FULL, SMOKE } from './sizes.ts';
+import { Context } from './context.ts';
+import { parseOptions } from './options.ts';
+import { type Findings, report } from './report.ts';
+import { PLAYS } from './scenarios.ts';
 import { UsageError } from './usage-error.ts';
 
 const cleanUp = new ReleaseStack();
@@ -64,45 +77,20 @@ try {
 }
 
 async function run(): Promise<void> {
-  const { values: flags } = parseArgs({
-    options: {
-      profile: { type: 'string', default: 'sqlite' },
-      smoke: { type: 'boolean', default: false },
-      'cpu-profile': { type: 'boolean', default: false },
-    },
-  });
-  const profile = profileNamed(flags.profile);
+  const options = parseOptions();
   mkdirSync('data', { recursive: true });
   const folder = mkdtempSync(join('data', 'bench-'));
   cleanUp.add(() => rmSync(folder, { recursive: true, force: true }));
-  const sizes = flags.smoke ? SMOKE : FULL;
-  const context = new Context({ profile, sizes, cleanUp, folder, takesCpuProfiles: flags['cpu-profile'] });
+  const context = new Context({ ...options, cleanUp, folder });
 
-  const accept = await announced(context, 'accept', 'Accepting events', measureAccept);
-  const deliver = await announced(context, 'deliver', 'Delivering a backlog', measureDeliver);
-  const latency = await announced(context, 'latency', 'Timing single events', measureLatency);
-  const statements = await measureStatements(context);
-  console.log(`\n${report({ profile, accept, deliver, latency, statements })}`);
-}
-
-function profileNamed(name: string): Profile {
-  const profile = PROFILES.find((one) => one === name);
-  if (profile === undefined) {
-    throw new UsageError(`--profile must be one of ${PROFILES.join(', ')}.`);
+  const findings: Findings[] = [];
+  for (const scenario of options.scenarios) {
+    const { title, run: play } = PLAYS[scenario];
+    console.error(`${title} ...`);
+    findings.push(await play(context));
+    for (const cpuProfile of context.cpuProfilesOf(scenario)) {
+      console.log(`\n${title}: time spent in each function itself\n${cpuProfile}\n`);
+    }
   }
-  return profile;
-}
-
-async function announced<Result>(
-  context: Context,
-  name: MeasureName,
-  title: string,
-  measure: (context: Context) => Promise<Result>,
-): Promise<Result> {
-  console.error(`${title} ...`);
-  const result = await measure(context);
-  for (const cpuProfile of context.cpuProfilesOf(name)) {
-    console.log(`\n${title}: time spent in each function itself\n${cpuProfile}\n`);
-  }
-  return result;
+  console.log(`\n${report(findings)}`);
 }

@@ -3,7 +3,6 @@ import type { LoadCalls } from './load.ts';
 import { peakMiB, residentMiB } from './memory.ts';
 import type { Context } from './context.ts';
 import { inTurn } from './in-turn.ts';
-import { allCores } from './shape.ts';
 import { Worker } from './worker.ts';
 
 export interface AcceptFigures {
@@ -19,7 +18,7 @@ export interface AcceptFigures {
 /** Events accepted with a durable commit, in turn with the bare route, so that both see the same machine. */
 export async function measureAccept(context: Context): Promise<AcceptFigures> {
   const { sizes, cleanUp } = context;
-  const installation = await context.start(await context.createBacking('accept'), allCores(context.profile), 'accept');
+  const installation = await context.start(await context.createBacking('accept'), context.shape, { measure: 'accept' });
   const { ingestUrl, graphql, pids } = installation;
   const { id, token } = await graphql.createAccount();
   const idleMiB = residentMiB(pids);

@@ -5,7 +5,7 @@ import { inTurn } from './in-turn.ts';
 import type { LoadCalls } from './load.ts';
 import { peakMiB } from './memory.ts';
 import type { ReceiverCalls } from './receiver.ts';
-import { allCores, singleSender } from './shape.ts';
+import { singleSender } from './shape.ts';
 import { Worker } from './worker.ts';
 
 export interface DeliverFigures {
@@ -26,8 +26,7 @@ export interface DeliverFigures {
 
 /** How fast a backlog is worked off: by an installation, by the same with a single sender, and by bare got. */
 export async function measureDeliver(context: Context): Promise<DeliverFigures> {
-  const { sizes, profile, cleanUp } = context;
-  const shape = allCores(profile);
+  const { sizes, profile, cleanUp, shape } = context;
   const receiver = new Worker<ReceiverCalls>('receiver.ts');
   const load = new Worker<LoadCalls>('load.ts');
   const bareGots = new BareGots(shape.senders);

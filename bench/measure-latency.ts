@@ -2,7 +2,6 @@ import { join } from 'node:path';
 import type { Context } from './context.ts';
 import { inTurn } from './in-turn.ts';
 import type { LatencyProbeCalls } from './latency-probe.ts';
-import { allCores } from './shape.ts';
 import { Worker } from './worker.ts';
 
 /** Milliseconds, one figure for each event of all rounds. */
@@ -19,11 +18,9 @@ export async function measureLatency(context: Context): Promise<LatencyFigures> 
   const { sizes, cleanUp } = context;
   const probe = new Worker<LatencyProbeCalls>('latency-probe.ts');
   cleanUp.add(() => probe.stop());
-  const installation = await context.start(
-    await context.createBacking('latency'),
-    allCores(context.profile),
-    'latency',
-  );
+  const installation = await context.start(await context.createBacking('latency'), context.shape, {
+    measure: 'latency',
+  });
   const { graphql, ingestUrl: url } = installation;
   const { id, token } = await graphql.createAccount();
   await graphql.createDestination(id, await probe.call('start'));

@@ -1,7 +1,7 @@
 import type { Context } from './context.ts';
 import type { LoadCalls } from './load.ts';
 import type { ReceiverCalls } from './receiver.ts';
-import { allCores, API, workers } from './shape.ts';
+import { API, workers } from './shape.ts';
 import { Worker } from './worker.ts';
 
 /** Transactions for each event at full load; what the processes need for starting is in it. */
@@ -37,7 +37,7 @@ export async function measureStatements(context: Context): Promise<StatementFigu
 
   await receiver.call('shut');
   const drained = receiver.call('open', events);
-  const delivering = await context.start(backing, workers(allCores(context.profile).senders));
+  const delivering = await context.start(backing, workers(context.shape.senders));
   await drained;
   await delivering.stop();
   const delivered = await backing.commits();

@@ -27,6 +27,24 @@ export class TemporaryDatabase {
     return Number(row?.bytes);
   }
 
+  /** Runs a statement in this database, past the server under test. */
+  async execute(statement: string): Promise<void> {
+    await ask(this.url, statement);
+  }
+
+  /** Whether its tables are vacuumed and analysed by themselves, as they are by default. */
+  async setAutovacuum(isOn: boolean): Promise<void> {
+    const tables = await ask<{ name: string }>(
+      this.url,
+      "select format('%I.%I', schemaname, tablename) as name from pg_tables where schemaname = current_schema()",
+    );
+    for (const { name } of tables) {
+      await this.execute(
+        `alter table ${name} ${isOn ? 'reset (autovacuum_enabled)' : 'set (autovacuum_enabled = false)'}`,
+      );
+    }
+  }
+
   /**
    * How many transactions have been committed here. A server process reports what it counted once in a while,
    * and at its end; so this waits until nobody is connected any more.
@@ -55,13 +73,17 @@ export class TemporaryDatabase {
     return Number(row?.count);
   }
 
-  async #ask<Row>(statement: string, parameters: readonly unknown[] = []): Promise<Row[]> {
-    const client = new Client(this.#server);
-    await client.connect();
-    try {
-      return (await client.query(statement, [...parameters])).rows as Row[];
-    } finally {
-      await client.end();
-    }
+  #ask<Row>(statement: string, parameters: readonly unknown[] = []): Promise<Row[]> {
+    return ask(this.#server, statement, parameters);
+  }
+}
+
+async function ask<Row>(url: string, statement: string, parameters: readonly unknown[] = []): Promise<Row[]> {
+  const client = new Client(url);
+  await client.connect();
+  try {
+    return (await client.query(statement, [...parameters])).rows as Row[];
+  } finally {
+    await client.end();
   }
 }

@@ -7,12 +7,10 @@ import { PAYLOAD } from './payload.ts';
 import { median, percentile } from './statistics.ts';
 import { bytes, mib, milliseconds, rate, type Row, table } from './table.ts';
 
-export interface Figures {
-  readonly profile: Profile;
-  readonly accept: AcceptFigures;
-  readonly deliver: DeliverFigures;
-  readonly latency: LatencyFigures;
-  readonly statements: StatementFigures | undefined;
+/** What a scenario has come to: rows of the table, and lines to be printed below it. */
+export interface Findings {
+  readonly rows: readonly Row[];
+  readonly lines: readonly string[];
 }
 
 const SHARE_AIM = 0.7;
@@ -23,25 +21,49 @@ const P50_AIM_MS = 5;
 const P99_AIM_MS = 25;
 
 /** Every figure beside its bare limit; then what they come to, beside the aims. */
-export function report(figures: Figures): string {
-  const { profile, accept, deliver, statements } = figures;
-  const rows: Row[] = [
-    rateRow('events accepted per second', accept.accepted, accept.bare),
-    rateRow(`deliveries per second (senders: ${deliver.senders})`, deliver.delivered, deliver.bare),
-    singleRow(figures),
-    ...latencyRows(figures),
-    { what: 'memory, idle', figure: mib(accept.idleMiB), bare: mib(accept.bareIdleMiB) },
-    { what: 'memory, accepting', figure: mib(accept.peakMiB), bare: mib(accept.barePeakMiB) },
-    { what: 'memory, backlog and delivering', figure: mib(deliver.peakMiB), bare: mib(deliver.barePeakMiB) },
-    {
-      what: profile === 'sqlite' ? '  without threads' : '  with a single worker process',
-      figure: mib(deliver.singlePeakMiB),
-    },
-    { what: 'disk for one delivered event', figure: bytes(deliver.bytesPerEvent), bare: bytes(PAYLOAD.length) },
-    ...(statements === undefined ? [] : statementRows(statements)),
-    { what: 'requests made twice', figure: deliver.duplicates.toString() },
-  ];
-  return `${table(rows)}\n\nRounds\n${rounds(accept, deliver)}\n`;
+export function report(findings: readonly Findings[]): string {
+  const lines = findings.flatMap((one) => one.lines);
+  return `${table(findings.flatMap(({ rows }) => rows))}\n\nRounds\n${lines.join('\n')}\n`;
+}
+
+export function acceptFindings(accept: AcceptFigures): Findings {
+  return {
+    rows: [
+      rateRow('events accepted per second', accept.accepted, accept.bare),
+      { what: 'memory, idle', figure: mib(accept.idleMiB), bare: mib(accept.bareIdleMiB) },
+      { what: 'memory, accepting', figure: mib(accept.peakMiB), bare: mib(accept.barePeakMiB) },
+    ],
+    lines: [roundsLine('accepted', accept.accepted), roundsLine('  bare Express', accept.bare)],
+  };
+}
+
+export function deliverFindings(profile: Profile, deliver: DeliverFigures): Findings {
+  return {
+    rows: [
+      rateRow(`deliveries per second (senders: ${deliver.senders})`, deliver.delivered, deliver.bare),
+      singleRow(profile, deliver),
+      { what: 'memory, backlog and delivering', figure: mib(deliver.peakMiB), bare: mib(deliver.barePeakMiB) },
+      {
+        what: profile === 'sqlite' ? '  without threads' : '  with a single worker process',
+        figure: mib(deliver.singlePeakMiB),
+      },
+      { what: 'disk for one delivered event', figure: bytes(deliver.bytesPerEvent), bare: bytes(PAYLOAD.length) },
+      { what: 'requests made twice', figure: deliver.duplicates.toString() },
+    ],
+    lines: [
+      roundsLine('delivered', deliver.delivered),
+      roundsLine('  single sender', deliver.single),
+      roundsLine('  bare got', deliver.bare),
+    ],
+  };
+}
+
+export function latencyFindings(profile: Profile, latency: LatencyFigures): Findings {
+  return { rows: latencyRows(profile, latency), lines: [] };
+}
+
+export function statementFindings(statements: StatementFigures | undefined): Findings {
+  return { rows: statements === undefined ? [] : statementRows(statements), lines: [] };
 }
 
 function rateRow(what: string, figures: readonly number[], bare: readonly number[]): Row {
@@ -55,7 +77,7 @@ function rateRow(what: string, figures: readonly number[], bare: readonly number
   };
 }
 
-function singleRow({ profile, deliver: { delivered, single } }: Figures): Row {
+function singleRow(profile: Profile, { delivered, single }: DeliverFigures): Row {
   const ratio = shareOf(delivered, single);
   return {
     what: profile === 'sqlite' ? '  without threads' : '  with a single worker process',
@@ -65,16 +87,15 @@ function singleRow({ profile, deliver: { delivered, single } }: Figures): Row {
   };
 }
 
-function shareOf(figures: readonly number[], others: readonly number[]): number {
+export function shareOf(figures: readonly number[], others: readonly number[]): number {
   return median(figures.map((figure, round) => figure / (others[round] ?? Number.NaN)));
 }
 
-function atLeast(value: number, aim: number): Pick<Row, 'aim' | 'verdict'> {
+export function atLeast(value: number, aim: number): Pick<Row, 'aim' | 'verdict'> {
   return { aim: `>= ${aim.toFixed(2)}`, verdict: value >= aim ? 'reached' : 'missed' };
 }
 
-function latencyRows({ profile, latency }: Figures): Row[] {
-  const { acceptedToArrived, sentToArrived, bare, idle } = latency;
+function latencyRows(profile: Profile, { acceptedToArrived, sentToArrived, bare, idle }: LatencyFigures): Row[] {
   const aims = profile === 'sqlite' ? { p50: P50_AIM_MS, p99: P99_AIM_MS } : {};
   return [
     latencyRow('accepted to arrived, p50', acceptedToArrived, 0.5, { bare, aimMs: aims.p50 }),
@@ -107,16 +128,6 @@ function statementRows({ accepting, delivering }: StatementFigures): Row[] {
   ];
 }
 
-function rounds(accept: AcceptFigures, deliver: DeliverFigures): string {
-  return [
-    roundsLine('accepted', accept.accepted),
-    roundsLine('  bare Express', accept.bare),
-    roundsLine('delivered', deliver.delivered),
-    roundsLine('  single sender', deliver.single),
-    roundsLine('  bare got', deliver.bare),
-  ].join('\n');
-}
-
-function roundsLine(what: string, figures: readonly number[]): string {
+export function roundsLine(what: string, figures: readonly number[]): string {
   return `  ${what.padEnd(22)}${figures.map((figure) => rate(figure).padStart(9)).join('')}`;
 }

@@ -21,8 +21,8 @@ export class Server {
   readonly #child: ChildProcess;
 
   /** @param flags for Node */
-  constructor(variables: Readonly<Record<string, string>>, flags: readonly string[]) {
-    this.#child = spawn(process.execPath, [...flags, MAIN], {
+  constructor(variables: Readonly<Record<string, string>>, flags: readonly string[], program = MAIN) {
+    this.#child = spawn(process.execPath, [...flags, program], {
       env: { ...process.env, PORT: '0', LOG_LEVEL: 'warn', ...variables },
       stdio: ['ignore', 'pipe', 'inherit'],
       // Out of reach of the terminal's Ctrl-C: the benchmark stops it.

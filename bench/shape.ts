@@ -17,9 +17,11 @@ const { senderThreads, maxConcurrencyPerDestination } = parseConfig({
 
 export const API: Shape = { processes: [{ ROLES: 'api' }], senders: 0, inFlight: 0 };
 
-/** As it is run to use all cores of a machine. */
-export function allCores(profile: Profile): Shape {
-  return profile === 'sqlite' ? oneProcess(senderThreads) : withApi(workers(availableParallelism()));
+/** As it is run to use all cores of a machine. @param senders instead of one for each core */
+export function allCores(profile: Profile, senders?: number): Shape {
+  return profile === 'sqlite'
+    ? oneProcess(senders ?? senderThreads)
+    : withApi(workers(senders ?? availableParallelism()));
 }
 
 /** What one event loop can do. */

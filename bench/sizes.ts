@@ -13,6 +13,17 @@ export interface Sizes {
   readonly idlePerSecond: number;
   /** For the count of statements. */
   readonly statementEvents: number;
+  /** Of each build, where two are compared. */
+  readonly mixedRounds: number;
+  readonly mixedSeconds: number;
+  readonly mixedDestinations: number;
+  /** Events that have been delivered before the mixed load begins. */
+  readonly finishedEvents: number;
+  readonly manyAccounts: number;
+  /** Of each account. */
+  readonly manyDestinations: number;
+  /** Deliveries that wait for each of many destinations. */
+  readonly manyPending: number;
 }
 
 export const FULL: Sizes = {
@@ -27,6 +38,13 @@ export const FULL: Sizes = {
   idleSeconds: 15,
   idlePerSecond: 2,
   statementEvents: 20_000,
+  mixedRounds: 1,
+  mixedSeconds: 15,
+  mixedDestinations: 1,
+  finishedEvents: 0,
+  manyAccounts: 100,
+  manyDestinations: 100,
+  manyPending: 100,
 };
 
 /** Shows that everything works, in a few seconds; the figures say little. */
@@ -42,4 +60,11 @@ export const SMOKE: Sizes = {
   idleSeconds: 2,
   idlePerSecond: 2,
   statementEvents: 500,
+  mixedRounds: 1,
+  mixedSeconds: 3,
+  mixedDestinations: 1,
+  finishedEvents: 0,
+  manyAccounts: 5,
+  manyDestinations: 10,
+  manyPending: 10,
 };

@@ -48,3 +48,7 @@ export function mib(value: number): string {
 export function bytes(value: number): string {
   return `${Math.round(value)} B`;
 }
+
+export function seconds(value: number): string {
+  return `${value.toFixed(2)} s`;
+}

@@ -2,7 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 
 /** No call takes longer unless something is lost, such as a delivery that is waited for. */
-const ANSWER_WITHIN_MS = 120_000;
+const ANSWER_WITHIN_MS = 600_000;
 
 /** What a worker process can be asked to do: named functions with one argument each. */
 // oxlint-disable-next-line typescript/no-explicit-any -- each call has its own argument
