@@ -9,12 +9,14 @@ import { UsageError } from './usage-error.ts';
 export const PROFILES = ['sqlite', 'postgres', 'rabbitmq'] as const;
 export type Profile = (typeof PROFILES)[number];
 
+export type Row = Readonly<Record<string, unknown>>;
+
 /** What an installation stores and queues with: empty at first, and gone afterwards. */
 export interface Backing {
   readonly dialect: 'sqlite' | 'postgresql';
   readonly variables: Readonly<Record<string, string>>;
-  /** Runs a statement past the server; on SQLite while none has the file. */
-  execute(statement: string): Promise<void>;
+  /** Runs a statement past the server; on SQLite while none has the file. @returns the rows that it answers. */
+  execute(statement: string): Promise<readonly Row[]>;
   /** Where the store has such a thing: whether it looks after its tables by itself, as it does by default. */
   readonly setAutovacuum?: (isOn: boolean) => Promise<void>;
   /** What the store takes on the disk. */
@@ -61,8 +63,13 @@ function sqliteBacking(folder: string): Backing {
     dialect: 'sqlite',
     execute: async (statement) => {
       const database = new Database(path);
-      database.exec(statement);
+      const prepared = database.prepare<[], Row>(statement);
+      const rows = prepared.reader ? prepared.all() : [];
+      if (!prepared.reader) {
+        prepared.run();
+      }
       database.close();
+      return rows;
     },
     variables: { DATABASE_URL: `sqlite:${path}`, QUEUE_URL: '' },
     bytes: async () =>

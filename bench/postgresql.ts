@@ -28,8 +28,8 @@ export class TemporaryDatabase {
   }
 
   /** Runs a statement in this database, past the server under test. */
-  async execute(statement: string): Promise<void> {
-    await ask(this.url, statement);
+  execute(statement: string): Promise<Record<string, unknown>[]> {
+    return ask(this.url, statement);
   }
 
   /** Whether its tables are vacuumed and analysed by themselves, as they are by default. */
