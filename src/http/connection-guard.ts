@@ -1,18 +1,21 @@
 import { readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
+import { networkOf } from '../ingest/client-address.ts';
+import { IdleConnections } from './idle-connections.ts';
 
 /** Where the system does not tell how many files a process may have open. */
 const OPEN_FILES_ASSUMED = 4_096;
 /** The other half is for the database, and for what is sent. */
 const SHARE_OF_OPEN_FILES = 1 / 2;
 /** Whoever opens as many connections as it can leaves the rest to others. */
-const SHARE_OF_ONE_ADDRESS = 1 / 4;
+const SHARE_OF_ONE_NETWORK = 1 / 4;
 /** About 20 KB each. */
 const CONNECTIONS_MAX = 10_000;
 
 export interface ConnectionBounds {
   readonly total: number;
-  readonly perAddress: number;
+  /** An IPv4 address is a network of its own; of IPv6 it is a /64. */
+  readonly perNetwork: number;
 }
 
 /**
@@ -22,7 +25,7 @@ export interface ConnectionBounds {
  */
 export function connectionBounds(isBehindProxy: boolean, openFiles = openFilesMax()): ConnectionBounds {
   const total = Math.min(Math.floor(openFiles * SHARE_OF_OPEN_FILES), CONNECTIONS_MAX);
-  return { total, perAddress: isBehindProxy ? total : Math.max(Math.floor(total * SHARE_OF_ONE_ADDRESS), 1) };
+  return { total, perNetwork: isBehindProxy ? total : Math.max(Math.floor(total * SHARE_OF_ONE_NETWORK), 1) };
 }
 
 function openFilesMax(): number {
@@ -34,34 +37,85 @@ function openFilesMax(): number {
   }
 }
 
-/** Counts the connections of each address. */
-export class ConnectionGuard {
-  readonly #perAddress: number;
-  readonly #open = new Map<string, number>();
+interface Connection {
+  readonly network: string;
+  requests: number;
+}
 
-  constructor(perAddress: number) {
-    this.#perAddress = perAddress;
+/**
+ * Counts connections, in all and by network. Where there is no room in all, a newcomer takes the place of a
+ * connection that is idle, so that nobody can lock others out by holding connections and asking for nothing. One
+ * with a request under way is never closed for that.
+ */
+export class ConnectionGuard {
+  readonly #bounds: ConnectionBounds;
+  readonly #open = new Map<Socket, Connection>();
+  readonly #openOf = new Map<string, number>();
+  readonly #idle = new IdleConnections<Socket>();
+
+  constructor(bounds: ConnectionBounds) {
+    this.#bounds = bounds;
   }
 
-  /** @returns false for one too many of its address, which is cut off. */
-  admit(socket: Socket): boolean {
-    const address = socket.remoteAddress ?? '';
-    const open = this.#open.get(address) ?? 0;
-    if (open >= this.#perAddress) {
+  /** Cuts the connection off when it is one too many. */
+  admit(socket: Socket): void {
+    const network = networkOf(socket.remoteAddress ?? '');
+    const openOfNetwork = this.#openOf.get(network) ?? 0;
+    if (openOfNetwork >= this.#bounds.perNetwork || !this.#makeRoom()) {
       socket.destroy();
+      return;
+    }
+    this.#openOf.set(network, openOfNetwork + 1);
+    this.#open.set(socket, { network, requests: 0 });
+    this.#idle.add(socket, network);
+    socket.once('close', () => this.#forget(socket));
+  }
+
+  /** A request has begun to be answered on it; clients may send the next before that has ended. */
+  requestBegan(socket: Socket): void {
+    const connection = this.#open.get(socket);
+    if (connection !== undefined) {
+      connection.requests += 1;
+      this.#idle.remove(socket, connection.network);
+    }
+  }
+
+  requestEnded(socket: Socket): void {
+    const connection = this.#open.get(socket);
+    if (connection !== undefined) {
+      connection.requests -= 1;
+      if (connection.requests === 0) {
+        this.#idle.add(socket, connection.network);
+      }
+    }
+  }
+
+  #makeRoom(): boolean {
+    if (this.#open.size < this.#bounds.total) {
+      return true;
+    }
+    const idlest = this.#idle.longestOfMost();
+    if (idlest === undefined) {
       return false;
     }
-    this.#open.set(address, open + 1);
-    socket.once('close', () => this.#release(address));
+    // Its 'close' comes a moment later, and is too late for the newcomer.
+    this.#forget(idlest);
+    idlest.destroy();
     return true;
   }
 
-  #release(address: string): void {
-    const open = (this.#open.get(address) ?? 0) - 1;
-    if (open > 0) {
-      this.#open.set(address, open);
+  #forget(socket: Socket): void {
+    const connection = this.#open.get(socket);
+    if (connection === undefined) {
+      return;
+    }
+    this.#open.delete(socket);
+    this.#idle.remove(socket, connection.network);
+    const left = (this.#openOf.get(connection.network) ?? 0) - 1;
+    if (left > 0) {
+      this.#openOf.set(connection.network, left);
     } else {
-      this.#open.delete(address);
+      this.#openOf.delete(connection.network);
     }
   }
 }

@@ -25,6 +25,7 @@ export class HttpServer {
   #closing = false;
 
   constructor(listener: RequestListener, bounds: ConnectionBounds) {
+    const guard = new ConnectionGuard(bounds);
     this.#server = createServer(
       {
         headersTimeout: HEADERS_TIMEOUT_MS,
@@ -35,13 +36,15 @@ export class HttpServer {
       (request, response) => {
         response.shouldKeepAlive &&= !this.#closing;
         this.#underWay.set(response, performance.now());
-        response.once('close', () => this.#underWay.delete(response));
+        guard.requestBegan(request.socket);
+        response.once('close', () => {
+          this.#underWay.delete(response);
+          guard.requestEnded(request.socket);
+        });
         listener(request, response);
       },
     );
     this.#server.on('clientError', (error, socket: Socket) => this.#refuseInTurn(error, socket));
-    this.#server.maxConnections = bounds.total;
-    const guard = new ConnectionGuard(bounds.perAddress);
     this.#server.on('connection', (socket) => guard.admit(socket));
     const looking = setInterval(() => this.#cutSlowReaders(), CONNECTIONS_CHECKING_INTERVAL_MS).unref();
     this.#server.once('close', () => clearInterval(looking));
