@@ -51,6 +51,8 @@ export interface App {
    * to be shown around.
    */
   readonly isEmpty: boolean;
+  /** Resolves when it can serve no more, with the reason in one line. */
+  readonly died: Promise<Error>;
   /** Stops accepting, finishes what is under way within the configured time, closes the store. May be called again. */
   stop(): Promise<void>;
 }
@@ -102,6 +104,7 @@ export async function startApp(config: Config, overrides: Overrides = {}): Promi
       isEmpty: isEmpty && base.addressRule === undefined,
       isOpen: config.adminToken === undefined,
       servesApi: config.roles.includes('api'),
+      died: storage.died,
       stop: () => started.release(),
     };
   } catch (error) {

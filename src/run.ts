@@ -1,3 +1,4 @@
+import { constants } from 'node:os';
 import { startApp } from './app.ts';
 import { ConfigError, loadConfig } from './config.ts';
 import { explain } from './explain.ts';
@@ -37,13 +38,32 @@ async function serve(): Promise<void> {
   const app = await startApp(loadConfig());
   const signal = stopSignal();
   process.stdout.write(welcome(app));
-  await signal;
+  const death = await Promise.race([signal, app.died]);
+  if (death !== undefined) {
+    endAtOnce(death.message, 1);
+  }
   await app.stop();
 }
 
-/** The handlers stay: npm passes on a signal that the terminal has sent already, and the second must not cut the stop short. */
-function stopSignal(): Promise<void> {
+/** npm passes on a signal that the terminal has sent already: what comes so soon after the first is no second wish. */
+const REPETITION_MS = 1_000;
+
+/** Resolves at the first signal; a later one ends the process at once. */
+function stopSignal(): Promise<undefined> {
+  let first: number | undefined;
   return new Promise((resolve) => {
-    process.on('SIGTERM', () => resolve()).on('SIGINT', () => resolve());
+    const onSignal = (signal: NodeJS.Signals): void => {
+      first ??= performance.now();
+      resolve(undefined);
+      if (performance.now() - first > REPETITION_MS) {
+        endAtOnce(`Ended by a second ${signal}, before the stop was complete.`, 128 + constants.signals[signal]);
+      }
+    };
+    process.on('SIGTERM', onSignal).on('SIGINT', onSignal);
   });
+}
+
+function endAtOnce(reason: string, code: number): never {
+  process.stderr.write(`${reason}\n`);
+  process.exit(code);
 }

@@ -28,6 +28,8 @@ export interface Storage {
   readonly reads: (scope: Scope) => Reads;
   /** Whether the database answers. */
   readonly isUp: () => Promise<boolean>;
+  /** Resolves when the store is lost to this process for good, with the reason in one line. */
+  readonly died: Promise<Error>;
   close(): Promise<void>;
 }
 

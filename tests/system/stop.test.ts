@@ -115,26 +115,51 @@ describe('SIGTERM', () => {
     expect(account.events.totalCount).toBe(accepted.length);
   });
 
-  test.each(['SIGTERM', 'SIGINT'] as const)('%s a second time does not cut the stop short', async (signal) => {
-    const held: ServerResponse[] = [];
-    const receiver = await bench.receiver((response) => void held.push(response));
-    const server = await bench.start();
-    const { id, token } = await server.createAccount();
-    await server.createDestination(id, receiver.url());
-    await server.sendAccepted(token, '{}');
-    await receiver.arrived(1);
-    server.signal(signal);
+  test('a second signal right after the first, as npm repeats it, does not cut the stop short', async () => {
+    const { server, held } = await withOneHeld();
+    // Of the same kind they might arrive as one.
+    server.signal('SIGTERM');
+    server.signal('SIGINT');
     await server.eventually(
       () => isListening(server),
       (listening) => !listening,
     );
-    server.signal(signal);
     expect(server.isRunning).toBe(true);
     held[0]?.end();
     expect(await server.exited).toEqual({ code: 0, signal: null });
     expect(server.stderr).toMatch(/"unfinished":0,"msg":"stopped"/u);
   });
+
+  test.each([
+    ['SIGTERM', 143],
+    ['SIGINT', 130],
+  ] as const)('%s again a second later ends the process at once, whatever is under way', async (signal, code) => {
+    const { server } = await withOneHeld({ SHUTDOWN_TIMEOUT: '1h' });
+    const began = performance.now();
+    await server.eventually(
+      async () => {
+        server.signal(signal);
+        return Promise.race([server.exited, isListening(server)]);
+      },
+      () => !server.isRunning,
+    );
+    expect(performance.now() - began).toBeGreaterThan(1_000);
+    expect(await server.exited).toEqual({ code, signal: null });
+    expect(server.stderr).toMatch(new RegExp(`\\nEnded by a second ${signal}, [^\\n]*\\.\\n$`, 'u'));
+  });
 });
+
+/** A server that makes a delivery which does not end by itself. */
+async function withOneHeld(variables: Record<string, string> = {}) {
+  const held: ServerResponse[] = [];
+  const receiver = await bench.receiver((response) => void held.push(response));
+  const server = await bench.start(variables);
+  const { id, token } = await server.createAccount();
+  await server.createDestination(id, receiver.url());
+  await server.sendAccepted(token, '{}');
+  await receiver.arrived(1);
+  return { server, held };
+}
 
 interface DeliveryShown {
   readonly status: string;

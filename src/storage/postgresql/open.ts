@@ -98,6 +98,8 @@ function assemble(orm: MikroORM, url: string, vault: Vault): Omit<Storage, 'migr
     fork,
     reads: (scope) => createReads(fork(scope), POSTGRESQL_STATEMENTS, scope),
     isUp: () => isUp(database),
+    // Connections are made anew.
+    died: new Promise(() => {}),
     close: () => orm.close(),
   };
 }

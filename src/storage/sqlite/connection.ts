@@ -22,9 +22,12 @@ class SqliteError extends Error {
 
 /** The connection as the main thread sees it: statements go to its thread, and results come back in order. */
 export class ThreadedConnection implements DatabaseConnection {
+  /** Resolves when the thread has ended by itself: nothing can be read or stored any more. */
+  readonly died: Promise<Error>;
   readonly #worker: Worker;
   #waiting: Waiting[] = [];
   #failure: unknown;
+  #isClosing = false;
 
   constructor(path: string) {
     // Beside this file, and compiled when this one is.
@@ -33,6 +36,9 @@ export class ThreadedConnection implements DatabaseConnection {
     this.#worker.on('message', (reply: Reply) => this.#waiting.shift()?.resolve(reply));
     this.#worker.on('error', (error) => this.#fail(error));
     this.#worker.on('exit', () => this.#fail(new Error('The connection to the database is closed.')));
+    this.died = new Promise((resolve) => {
+      this.#worker.once('exit', () => !this.#isClosing && resolve(this.#death()));
+    });
   }
 
   async executeQuery<Row>({ sql, parameters }: CompiledQuery): Promise<QueryResult<Row>> {
@@ -53,6 +59,7 @@ export class ThreadedConnection implements DatabaseConnection {
   async close(): Promise<void> {
     if (this.#failure === undefined) {
       const closed = once(this.#worker, 'exit');
+      this.#isClosing = true;
       this.#post({ kind: 'close' });
       await closed;
     }
@@ -78,6 +85,16 @@ export class ThreadedConnection implements DatabaseConnection {
 
   #post(request: Request): void {
     this.#worker.postMessage(request);
+  }
+
+  #death(): Error {
+    const { message } = this.#failure as Error;
+    return new Error(
+      `The thread of the database has died (${message.split('\n', 1).join()}). Start the process again.`,
+      {
+        cause: this.#failure,
+      },
+    );
   }
 
   #fail(error: unknown): void {

@@ -91,6 +91,7 @@ function assemble({ orm, connection, vault, clock }: Parts): Omit<Storage, 'migr
     fork,
     reads: (scope) => createReads(fork(scope), statements, scope),
     isUp: () => isUp(database),
+    died: connection.died,
   };
 }
 
