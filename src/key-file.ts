@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, linkSync, mkdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import type { Config, DatabaseConfig } from './config.ts';
 import { parseEncryptionKeys } from './config-secrets.ts';
@@ -29,7 +29,12 @@ export function keyFileOf(database: DatabaseConfig): string | undefined {
   if (database.type === 'postgresql') {
     return SHARED_KEY_FILE;
   }
-  return database.path === ':memory:' ? undefined : `${database.path}.key`;
+  if (database.path === ':memory:') {
+    return undefined;
+  }
+  const beside = `${database.path}.key`;
+  // Beside the file itself, where the path is that of a link to it.
+  return existsSync(beside) || !existsSync(database.path) ? beside : `${realpathSync(database.path)}.key`;
 }
 
 function keptKeys(database: DatabaseConfig): readonly Buffer[] {
