@@ -1,7 +1,7 @@
 import { loadConfig } from './config.ts';
 import { EVERYTHING } from './core/scope.ts';
 import { loadVault } from './key-file.ts';
-import { sealAll } from './storage/sealing.ts';
+import { sealAnew } from './storage/sealing.ts';
 import { openStorageForCommand } from './storage/storage.ts';
 
 /** Seals everything with the first key of ENCRYPTION_KEY; when it has ended, the others are needed no more. */
@@ -10,7 +10,7 @@ export async function rotateKeys(): Promise<void> {
   const vault = loadVault(config);
   const storage = await openStorageForCommand(config.database, vault);
   try {
-    const sealed = await sealAll(storage.fork(EVERYTHING).getKysely(), vault, vault.currentMark);
+    const sealed = await sealAnew(storage.fork(EVERYTHING).getKysely(), vault);
     process.stdout.write(`${sealed} accounts and destinations were sealed anew. All use the first key now.\n`);
   } finally {
     await storage.close();

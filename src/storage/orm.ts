@@ -1,5 +1,5 @@
 import { Migrator } from '@mikro-orm/migrations';
-import { Account, Attempt, Delivery, Destination, Event, QueuedDelivery } from './entities/index.ts';
+import { Account, Attempt, Delivery, Destination, Event, QueuedDelivery, Setting } from './entities/index.ts';
 
 /** Where the data is. */
 export type DatabaseOptions = SqliteOptions | PostgresqlOptions;
@@ -20,7 +20,7 @@ export interface PostgresqlOptions {
 
 /** What both databases share. Classes are listed, never discovered by file name, so that every loader sees the same. */
 export const COMMON_OPTIONS = {
-  entities: [Account, Destination, Event, Delivery, Attempt, QueuedDelivery],
+  entities: [Account, Destination, Event, Delivery, Attempt, QueuedDelivery, Setting],
   extensions: [Migrator],
   forceUtcTimezone: true,
   // A reference needs no look at its row: its own row has been through the filters.

@@ -1,6 +1,8 @@
 import { type Kysely, type RawBuilder, sql } from 'kysely';
 import { generateSigningSecret } from '../core/signing-secret.ts';
-import { Vault, VaultError } from '../core/vault.ts';
+import { Vault } from '../core/vault.ts';
+import { requireKeys, sealCheck } from './key-check.ts';
+import { readSetting, removeSetting, writeSetting } from './settings.ts';
 
 /** Small enough that nobody waits for its locks. */
 const ROWS_PER_TRANSACTION = 200;
@@ -25,40 +27,51 @@ interface DestinationRow {
  *
  * @returns how many rows were sealed.
  */
-export async function sealAll(database: Kysely<unknown>, vault: Vault, mark: string): Promise<number> {
+async function sealAll(database: Kysely<unknown>, vault: Vault, mark: string): Promise<number> {
   return (await sealAccounts(database, vault, `${mark}%`)) + (await sealDestinations(database, vault, `${mark}%`));
 }
 
+/** Brings everything to the current key, the check value last: a rotation that was cut off is seen by it. */
+export async function sealAnew(database: Kysely<unknown>, vault: Vault): Promise<number> {
+  const sealed = await sealAll(database, vault, vault.currentMark);
+  await sealCheck(database, vault);
+  return sealed;
+}
+
 /**
- * What opening a database ends with: what an earlier version has left readable is sealed, and all can be opened.
+ * What opening a database ends with: its keys are at hand, and what an earlier version has left readable is sealed
+ * and erased. The database remembers that erasing is due, until a start has come to the end of it.
  *
- * @param erase removes what was plain from where the database keeps what it needs no more.
- * @throws VaultError when something was sealed with a key that is not at hand.
+ * @param erase removes what was plain from where the database keeps what it needs no more. False when that has to be
+ * done again.
+ * @throws VaultError when something was sealed with a key that is not at hand; nothing was sealed then.
  */
 export async function sealWhatIsPlain(
   database: Kysely<unknown>,
   vault: Vault,
-  erase: readonly RawBuilder<unknown>[],
+  erase: (database: Kysely<unknown>) => Promise<boolean>,
 ): Promise<void> {
-  if ((await sealAll(database, vault, Vault.mark)) > 0) {
-    for (const statement of erase) {
-      await statement.execute(database);
-    }
-  }
   await requireKeys(database, vault);
+  if (await hasPlain(database)) {
+    await writeSetting(database, 'erase-due', 'yes');
+    await sealAll(database, vault, Vault.mark);
+  }
+  if ((await readSetting(database, 'erase-due')) !== undefined && (await erase(database))) {
+    await removeSetting(database, 'erase-due');
+  }
 }
 
-async function requireKeys(database: Kysely<unknown>, vault: Vault): Promise<void> {
-  const { rows } = await sql<{ keyId: string }>`
-    select substr(sealed_token, 4, 8) as "keyId" from account
-    union select substr(sealed_headers, 4, 8) from destination
-    union select substr(sealed_signing_secret, 4, 8) from destination`.execute(database);
-  const missing = rows.find(({ keyId }) => !vault.keyIds.includes(keyId));
-  if (missing !== undefined) {
-    throw new VaultError(
-      `The database holds secrets that were encrypted with the key ${missing.keyId}, which is not at hand: add it to ENCRYPTION_KEY, or put the key file back that was kept beside the database.`,
-    );
-  }
+async function hasPlain(database: Kysely<unknown>): Promise<boolean> {
+  const sealed = `${Vault.mark}%`;
+  const { rows } = await sql`
+    select 1 from account where sealed_token not like ${sealed}
+    union all select 1 from destination where ${isPlain(sealed)} limit 1`.execute(database);
+  return rows.length > 0;
+}
+
+function isPlain(pattern: string): RawBuilder<unknown> {
+  return sql`(sealed_headers not like ${pattern} or sealed_signing_secret not like ${pattern}
+    or sealed_previous_secret not like ${pattern})`;
 }
 
 async function sealAccounts(database: Kysely<unknown>, vault: Vault, pattern: string): Promise<number> {
@@ -80,8 +93,7 @@ async function sealDestinations(database: Kysely<unknown>, vault: Vault, pattern
       select id, account_id as "accountId", sealed_headers as headers, sealed_signing_secret as secret,
         sealed_previous_secret as previous
       from destination
-      where sealed_headers not like ${pattern} or sealed_signing_secret not like ${pattern}
-        or sealed_previous_secret not like ${pattern}
+      where ${isPlain(pattern)}
       limit ${ROWS_PER_TRANSACTION}`.execute(transaction);
     for (const { id, accountId, headers, secret, previous } of rows) {
       // One that was made before there were signing secrets has none.

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { type Kysely, sql } from 'kysely';
 import { EVERYTHING } from '../../src/core/scope.ts';
 import { Vault, VaultError } from '../../src/core/vault.ts';
-import { sealAll } from '../../src/storage/sealing.ts';
+import { sealAnew } from '../../src/storage/sealing.ts';
 import { StoreFixture } from '../support/store-fixture.ts';
 import { TEST_KEY, TEST_VAULT } from '../support/vault.ts';
 import { STORES, type StoreUnderTest } from './backends.ts';
@@ -60,11 +60,27 @@ describe.each(STORES)('secrets on $name', ({ create }) => {
     expect(claimed).toMatchObject({ destinationId, headers: [['X-Key', 'a header value']] });
   });
 
+  test('the first start makes its key that of the database: with another one the next is refused, before there is any secret', async () => {
+    const refusal = await store.reopen(new Vault([NEW_KEY])).catch((error: unknown) => error);
+    expect(refusal).toBeInstanceOf(VaultError);
+    expect((refusal as Error).message).toMatch(/^The database is encrypted with the key [^\n]*$/u);
+    await store.reopen(new Vault([NEW_KEY, TEST_KEY]));
+  });
+
+  test('with the wrong key nothing is sealed of what an earlier version has left readable', async () => {
+    const { token } = await fixture.account(0);
+    await sql`update account set sealed_token = ${token}`.execute(database());
+    await expect(store.reopen(new Vault([NEW_KEY]))).rejects.toThrow(VaultError);
+    await store.reopen();
+    const { sealed } = await columns();
+    expect(sealed.every((text) => text.startsWith(TEST_VAULT.currentMark))).toBe(true);
+  });
+
   test('all of them can be brought to a new key, and need the old one no more', async () => {
     const accounts = await Promise.all(Array.from({ length: ACCOUNTS }, () => fixture.account(1)));
     const vault = new Vault([NEW_KEY, TEST_KEY]);
-    expect(await sealAll(database(), vault, vault.currentMark)).toBe(2 * ACCOUNTS);
-    expect(await sealAll(database(), vault, vault.currentMark)).toBe(0);
+    expect(await sealAnew(database(), vault)).toBe(2 * ACCOUNTS);
+    expect(await sealAnew(database(), vault)).toBe(0);
     const alone = new Vault([NEW_KEY]);
     const { rows } = await sql<{ id: string; sealed: string }>`
       select id, sealed_token as sealed from account`.execute(database());
@@ -72,5 +88,11 @@ describe.each(STORES)('secrets on $name', ({ create }) => {
     expect(rows.every(({ id, sealed }) => alone.open(sealed, id) === tokens.get(id))).toBe(true);
     await expect(store.reopen()).rejects.toThrow(VaultError);
     await store.reopen(alone);
+  });
+
+  test('a rotation without a secret in the database changes its key too', async () => {
+    await sealAnew(database(), new Vault([NEW_KEY, TEST_KEY]));
+    await expect(store.reopen()).rejects.toThrow(VaultError);
+    await store.reopen(new Vault([NEW_KEY]));
   });
 });

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import Database from 'better-sqlite3';
+import { sqliteMigrations } from '../../src/storage/migrations/sqlite/index.ts';
 import { createTemporaryDatabase, TEST_DATABASE_URL } from '../support/postgresql.ts';
 import { PROGRAM } from '../support/server-process.ts';
 import { Workbench } from '../support/workbench.ts';
@@ -22,7 +23,7 @@ describe('the command "migrate"', () => {
     await using temporary = await database(name);
     const first = bench.spawn(temporary.variables, MIGRATE);
     expect(await first.exited).toEqual({ code: 0, signal: null });
-    expect(first.stdout).toBe('Applied the migration 0001-initial.\nApplied the migration 0002-access.\n');
+    expect(first.stdout).toBe(sqliteMigrations.map((one) => `Applied the migration ${one.name}.\n`).join(''));
     const second = bench.spawn(temporary.variables, MIGRATE);
     expect(await second.exited).toEqual({ code: 0, signal: null });
     expect(second.stdout).toBe('There was no migration to apply.\n');

@@ -27,7 +27,10 @@ const TIME_LIMITS = { query_timeout: QUERY_TIMEOUT_MS, statement_timeout: STATEM
 const COMMITS_UNDER_WAY_MAX = 2;
 
 /** What was plain would otherwise stay readable in the tables' files. */
-const ERASE = [sql`vacuum full account, destination`];
+async function erase(database: Kysely<unknown>): Promise<boolean> {
+  await sql`vacuum full account, destination`.execute(database);
+  return true;
+}
 
 /** Without a time limit for statements: migrations may be at work on whole tables, or wait for those of another process. */
 export function postgresqlOptions({ url }: PostgresqlOptions) {
@@ -74,7 +77,7 @@ async function preferIndexes(connection: DatabaseConnection): Promise<void> {
 async function migrateUp(options: PostgresqlOptions, vault: Vault): Promise<readonly string[]> {
   const orm = await MikroORM.init(postgresqlOptions(options));
   try {
-    return await migrateAlone(orm, (database) => sealWhatIsPlain(database, vault, ERASE));
+    return await migrateAlone(orm, (database) => sealWhatIsPlain(database, vault, erase));
   } finally {
     await orm.close(true);
   }

@@ -1,5 +1,4 @@
 import { defineConfig, MikroORM } from '@mikro-orm/sqlite';
-import { sql } from 'kysely';
 import type { Vault } from '../../core/vault.ts';
 import type { Scope } from '../../core/scope.ts';
 import { type Clock, steadyClock } from '../../core/clock.ts';
@@ -16,12 +15,10 @@ import { withScope } from '../scope-filter.ts';
 import { sealWhatIsPlain } from '../sealing.ts';
 import type { StorageOverrides, Storage } from '../storage.ts';
 import { ThreadedConnection } from './connection.ts';
+import { erase, requireRoomToErase } from './erase.ts';
 import { threadedSqliteDialect } from './dialect.ts';
 import { becomeSoleOwner } from './sole-owner.ts';
 import { sqliteStatements } from './statements.ts';
-
-/** What was plain would otherwise stay readable in free pages and in the log. */
-const ERASE = [sql`vacuum`, sql`pragma wal_checkpoint(truncate)`];
 
 export function sqliteOptions({ path }: SqliteOptions, connection = () => new ThreadedConnection(path)) {
   return defineConfig({
@@ -51,8 +48,10 @@ export async function openSqlite(
       ...sqliteOptions(options, () => connection),
       ...(observe && { debug: ['query'], logger: observe, colors: false }),
     });
+    const database = orm.em.getDriver().getConnection().getClient<unknown>();
+    await requireRoomToErase(database, options.path);
     const migrated = await migrateUp(orm.migrator, sqliteMigrations);
-    await sealWhatIsPlain(orm.em.getDriver().getConnection().getClient<unknown>(), vault, ERASE);
+    await sealWhatIsPlain(database, vault, () => erase(database, options.path));
     return { ...assemble({ orm, connection, vault, clock }), close, migrated };
   } catch (error) {
     await close();

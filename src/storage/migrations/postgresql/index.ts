@@ -1,10 +1,12 @@
 import { Initial } from './0001-initial.ts';
 import { Access } from './0002-access.ts';
 import { Queue } from './0003-queue.ts';
+import { Setting } from './0004-setting.ts';
 
 /** In the order they are applied. A migration that has been released is never edited. */
 export const postgresqlMigrations = [
   { name: '0001-initial', class: Initial },
   { name: '0002-access', class: Access },
   { name: '0003-queue', class: Queue },
+  { name: '0004-setting', class: Setting },
 ];

@@ -1,0 +1,9 @@
+import { Migration } from '@mikro-orm/migrations';
+
+/** The start that encrypted what had been readable may have been cut off before it had erased that: once more. */
+export class Setting extends Migration {
+  override async up(): Promise<void> {
+    this.addSql('create table setting (name text not null, value text not null, primary key (name))');
+    this.addSql(`insert into setting (name, value) select 'erase-due', 'yes' where exists (select 1 from account)`);
+  }
+}
