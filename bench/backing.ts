@@ -42,7 +42,6 @@ export async function createBacking(profile: Profile, folder: string): Promise<B
       DATABASE_URL: database.url,
       QUEUE_URL: queueUrl,
       QUEUE_NAME: queueName,
-      // Without one the server would leave the file of a key in the working folder.
       ENCRYPTION_KEY: randomBytes(32).toString('base64'),
     },
     bytes: () => database.bytes(),

@@ -37,7 +37,7 @@ export function parseOrigins(text: string): string[] {
   return origins;
 }
 
-/** Several are separated by commas, the newest first. */
+/** Several are separated by commas; the first encrypts. */
 export function parseEncryptionKeys(text: string): Buffer[] {
   const keys = text === '' ? [] : text.split(',').map((part) => decodeKey(part.trim()));
   if (new Set(keys.map((key) => key.toString('hex'))).size < keys.length) {
@@ -51,19 +51,27 @@ function decodeKey(text: string): Buffer {
   // The decoder passes over whatever is no base64, so that only writing it again shows what it has understood.
   if (key.length !== ENCRYPTION_KEY_BYTES || key.toString('base64').replace(/=+$/u, '') !== text.replace(/=+$/u, '')) {
     throw new ConfigError(
-      'ENCRYPTION_KEY must be 32 bytes in base64, or several of them separated by commas, the newest first; make one with: openssl rand -base64 32',
+      'ENCRYPTION_KEY must be 32 bytes in base64, or several of them separated by commas, of which the first encrypts; make one with: openssl rand -base64 32',
     );
   }
   return key;
 }
 
-/** @throws ConfigError when others may reach the process and it has nothing to tell friend from foe by. */
-export function requireSecretsWhereExposed({ isExposed, host, adminToken, encryptionKeys, roles }: Config): void {
+/**
+ * @throws ConfigError when others may reach the process and it has nothing to tell friend from foe by, or when it
+ * would make a key that others who use its database do not have.
+ */
+export function requireSecrets({ isExposed, host, adminToken, encryptionKeys, roles, database }: Config): void {
   const missing = [
     roles.includes('api') && adminToken === undefined ? 'ADMIN_TOKEN (openssl rand -hex 24)' : '',
     encryptionKeys.length === 0 ? 'ENCRYPTION_KEY (openssl rand -base64 32)' : '',
   ].filter((name) => name !== '');
   if (isExposed && missing.length > 0) {
     throw new ConfigError(`With HOST=${host} others can reach Data Pusher, so it needs ${missing.join(' and ')}.`);
+  }
+  if (database.type === 'postgresql' && encryptionKeys.length === 0) {
+    throw new ConfigError(
+      'With a PostgreSQL DATABASE_URL all processes need the same ENCRYPTION_KEY: make one with openssl rand -base64 32, or give the one that an earlier version has kept in data/data-pusher.key.',
+    );
   }
 }

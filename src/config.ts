@@ -1,12 +1,6 @@
 import { availableParallelism } from 'node:os';
 import type { RetrySchedule } from './core/retry-policy.ts';
-import {
-  isLoopback,
-  parseAdminToken,
-  parseEncryptionKeys,
-  parseOrigins,
-  requireSecretsWhereExposed,
-} from './config-secrets.ts';
+import { isLoopback, parseAdminToken, parseEncryptionKeys, parseOrigins, requireSecrets } from './config-secrets.ts';
 import { type EgressConfig, parseEgress } from './config-egress.ts';
 import { defaultBurst, type LimitsConfig, parseTrustProxy } from './config-limits.ts';
 import { ConfigError, Environment } from './environment.ts';
@@ -23,7 +17,7 @@ export interface Config {
   readonly adminToken: string | undefined;
   /** Web pages of these may call the API from a browser. */
   readonly corsOrigins: readonly string[];
-  /** Of 32 bytes each. The first encrypts, all decrypt; none means that one is kept beside the database. */
+  /** Of 32 bytes each. The first encrypts, all decrypt; none means that one is kept beside the SQLite file. */
   readonly encryptionKeys: readonly Buffer[];
   readonly database: DatabaseConfig;
   /** The broker between processes, as an amqp URL, and the name of the queue on it. */
@@ -121,7 +115,7 @@ export function parseConfig(variables: Readonly<Record<string, string | undefine
       'QUEUE_URL and ROLES are for several processes, which need a PostgreSQL DATABASE_URL: a SQLite file has one owner.',
     );
   }
-  requireSecretsWhereExposed(config);
+  requireSecrets(config);
   return Object.freeze(config);
 }
 

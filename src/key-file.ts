@@ -6,13 +6,13 @@ import { parseEncryptionKeys } from './config-secrets.ts';
 import { Vault } from './core/vault.ts';
 import { explainFileError } from './storage/file-error.ts';
 
-/** Where the key is kept while a database on a server of its own has no folder that it could lie in. */
-const SHARED_KEY_FILE = 'data/data-pusher.key';
+type SqliteConfig = Extract<DatabaseConfig, { type: 'sqlite' }>;
+
 const OWNER_ONLY = 0o600;
 const KEY_BYTES = 32;
 
 /**
- * The keys that the configuration names, or else one that is made at the first start and kept beside the database.
+ * The keys that the configuration names, or else one that is made at the first start and kept beside the SQLite file.
  *
  * @throws ConfigError when the file holds no key; DatabaseFileError or an Error with a `syscall` when it cannot be used.
  */
@@ -25,19 +25,19 @@ export function loadVault({ encryptionKeys, database }: Pick<Config, 'encryption
 }
 
 /** @returns undefined for a database in memory, which needs its key no longer than it lives. */
-export function keyFileOf(database: DatabaseConfig): string | undefined {
-  if (database.type === 'postgresql') {
-    return SHARED_KEY_FILE;
-  }
-  if (database.path === ':memory:') {
+export function keyFileOf({ path }: SqliteConfig): string | undefined {
+  if (path === ':memory:') {
     return undefined;
   }
-  const beside = `${database.path}.key`;
+  const beside = `${path}.key`;
   // Beside the file itself, where the path is that of a link to it.
-  return existsSync(beside) || !existsSync(database.path) ? beside : `${realpathSync(database.path)}.key`;
+  return existsSync(beside) || !existsSync(path) ? beside : `${realpathSync(path)}.key`;
 }
 
 function keptKeys(database: DatabaseConfig): readonly Buffer[] {
+  if (database.type === 'postgresql') {
+    return [];
+  }
   const path = keyFileOf(database);
   if (path === undefined) {
     return [randomBytes(KEY_BYTES)];
@@ -45,7 +45,7 @@ function keptKeys(database: DatabaseConfig): readonly Buffer[] {
   try {
     return readOrMake(path);
   } catch (error) {
-    throw database.type === 'sqlite' ? explainFileError(database.path, error) : error;
+    throw explainFileError(database.path, error);
   }
 }
 

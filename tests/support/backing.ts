@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { type Intruder, intrudePostgresql, intrudeSqlite } from './intruder.ts';
 import { createTemporaryDatabase, TEST_DATABASE_URL } from './postgresql.ts';
 import { deleteQueue, TEST_QUEUE_URL } from './rabbit-fixture.ts';
+import { ENCRYPTION_KEY } from './vault.ts';
 
 /** What an application under test stores and queues with. */
 export interface Backing {
@@ -34,7 +35,13 @@ async function createServices(): Promise<Backing> {
   const database = await createTemporaryDatabase(TEST_DATABASE_URL);
   const queueName = `data-pusher.test-${crypto.randomUUID()}`;
   return {
-    variables: { DATABASE_URL: database.url, QUEUE_URL: TEST_QUEUE_URL, QUEUE_NAME: queueName, SHUTDOWN_DELAY: '0s' },
+    variables: {
+      DATABASE_URL: database.url,
+      ENCRYPTION_KEY,
+      QUEUE_URL: TEST_QUEUE_URL,
+      QUEUE_NAME: queueName,
+      SHUTDOWN_DELAY: '0s',
+    },
     intrude: () => intrudePostgresql(database.url),
     drop: async () => {
       await deleteQueue(queueName);

@@ -3,6 +3,7 @@ import { numberedPayload, numberOf } from './numbered-payload.ts';
 import { Receiver } from './receiver.ts';
 import type { ServerProcess } from './server-process.ts';
 import { SteadyLoad } from './steady-load.ts';
+import { ENCRYPTION_KEY } from './vault.ts';
 import { Workbench } from './workbench.ts';
 
 export type Role = 'api' | 'worker';
@@ -43,7 +44,12 @@ export class Fleet {
 
   private constructor(receiver: Receiver, variables: Readonly<Record<string, string>>) {
     this.receiver = receiver;
-    this.#variables = { DELIVERY_TIMEOUT: `${DELIVERY_TIMEOUT_S}s`, RETRY_SCHEDULE: '1s,1s,1s,1s', ...variables };
+    this.#variables = {
+      ENCRYPTION_KEY,
+      DELIVERY_TIMEOUT: `${DELIVERY_TIMEOUT_S}s`,
+      RETRY_SCHEDULE: '1s,1s,1s,1s',
+      ...variables,
+    };
   }
 
   static async start(variables: Readonly<Record<string, string>>, roles: readonly Role[]): Promise<Fleet> {

@@ -74,7 +74,7 @@ describe('the encryption key', () => {
     renameSync(keyFile, join(bench.folder, 'away'));
     const refused = bench.spawn();
     expect(await refused.exited).toEqual({ code: 1, signal: null });
-    expect(refused.stderr).toMatch(/^The database holds secrets [^\n]* ENCRYPTION_KEY[^\n]*\n$/u);
+    expect(refused.stderr).toMatch(/^The database is encrypted with the key [^\n]* ENCRYPTION_KEY[^\n]*\n$/u);
     rmSync(keyFile);
     renameSync(join(bench.folder, 'away'), keyFile);
     await expectReadable(await bench.start(), account);

@@ -1,9 +1,9 @@
-import { randomBytes } from 'node:crypto';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { type Intruder, intrudePostgresql } from '../support/intruder.ts';
 import { createTemporaryDatabase, TEST_DATABASE_URL, type TemporaryDatabase } from '../support/postgresql.ts';
 import { describeWhere } from '../support/requirement.ts';
 import { PROGRAM } from '../support/server-process.ts';
+import { ENCRYPTION_KEY } from '../support/vault.ts';
 import { Workbench } from '../support/workbench.ts';
 
 const ERASE_DUE = `setting where name = 'erase-due'`;
@@ -33,7 +33,7 @@ describeWhere(
   });
 
   test('is erased by the next start when the one before was killed', async () => {
-    const variables = { DATABASE_URL: database.url, ENCRYPTION_KEY: randomBytes(32).toString('base64') };
+    const variables = { DATABASE_URL: database.url, ENCRYPTION_KEY };
     const migrate = () => bench.spawn(variables, { command: [process.execPath, PROGRAM, 'migrate'] });
     await migrate().exited;
     await other.execute(`insert into account (id, email, email_key, name, token_hash, sealed_token, created_at, updated_at)

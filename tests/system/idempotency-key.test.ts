@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { createTemporaryDatabase, TEST_DATABASE_URL, type TemporaryDatabase } from '../support/postgresql.ts';
 import type { ServerProcess } from '../support/server-process.ts';
+import { ENCRYPTION_KEY } from '../support/vault.ts';
 import { Workbench } from '../support/workbench.ts';
 
 const AT_ONCE = 200;
@@ -20,7 +21,7 @@ interface Answer {
   beforeEach(async () => {
     database = await createTemporaryDatabase(TEST_DATABASE_URL as string);
     bench = new Workbench();
-    const variables = { DATABASE_URL: database.url, SHUTDOWN_DELAY: '0s' };
+    const variables = { DATABASE_URL: database.url, ENCRYPTION_KEY, SHUTDOWN_DELAY: '0s' };
     // One after the other, so that neither waits for the other's migrations.
     servers = [await bench.start(variables), await bench.start(variables)];
     account = await servers[0].createAccount();

@@ -3,6 +3,7 @@ import Database from 'better-sqlite3';
 import { sqliteMigrations } from '../../src/storage/migrations/sqlite/index.ts';
 import { createTemporaryDatabase, TEST_DATABASE_URL } from '../support/postgresql.ts';
 import { PROGRAM } from '../support/server-process.ts';
+import { ENCRYPTION_KEY } from '../support/vault.ts';
 import { Workbench } from '../support/workbench.ts';
 
 const MIGRATE = { command: [process.execPath, PROGRAM, 'migrate'] };
@@ -43,7 +44,7 @@ onPostgresql('a PostgreSQL server that refuses', () => {
   test('a user that PostgreSQL does not know is told in one line', async () => {
     const url = new URL(TEST_DATABASE_URL ?? '');
     url.username = 'nobody_of_that_name';
-    const program = bench.spawn({ DATABASE_URL: url.href }, MIGRATE);
+    const program = bench.spawn({ DATABASE_URL: url.href, ENCRYPTION_KEY }, MIGRATE);
     expect(await program.exited).toEqual({ code: 1, signal: null });
     expect(program.stderr).toMatch(/^PostgreSQL refuses the connection: [^\n]*"nobody_of_that_name"[^\n]*\n$/u);
   });
@@ -66,5 +67,5 @@ async function database(name: string) {
     return { variables: {}, [Symbol.asyncDispose]: async () => {} };
   }
   const { url, drop } = await createTemporaryDatabase(TEST_DATABASE_URL ?? '');
-  return { variables: { DATABASE_URL: url }, [Symbol.asyncDispose]: drop };
+  return { variables: { DATABASE_URL: url, ENCRYPTION_KEY }, [Symbol.asyncDispose]: drop };
 }

@@ -49,12 +49,14 @@ describe('parseConfig', () => {
   test.each(['postgresql://user:pass@db:5432/pusher', 'postgres://localhost/x'])(
     'DATABASE_URL %s names a PostgreSQL database',
     (url) => {
-      expect(parseConfig({ DATABASE_URL: url }).database).toEqual({ type: 'postgresql', url });
+      expect(parseConfig({ DATABASE_URL: url, ENCRYPTION_KEY: KEYS[0] }).database).toEqual({ type: 'postgresql', url });
     },
   );
 
   test('only a process that may have others beside it delays its stop', () => {
-    expect(parseConfig({ DATABASE_URL: 'postgresql://localhost/x' }).shutdownDelayMs).toBe(3_000);
+    expect(parseConfig({ DATABASE_URL: 'postgresql://localhost/x', ENCRYPTION_KEY: KEYS[0] }).shutdownDelayMs).toBe(
+      3_000,
+    );
   });
 
   test.each(['127.0.0.1', '127.8.9.10', '::1', 'localhost', 'LocalHost'])('on HOST %s it is not exposed', (host) => {
@@ -109,6 +111,7 @@ describe('parseConfig', () => {
     ['RETRY_SCHEDULE', '5s,,1m', 'RETRY_SCHEDULE must be durations'],
     ['RETRY_SCHEDULE', '5s;1m', 'RETRY_SCHEDULE must be durations'],
     ['DATABASE_URL', 'mysql://x', 'DATABASE_URL must be'],
+    ['DATABASE_URL', 'postgresql://x/y', 'With a PostgreSQL DATABASE_URL all processes need the same ENCRYPTION_KEY'],
     ['SENDER_THREADS', '65', 'SENDER_THREADS must be a whole number from 0 to 64.'],
     ['MAX_BODY_BYTES', '-1', 'MAX_BODY_BYTES must be a whole number'],
     ['ROLES', 'api,cook', 'ROLES must be one or more of api, worker, separated by commas.'],
