@@ -25,6 +25,7 @@ export const ATTEMPT_ERRORS = [
   'TLS',
   'INVALID_RESPONSE',
   'INVALID_REQUEST',
+  'URL_TOO_LONG',
   'SECRET_UNREADABLE',
   'WORKER_DIED',
   'UNKNOWN',
@@ -49,8 +50,14 @@ export interface ExchangeOutcome extends AttemptOutcome {
   readonly retryAfter: string | null;
 }
 
-/** Only 2xx is success (RFC 9110, 15.3); a redirect is not followed, so it has delivered nothing. */
+/**
+ * Only 2xx is success (RFC 9110, 15.3); a redirect is not followed, so it has delivered nothing. An interim status
+ * that ends an exchange, as 101 does, is no answer to what was asked.
+ */
 export function errorOfStatus(statusCode: number): AttemptError | null {
+  if (statusCode < 200) {
+    return 'INVALID_RESPONSE';
+  }
   return statusCode >= 200 && statusCode < 300 ? null : 'HTTP_STATUS';
 }
 

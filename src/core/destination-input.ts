@@ -29,8 +29,8 @@ const RESERVED_NAMES: ReadonlySet<string> = new Set([
   'transfer-encoding',
   'upgrade',
 ]);
-/** Words between us and a proxy, and the names that Data Pusher itself signs its deliveries with. */
-const RESERVED_PREFIXES = ['proxy-', 'webhook-'] as const;
+/** Words between us and a proxy, and the names of what Data Pusher itself says in its deliveries. */
+const RESERVED_PREFIXES = ['proxy-', 'webhook-', 'data-pusher-'] as const;
 
 /**
  * The text is kept exactly as given; parsing only decides whether it can be called.

@@ -33,7 +33,7 @@ export function stateAfterAttempt(result: AttemptResult, schedule: RetrySchedule
 
 /** Another attempt would end the same way, or do more harm. */
 function isFinal({ error }: AttemptResult): boolean {
-  return error === 'WORKER_DIED';
+  return error === 'WORKER_DIED' || error === 'URL_TOO_LONG';
 }
 
 /** Only where the status says that the trouble is a passing one: 429 (RFC 6585, 4) and 503 (RFC 9110, 15.6.4). */

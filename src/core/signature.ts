@@ -8,6 +8,12 @@ export interface SigningSecret {
   readonly signsUntil: number | null;
 }
 
+/** The same, decoded for use. */
+export interface SigningKey {
+  readonly key: Buffer;
+  readonly signsUntil: number | null;
+}
+
 export interface SignedContent {
   readonly id: string;
   /** In seconds since the Unix epoch, as it is sent. */
@@ -15,18 +21,21 @@ export interface SignedContent {
   readonly body: Buffer | string;
 }
 
+export function signingKeyOf({ secret, signsUntil }: SigningSecret): SigningKey {
+  return { key: Buffer.from(secret.slice(SIGNING_SECRET_PREFIX.length), 'base64'), signsUntil };
+}
+
 /**
- * The value of `webhook-signature` after the Standard Webhooks specification: one signature for each secret,
- * separated by spaces, so that a receiver may know either while a secret is being rotated.
+ * The value of `webhook-signature` after the Standard Webhooks specification: one signature for each key,
+ * separated by spaces, so that a receiver may know either secret while it is being rotated.
  */
-export function signatureHeader(content: SignedContent, secrets: readonly SigningSecret[], now: number): string {
-  return secrets
+export function signatureHeader(content: SignedContent, keys: readonly SigningKey[], now: number): string {
+  return keys
     .filter(({ signsUntil }) => signsUntil === null || now < signsUntil)
-    .map(({ secret }) => `v1,${sign(content, secret)}`)
+    .map(({ key }) => `v1,${sign(content, key)}`)
     .join(' ');
 }
 
-function sign({ id, timestamp, body }: SignedContent, secret: string): string {
-  const key = Buffer.from(secret.slice(SIGNING_SECRET_PREFIX.length), 'base64');
+function sign({ id, timestamp, body }: SignedContent, key: Buffer): string {
   return createHmac('sha256', key).update(`${id}.${timestamp}.`).update(body).digest('base64');
 }

@@ -27,6 +27,7 @@ const BY_CODE: Readonly<Record<string, AttemptError>> = {
   ERR_INVALID_CHAR: 'INVALID_REQUEST',
   ERR_INVALID_HTTP_TOKEN: 'INVALID_REQUEST',
   ERR_UNESCAPED_CHARACTERS: 'INVALID_REQUEST',
+  ERR_URL_TOO_LONG: 'URL_TOO_LONG',
 };
 
 const BY_PREFIX: readonly (readonly [prefix: string, error: AttemptError])[] = [
@@ -37,9 +38,10 @@ const BY_PREFIX: readonly (readonly [prefix: string, error: AttemptError])[] = [
   ['UNABLE_TO_', 'TLS'],
 ];
 
-export function attemptErrorOf(error: unknown): AttemptError {
+/** @param otherwise when it is none of the known ones */
+export function attemptErrorOf(error: unknown, otherwise: AttemptError = 'UNKNOWN'): AttemptError {
   const code = codeOf(error);
-  return BY_CODE[code] ?? BY_PREFIX.find(([prefix]) => code.startsWith(prefix))?.[1] ?? 'UNKNOWN';
+  return BY_CODE[code] ?? BY_PREFIX.find(([prefix]) => code.startsWith(prefix))?.[1] ?? otherwise;
 }
 
 // got wraps what it catches; the code at the root is Node's own.

@@ -1,6 +1,5 @@
 import type { Clock } from '../core/clock.ts';
 import type { AttemptError, ExchangeOutcome } from '../core/delivery.ts';
-import { buildRequest } from '../core/outgoing-request.ts';
 import { type RetrySchedule, stateAfterAttempt } from '../core/retry-policy.ts';
 import type { Facts } from '../observe/facts.ts';
 import type { AttemptRecord, ClaimedDelivery } from '../storage/statements.ts';
@@ -11,7 +10,6 @@ export interface DeliverDependencies {
   readonly sender: Sender;
   readonly payloads: Payloads;
   readonly retrySchedule: RetrySchedule;
-  readonly userAgent: string;
   readonly clock: Clock;
   /** A number in [0, 1). */
   readonly random: () => number;
@@ -47,7 +45,7 @@ export async function deliver(
 
 async function outcomeOf(
   delivery: ClaimedDelivery,
-  { sender, payloads, userAgent, clock, facts }: DeliverDependencies,
+  { sender, payloads, clock, facts }: DeliverDependencies,
 ): Promise<ExchangeOutcome | undefined> {
   const startedAt = clock.now();
   if (delivery.problem !== null) {
@@ -58,7 +56,7 @@ async function outcomeOf(
       return undefined;
     }
     try {
-      return await sender.send(buildRequest({ ...delivery, payload }, { userAgent, sentAt: clock.now() }));
+      return await sender.send({ ...delivery, payload }, clock.now());
     } catch (error) {
       facts.unexpectedError('deliver', error);
       return unsent(startedAt, 'UNKNOWN');

@@ -1,9 +1,9 @@
-import { lookup as systemLookup } from 'node:dns';
 import http from 'node:http';
 import https from 'node:https';
-import { isIP, type LookupFunction } from 'node:net';
+import { isIP, type LookupFunction, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { AddressRule, type AddressRuleOptions } from '../core/address-rule.ts';
+import { NameLookup, type NameLookupOptions } from './name-lookup.ts';
 import { ProxyTunnels } from './proxy-tunnels.ts';
 
 /** Where requests may go, and which way. It travels to threads. */
@@ -11,14 +11,16 @@ export interface Egress {
   /** `undefined` lets them go anywhere. */
   readonly rule: AddressRuleOptions | undefined;
   readonly proxyUrl: string | undefined;
+  /** What is not given is the system's. */
+  readonly names?: NameLookupOptions | undefined;
 }
 
 interface EgressAgentsOptions {
   readonly egress: Egress;
-  /** How names are resolved, in the place of the system's resolver. */
+  /** How names are resolved, in the place of name servers. */
   readonly lookup?: LookupFunction | undefined;
   readonly idleMs: number;
-  /** To have a tunnel through the proxy. */
+  /** To have an address of a name, or a tunnel through the proxy. */
   readonly connectTimeoutMs: number;
 }
 
@@ -34,6 +36,10 @@ interface ConnectOptions extends http.ClientRequestArgs {
   readonly port: number;
   readonly socket?: Duplex;
 }
+interface AgentPair {
+  readonly http: http.Agent;
+  readonly https: https.Agent;
+}
 type Connected = (error: Error | null, socket?: Duplex) => void;
 type Connect = (options: ConnectOptions, callback?: Connected) => Duplex | undefined;
 
@@ -46,25 +52,51 @@ type Connect = (options: ConnectOptions, callback?: Connected) => Duplex | undef
  * never looked up, and is judged before.
  */
 export class EgressAgents {
-  readonly http: http.Agent;
-  readonly https: https.Agent;
+  /** Their connections are kept open for the next requests. */
+  readonly kept: AgentPair;
+  /** Their requests have a new connection each. */
+  readonly fresh: AgentPair;
   readonly #rule: AddressRule | undefined;
+  readonly #names: NameLookup;
   readonly #tunnels: ProxyTunnels | undefined;
+  /** How many bytes a connection had brought when it was last put to rest. */
+  readonly #broughtBefore = new WeakMap<Duplex, number>();
 
-  constructor({ egress: { rule, proxyUrl }, lookup, idleMs, connectTimeoutMs }: EgressAgentsOptions) {
+  constructor({ egress: { rule, proxyUrl, names }, lookup, idleMs, connectTimeoutMs }: EgressAgentsOptions) {
     this.#rule = rule && new AddressRule(rule);
-    this.#tunnels = proxyUrl === undefined ? undefined : new ProxyTunnels(new URL(proxyUrl), connectTimeoutMs);
-    const resolve = this.#rule ? checkedLookup(this.#rule, lookup ?? systemLookup) : lookup;
-    const options = { keepAlive: true, timeout: idleMs, ...(resolve && { lookup: resolve }) };
-    this.http = this.#guarded(new http.Agent(options));
-    // Told in so many words, NODE_TLS_REJECT_UNAUTHORIZED and Node's options for older versions have no say.
-    this.https = this.#guarded(new https.Agent({ ...options, rejectUnauthorized: true, minVersion: 'TLSv1.2' }));
+    this.#names = new NameLookup({ ...names, timeoutMs: connectTimeoutMs });
+    this.#tunnels =
+      proxyUrl === undefined
+        ? undefined
+        : new ProxyTunnels({ proxy: new URL(proxyUrl), timeoutMs: connectTimeoutMs, lookup: this.#names.lookup });
+    const resolve = lookup ?? this.#names.lookup;
+    const options = { timeout: idleMs, lookup: this.#rule ? checkedLookup(this.#rule, resolve) : resolve };
+    this.kept = this.#pair({ ...options, keepAlive: true });
+    this.fresh = this.#pair({ ...options, keepAlive: false });
+    for (const agent of [this.kept.http, this.kept.https]) {
+      agent.on('free', (socket: Socket) => this.#broughtBefore.set(socket, socket.bytesRead));
+    }
+  }
+
+  /** Of a connection that has rested before: whether the request that it was used for now has seen nothing come back. */
+  hasBroughtNothing(socket: Socket): boolean {
+    return this.#broughtBefore.get(socket) === socket.bytesRead;
   }
 
   destroy(): void {
-    this.http.destroy();
-    this.https.destroy();
+    for (const agent of [this.kept, this.fresh].flatMap((pair) => [pair.http, pair.https])) {
+      agent.destroy();
+    }
     this.#tunnels?.destroy();
+    this.#names.close();
+  }
+
+  #pair(options: https.AgentOptions): AgentPair {
+    return {
+      http: this.#guarded(new http.Agent(options)),
+      // Told in so many words, NODE_TLS_REJECT_UNAUTHORIZED and Node's options for older versions have no say.
+      https: this.#guarded(new https.Agent({ ...options, rejectUnauthorized: true, minVersion: 'TLSv1.2' })),
+    };
   }
 
   #guarded<SomeAgent extends http.Agent>(agent: SomeAgent): SomeAgent {

@@ -1,5 +1,5 @@
 import http from 'node:http';
-import { isIPv6 } from 'node:net';
+import { isIPv6, type LookupFunction } from 'node:net';
 import type { Duplex } from 'node:stream';
 
 /** The proxy is away, or would not connect. */
@@ -8,19 +8,24 @@ export class NoTunnelError extends Error {
   readonly code = 'ERR_PROXY_NO_TUNNEL';
 }
 
+interface ProxyTunnelsOptions {
+  readonly proxy: URL;
+  readonly timeoutMs: number;
+  /** For the proxy's own name. */
+  readonly lookup: LookupFunction;
+}
+
 /**
  * Connections to destinations through an HTTP proxy, by CONNECT. Of the packages, https-proxy-agent hands on the
  * proxy's refusal as if it were the destination's answer, so that a 204 would count as delivered, and drops
  * the agent's TLS settings; Node's own `proxyEnv` is not in every Node that runs this, and goes unseen there.
  */
 export class ProxyTunnels {
-  readonly #proxy: URL;
-  readonly #timeoutMs: number;
+  readonly #options: ProxyTunnelsOptions;
   readonly #opening = new Set<http.ClientRequest>();
 
-  constructor(proxy: URL, timeoutMs: number) {
-    this.#proxy = proxy;
-    this.#timeoutMs = timeoutMs;
+  constructor(options: ProxyTunnelsOptions) {
+    this.#options = options;
   }
 
   /** Calls back once. */
@@ -58,7 +63,8 @@ export class ProxyTunnels {
   }
 
   #ask(authority: string): http.ClientRequest {
-    const { hostname, port, username, password } = this.#proxy;
+    const { proxy, timeoutMs, lookup } = this.#options;
+    const { hostname, port, username, password } = proxy;
     const credentials = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
     return http.request({
       method: 'CONNECT',
@@ -66,7 +72,8 @@ export class ProxyTunnels {
       port: port === '' ? 80 : port,
       path: authority,
       agent: false,
-      timeout: this.#timeoutMs,
+      timeout: timeoutMs,
+      lookup,
       headers: {
         Host: authority,
         ...(credentials !== ':' && { 'Proxy-Authorization': `Basic ${Buffer.from(credentials).toString('base64')}` }),

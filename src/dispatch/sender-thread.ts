@@ -1,13 +1,17 @@
 /** Runs in a thread of its own, and makes the requests that it is told to. */
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
-import { systemClock } from '../core/clock.ts';
+import { type Target, targetOf } from '../core/outgoing-request.ts';
 import { HttpSender } from './http-sender.ts';
 import { Outbox, type Piece, unpack } from './sender-parcels.ts';
 import type { Order, OutcomeContent, RequestContent, ThreadOptions } from './sender-protocol.ts';
+import type { Told } from './told-destinations.ts';
 
 const mainThread = parentPort as MessagePort;
-const sender = new HttpSender({ clock: systemClock, ...(workerData as ThreadOptions) });
+const options = workerData as ThreadOptions;
+const sender = new HttpSender(options);
 const outcomes = new Outbox<OutcomeContent>((parcel, transfer) => mainThread.postMessage(parcel, transfer));
+/** By slot. */
+const targets = new Map<number, Target>();
 let underWay = 0;
 let isClosing = false;
 
@@ -24,11 +28,23 @@ mainThread.on('message', (order: Order) => {
   }
 });
 
-async function exchange({ id, content, body }: Piece<RequestContent>): Promise<void> {
-  const { responseBody = null, ...outcome } = (await sender.send({ ...content, body })) ?? {};
-  outcomes.add({ id, content: 'startedAt' in outcome ? outcome : undefined, body: responseBody ?? undefined });
+async function exchange({ id, content, body = Buffer.alloc(0) }: Piece<RequestContent>): Promise<void> {
+  const { destination, sentAt, ...message } = content;
+  const outcome = await sender.sendTo(targetIn(destination), { ...message, payload: body }, sentAt);
+  const { responseBody = null, ...rest } = outcome ?? {};
+  outcomes.add({ id, content: 'startedAt' in rest ? rest : undefined, body: responseBody ?? undefined });
   underWay -= 1;
   endWhenDone();
+}
+
+function targetIn({ slot, source, emptied }: Told): Target {
+  for (const other of emptied) {
+    targets.delete(other);
+  }
+  if (source !== undefined) {
+    targets.set(slot, targetOf(source, options.userAgent));
+  }
+  return targets.get(slot) as Target;
 }
 
 function endWhenDone(): void {

@@ -1,14 +1,20 @@
-import { setTimeout } from 'node:timers/promises';
+import { setTimeout as wait } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import type { ExchangeOutcome } from '../core/delivery.ts';
-import type { OutgoingRequest } from '../core/outgoing-request.ts';
+import type { RequestSource } from '../core/outgoing-request.ts';
+import { SHARED_BYTES_MIN, sharedBytes } from '../core/shared-bytes.ts';
 import type { Facts } from '../observe/facts.ts';
 import type { Sender } from './sender.ts';
 import { Outbox, type Parcel, unpack } from './sender-parcels.ts';
 import type { OutcomeContent, RequestContent, ThreadOptions } from './sender-protocol.ts';
+import { charactersOf, ToldDestinations } from './told-destinations.ts';
 
 /** A thread that cannot even start must not be started without a breath. */
 const RESTART_PAUSE_MS = 1_000;
+/** What a thread has to break off what it has under way; then it is ended from outside. */
+const CLOSE_MS = 1_000;
+/** A leak is to cost one thread and not the process. Bodies are outside of it. */
+const HEAP_MB_MAX = 512;
 
 export interface SenderWorkerOptions extends ThreadOptions {
   readonly facts: Facts;
@@ -23,6 +29,7 @@ export class SenderWorker implements Sender {
   readonly #underWay = new Map<number, (outcome: ExchangeOutcome | undefined) => void>();
   readonly #closing = new AbortController();
   #outbox = this.#emptyOutbox();
+  #told = new ToldDestinations();
   #worker: Worker | undefined;
   #running = Promise.resolve();
   #lastId = 0;
@@ -37,7 +44,7 @@ export class SenderWorker implements Sender {
     return this.#worker === undefined ? Number.POSITIVE_INFINITY : this.#underWay.size;
   }
 
-  async send({ body, ...content }: OutgoingRequest): Promise<ExchangeOutcome | undefined> {
+  async send(source: RequestSource, sentAt: number): Promise<ExchangeOutcome | undefined> {
     // Without an await where there is a thread: whoever asks for the load next must see this request in it.
     while (this.#worker === undefined && !this.#closing.signal.aborted) {
       await this.#running;
@@ -51,22 +58,46 @@ export class SenderWorker implements Sender {
       }
       this.#lastId += 1;
       this.#underWay.set(this.#lastId, resolve);
-      this.#outbox.add({ id: this.#lastId, content, body });
+      this.#add(source, sentAt);
     });
   }
 
   close(): void {
+    if (this.#closing.signal.aborted) {
+      return;
+    }
     this.#closing.abort();
     this.#outbox.flush();
-    this.#worker?.postMessage('close');
+    const worker = this.#worker;
+    if (worker !== undefined) {
+      worker.postMessage('close');
+      const timer = setTimeout(() => {
+        this.#breakOff();
+        void worker.terminate();
+      }, CLOSE_MS);
+      worker.once('exit', () => clearTimeout(timer));
+    }
+  }
+
+  #add(source: RequestSource, sentAt: number): void {
+    const { deliveryId, hops, payload } = source;
+    const destination = this.#told.tell(source);
+    const body = payload.length < SHARED_BYTES_MIN ? payload : sharedBytes(payload);
+    this.#outbox.add(
+      { id: this.#lastId, content: { destination, deliveryId, hops, sentAt }, body },
+      destination.source && charactersOf(destination.source),
+    );
   }
 
   #start(): void {
     // Beside this file, and compiled when this one is.
     const file = import.meta.url.endsWith('.ts') ? './sender-thread.ts' : './sender-thread.js';
-    const { timeoutMs, egress } = this.#options;
-    const workerData: ThreadOptions = { timeoutMs, egress };
-    const worker = new Worker(new URL(file, import.meta.url), { workerData });
+    const { userAgent, timeoutMs, egress } = this.#options;
+    const workerData: ThreadOptions = { userAgent, timeoutMs, egress };
+    const worker = new Worker(new URL(file, import.meta.url), {
+      workerData,
+      resourceLimits: { maxOldGenerationSizeMb: HEAP_MB_MAX },
+    });
     let cause: unknown;
     worker.on('message', (parcel: Parcel<OutcomeContent>) => this.#settle(parcel));
     worker.on('error', (error) => {
@@ -91,19 +122,24 @@ export class SenderWorker implements Sender {
   #end(cause: unknown): void {
     this.#worker = undefined;
     this.#outbox = this.#emptyOutbox();
+    this.#told = new ToldDestinations();
     if (!this.#closing.signal.aborted) {
       this.#options.facts.senderThreadDied({ brokenOff: this.#underWay.size }, cause);
       this.#running = this.#restart();
     }
-    for (const breakOff of this.#underWay.values()) {
-      breakOff(undefined);
+    this.#breakOff();
+  }
+
+  #breakOff(): void {
+    for (const settle of this.#underWay.values()) {
+      settle(undefined);
     }
     this.#underWay.clear();
   }
 
   async #restart(): Promise<void> {
     try {
-      await setTimeout(RESTART_PAUSE_MS, undefined, { signal: this.#closing.signal });
+      await wait(RESTART_PAUSE_MS, undefined, { signal: this.#closing.signal });
     } catch {
       return; // Closed meanwhile.
     }

@@ -2,11 +2,11 @@ import type { LookupFunction } from 'node:net';
 import type { DeliveryQueue } from '../queue/delivery-queue.ts';
 import type { RetrySchedule } from '../core/retry-policy.ts';
 import { type Clock, systemTimer } from '../core/clock.ts';
+import { sharedBytes } from '../core/shared-bytes.ts';
 import type { Facts } from '../observe/facts.ts';
 import type { DeliveryStore } from '../storage/delivery-store.ts';
 import { Dispatcher } from './dispatcher.ts';
 import type { Egress } from './egress-agents.ts';
-import { HttpSender } from './http-sender.ts';
 import { Payloads } from './payloads.ts';
 import type { Sender } from './sender.ts';
 import { SenderPool } from './sender-pool.ts';
@@ -19,7 +19,7 @@ export interface DispatchOptions {
   readonly facts: Facts;
   readonly timeoutMs: number;
   readonly egress: Egress;
-  /** For tests. Threads cannot be given a function, and have the system's resolver. */
+  /** For tests. Threads cannot be given a function, and ask the system's name servers. */
   readonly lookup?: LookupFunction | undefined;
   /** Threads that make the requests; 0 makes them on the main thread. */
   readonly senderThreads: number;
@@ -40,10 +40,26 @@ export interface Dispatch {
   stop(graceMs: number): Promise<number>;
 }
 
-function createSender({ senderThreads, clock, timeoutMs, egress, lookup, facts }: DispatchOptions): Sender {
-  return senderThreads === 0
-    ? new HttpSender({ clock, timeoutMs, egress, lookup })
-    : new SenderPool({ threads: senderThreads, clock, timeoutMs, egress, facts });
+/** got is loaded only where it is used: not on the main thread when threads send. */
+async function createSender({
+  senderThreads,
+  userAgent,
+  timeoutMs,
+  egress,
+  lookup,
+  facts,
+}: DispatchOptions): Promise<Sender> {
+  if (senderThreads > 0) {
+    return new SenderPool({ threads: senderThreads, userAgent, timeoutMs, egress, facts });
+  }
+  const { HttpSender } = await import('./http-sender.ts');
+  return new HttpSender({ userAgent, timeoutMs, egress, lookup });
+}
+
+/** So that all threads send the same bytes. */
+async function loadShared(deliveries: DeliveryStore, eventId: string): Promise<Buffer | undefined> {
+  const payload = await deliveries.payload(eventId);
+  return payload && sharedBytes(payload);
 }
 
 /** Starts everything that makes deliveries: the dispatcher, what feeds it, and what finds the forgotten. */
@@ -51,8 +67,8 @@ export async function startDispatch(options: DispatchOptions): Promise<Dispatch>
   const { queue, maxConcurrency, maxConcurrencyPerDestination } = options;
   const dispatcher = new Dispatcher({
     ...options,
-    sender: createSender(options),
-    payloads: new Payloads((eventId) => options.deliveries.payload(eventId)),
+    sender: await createSender(options),
+    payloads: new Payloads((eventId) => loadShared(options.deliveries, eventId)),
     timer: systemTimer,
     bounds: { maxConcurrency, maxConcurrencyPerDestination },
   });

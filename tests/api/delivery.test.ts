@@ -82,6 +82,7 @@ describe('the request that a destination gets', () => {
         'connection',
         'content-length',
         'content-type',
+        'data-pusher-hops',
         'host',
         'user-agent',
         'webhook-id',

@@ -3,11 +3,11 @@ import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { AddressRuleOptions } from '../../src/core/address-rule.ts';
-import { systemClock } from '../../src/core/clock.ts';
 import type { AttemptOutcome } from '../../src/core/delivery.ts';
 import { HttpSender } from '../../src/dispatch/http-sender.ts';
 import { ConnectProxy } from '../support/connect-proxy.ts';
 import { Receiver } from '../support/receiver.ts';
+import { requestSource } from '../support/request-source.ts';
 
 let proxy: ConnectProxy;
 let receiver: Receiver;
@@ -24,11 +24,11 @@ afterEach(async () => {
 });
 
 function senderBy(proxyUrl: string, rule?: AddressRuleOptions, timeoutMs = 15_000): HttpSender {
-  return new HttpSender({ clock: systemClock, timeoutMs, egress: { rule, proxyUrl } });
+  return new HttpSender({ userAgent: 'test', timeoutMs, egress: { rule, proxyUrl } });
 }
 
 function post(url: string): Promise<AttemptOutcome | undefined> {
-  return sender.send({ url, method: 'POST', headerLines: ['X-Test', '1'], body: Buffer.from('{"a":1}') });
+  return sender.send(requestSource({ url, headers: [['X-Test', '1']], payload: Buffer.from('{"a":1}') }), 0);
 }
 
 function useSender(other: HttpSender): void {

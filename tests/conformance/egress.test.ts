@@ -5,7 +5,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { AddressRuleOptions } from '../../src/core/address-rule.ts';
-import { systemClock } from '../../src/core/clock.ts';
 import type { AttemptOutcome } from '../../src/core/delivery.ts';
 import { HttpSender } from '../../src/dispatch/http-sender.ts';
 import { SenderPool } from '../../src/dispatch/sender-pool.ts';
@@ -13,9 +12,10 @@ import type { Sender } from '../../src/dispatch/sender.ts';
 import { Facts } from '../../src/observe/facts.ts';
 import { createLog } from '../../src/observe/log.ts';
 import { ConnectionCounter } from '../support/connection-counter.ts';
+import { requestSource } from '../support/request-source.ts';
 
 const facts = new Facts(createLog({ level: 'silent', readable: false }));
-const options = { clock: systemClock, timeoutMs: 15_000, facts };
+const options = { userAgent: 'test', timeoutMs: 15_000, facts };
 
 /** All of them lead to 127.0.0.1. */
 const SPELLINGS = [
@@ -62,7 +62,7 @@ describe.each<[where: string, create: (rule: AddressRuleOptions | undefined) => 
 
   function post(sender: Sender, host: string): Promise<AttemptOutcome | undefined> {
     const url = `http://${host}:${receiver.port}/`;
-    return sender.send({ url, method: 'POST', headerLines: [], body: Buffer.from('{}') });
+    return sender.send(requestSource({ url }), 0);
   }
 
   async function errors(sender: Sender, hosts: readonly string[]): Promise<unknown[]> {
@@ -119,7 +119,7 @@ describe.each<[where: string, create: (rule: AddressRuleOptions | undefined) => 
     await once(server, 'listening');
     const sender = senderWith(allowed);
     const url = `http://unix:${path}:/`;
-    const outcome = await sender.send({ url, method: 'POST', headerLines: [], body: Buffer.from('{}') });
+    const outcome = await sender.send(requestSource({ url }), 0);
     expect(outcome).toMatchObject({ statusCode: null, error: expect.any(String) });
     expect(connections).toBe(0);
     await new Promise((resolve) => server.close(resolve));

@@ -2,17 +2,17 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import type { Worker } from 'node:worker_threads';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { pino } from 'pino';
-import { systemClock } from '../../src/core/clock.ts';
-import type { OutgoingRequest } from '../../src/core/outgoing-request.ts';
+import type { RequestSource } from '../../src/core/outgoing-request.ts';
 import { SenderPool } from '../../src/dispatch/sender-pool.ts';
 import { Facts } from '../../src/observe/facts.ts';
 import { Receiver } from '../support/receiver.ts';
+import { requestSource } from '../support/request-source.ts';
 
 let threads: Worker[];
 let logged: { level: number; msg: string; brokenOff: number }[];
 let pool: SenderPool;
 let receiver: Receiver;
-let request: OutgoingRequest;
+let request: RequestSource;
 
 /** Node tells of every thread that is made. */
 function onThread(message: unknown): void {
@@ -24,7 +24,7 @@ beforeEach(async () => {
   logged = [];
   subscribe('worker_threads', onThread);
   receiver = await Receiver.start(() => undefined);
-  request = { url: receiver.url(), method: 'POST', headerLines: [], body: Buffer.from('{}') };
+  request = requestSource({ url: receiver.url() });
 });
 afterEach(async () => {
   pool.close();
@@ -35,7 +35,7 @@ afterEach(async () => {
 function startPool(count: number): void {
   const egress = { rule: undefined, proxyUrl: undefined };
   const log = pino({ level: 'trace' }, { write: (line: string) => void logged.push(JSON.parse(line)) });
-  pool = new SenderPool({ threads: count, clock: systemClock, timeoutMs: 15_000, egress, facts: new Facts(log) });
+  pool = new SenderPool({ threads: count, userAgent: 'test', timeoutMs: 15_000, egress, facts: new Facts(log) });
 }
 
 async function killThreads(): Promise<void> {
@@ -44,7 +44,7 @@ async function killThreads(): Promise<void> {
 
 test('what a thread had in hand when it died counts as broken off, and is told as an error', async () => {
   startPool(1);
-  const sent = [pool.send(request), pool.send(request)];
+  const sent = [pool.send(request, 0), pool.send(request, 0)];
   await receiver.arrived(2);
   await killThreads();
   expect(await Promise.all(sent)).toEqual([undefined, undefined]);
@@ -55,17 +55,17 @@ test('a thread that died is replaced, and requests wait for it when there is no 
   startPool(2);
   await killThreads();
   receiver.answerWith((response) => response.end());
-  expect(await pool.send(request)).toMatchObject({ statusCode: 200, error: null });
+  expect(await pool.send(request, 0)).toMatchObject({ statusCode: 200, error: null });
   expect(threads.length).toBeGreaterThan(2);
 });
 
 test('the other threads go on when one dies', async () => {
   startPool(2);
-  const sent = Array.from({ length: 20 }, () => pool.send(request));
+  const sent = Array.from({ length: 20 }, () => pool.send(request, 0));
   await receiver.arrived(20);
   await threads[0]?.terminate();
   receiver.answerWith((response) => response.end());
-  expect(await pool.send(request)).toMatchObject({ statusCode: 200 });
+  expect(await pool.send(request, 0)).toMatchObject({ statusCode: 200 });
   pool.close();
   await Promise.all(sent);
   expect(logged).toHaveLength(1);
@@ -76,7 +76,7 @@ test('the other threads go on when one dies', async () => {
 test('a close while a thread is being replaced breaks off what waits for it', async () => {
   startPool(1);
   await killThreads();
-  const waiting = pool.send(request);
+  const waiting = pool.send(request, 0);
   pool.close();
   expect(await waiting).toBeUndefined();
   expect(threads).toHaveLength(1);

@@ -1,11 +1,10 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import * as fc from 'fast-check';
-import { systemClock } from '../../src/core/clock.ts';
 import { HTTP_METHODS, type HttpMethod, parseDestinationUrl, parseHeaders } from '../../src/core/destination-input.ts';
 import { DomainError } from '../../src/core/errors.ts';
-import { buildRequest } from '../../src/core/outgoing-request.ts';
 import { HttpSender } from '../../src/dispatch/http-sender.ts';
 import { naughtyStrings } from '../support/naughty-strings.ts';
+import { requestSource } from '../support/request-source.ts';
 import { SMUGGLING_TRICKS } from '../support/smuggling-tricks.ts';
 import { WireReceiver } from '../support/wire-receiver.ts';
 
@@ -23,7 +22,7 @@ let counts: { sent: number; refused: number };
 beforeAll(async () => {
   receiver = await WireReceiver.start();
   sender = new HttpSender({
-    clock: systemClock,
+    userAgent: 'test',
     timeoutMs: 15_000,
     // What names another host, or another address, goes nowhere.
     egress: { rule: { allowed: ['127.0.0.1'], own: ['0.0.0.0/0', '::/0'] }, proxyUrl: undefined },
@@ -50,10 +49,9 @@ async function check(made: Partial<Made>): Promise<void> {
     counts.refused += 1;
     return;
   }
-  const source = { deliveryId: 'id', httpMethod, payload: Buffer.from(payload), signingSecrets: [], ...taken };
-  const request = buildRequest(source, { userAgent: 'test', sentAt: 0 });
+  const source = requestSource({ httpMethod, payload: Buffer.from(payload), ...taken });
   const before = receiver.requests.length;
-  const outcome = await sender.send(request);
+  const outcome = await sender.send(source, 0);
   const requests = receiver.requests.slice(before);
   expect(receiver.faults).toEqual([]);
   const isHere = new URL(url).origin === origin();

@@ -6,32 +6,46 @@ import { isIP, type LookupFunction } from 'node:net';
 const TYPE_A = 1;
 const TYPE_AAAA = 28;
 
-/** The addresses of a name; asked at each query. */
-export type Zone = (name: string, family: 4 | 6) => readonly string[];
+/** Asked at each query: the addresses of a name, that there is no such name, or no answer at all. */
+export type Zone = (name: string, family: 4 | 6) => readonly string[] | 'unknown' | 'silence';
 
-/** A real DNS server on loopback. Nothing may be kept of its answers: they live for no time. */
+/** A real DNS server on loopback. */
 export class DnsServer {
+  /** Names in the order in which they were asked for, with the family. */
+  readonly asked: string[] = [];
   /** Addresses in the order in which they were answered. */
   readonly answered: string[] = [];
   readonly #socket: Socket;
   readonly #zone: Zone;
+  readonly #ttl: number;
 
-  private constructor(socket: Socket, zone: Zone) {
+  private constructor(socket: Socket, zone: Zone, ttl: number) {
     this.#socket = socket;
     this.#zone = zone;
-    socket.on('message', (query, { port, address }) => socket.send(this.#answer(query), port, address));
+    this.#ttl = ttl;
+    socket.on('message', (query, { port, address }) => {
+      const answer = this.#answer(query);
+      if (answer !== undefined) {
+        socket.send(answer, port, address);
+      }
+    });
   }
 
-  static async start(zone: Zone): Promise<DnsServer> {
+  /** @param ttl how long its answers may be kept, in seconds */
+  static async start(zone: Zone, { ttl = 0 } = {}): Promise<DnsServer> {
     const socket = createSocket('udp4').bind(0, '127.0.0.1');
     await once(socket, 'listening');
-    return new DnsServer(socket, zone);
+    return new DnsServer(socket, zone, ttl);
+  }
+
+  get address(): string {
+    return `127.0.0.1:${this.#socket.address().port}`;
   }
 
   /** What the system's look-up does, asking this server. */
   get lookup(): LookupFunction {
     const resolver = new Resolver();
-    resolver.setServers([`127.0.0.1:${this.#socket.address().port}`]);
+    resolver.setServers([this.address]);
     return (name, options, callback) => {
       resolver.resolve4(name, (noIpv4, ipv4) => {
         resolver.resolve6(name, (noIpv6, ipv6) => {
@@ -54,16 +68,23 @@ export class DnsServer {
     this.#socket.close();
   }
 
-  #answer(query: Buffer): Buffer {
+  #answer(query: Buffer): Buffer | undefined {
     const { name, end } = readName(query);
     const type = query.readUInt16BE(end);
-    const addresses = type === TYPE_A ? this.#zone(name, 4) : type === TYPE_AAAA ? this.#zone(name, 6) : [];
+    const family = type === TYPE_A ? 4 : 6;
+    this.asked.push(`${name} ${family}`);
+    const found = type === TYPE_A || type === TYPE_AAAA ? this.#zone(name, family) : [];
+    if (found === 'silence') {
+      return undefined;
+    }
+    const addresses = found === 'unknown' ? [] : found;
     this.answered.push(...addresses);
     const header = Buffer.from(query.subarray(0, 12));
-    header.writeUInt16BE(0x8580, 2);
+    header.writeUInt16BE(found === 'unknown' ? 0x8583 : 0x8580, 2);
     header.writeUInt16BE(addresses.length, 6);
     header.fill(0, 8);
-    return Buffer.concat([header, query.subarray(12, end + 4), ...addresses.map((one) => record(type, one))]);
+    const records = addresses.map((address) => record(type, address, this.#ttl));
+    return Buffer.concat([header, query.subarray(12, end + 4), ...records]);
   }
 }
 
@@ -77,10 +98,10 @@ function readName(query: Buffer): { name: string; end: number } {
   return { name: labels.join('.').toLowerCase(), end: at + 1 };
 }
 
-function record(type: number, address: string): Buffer {
+function record(type: number, address: string, ttl: number): Buffer {
   const data = type === TYPE_A ? Buffer.from(address.split('.').map(Number)) : ipv6Bytes(address);
-  // The name by a pointer to the question, the class IN, and no time to live.
-  const fields = Buffer.from([0xc0, 12, 0, type, 0, 1, 0, 0, 0, 0, 0, data.length]);
+  // The name by a pointer to the question, and the class IN.
+  const fields = Buffer.from([0xc0, 12, 0, type, 0, 1, 0, 0, 0, ttl, 0, data.length]);
   return Buffer.concat([fields, data]);
 }
 

@@ -150,6 +150,7 @@ export class ModelStore
       destinationVersion: 1,
       payload: attempt % 2 === 0 ? PAYLOAD : null,
       payloadLength: PAYLOAD.length,
+      hops: 0,
       url: `http://127.0.0.1/${destinationId}`,
       httpMethod: 'POST',
       headers: [],

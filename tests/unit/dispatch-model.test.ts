@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { assert, asyncProperty, integer } from 'fast-check';
 import { pino } from 'pino';
 import type { ExchangeOutcome } from '../../src/core/delivery.ts';
-import type { OutgoingRequest } from '../../src/core/outgoing-request.ts';
+import type { RequestSource } from '../../src/core/outgoing-request.ts';
 import type { Ticket } from '../../src/core/ticket.ts';
 import { Dispatcher } from '../../src/dispatch/dispatcher.ts';
 import { Payloads } from '../../src/dispatch/payloads.ts';
@@ -50,7 +50,7 @@ class ModelSender implements Sender {
     return [...this.underWay.values()].reduce((sum, count) => sum + count, 0);
   }
 
-  async send({ url }: OutgoingRequest): Promise<ExchangeOutcome | undefined> {
+  async send({ url }: RequestSource): Promise<ExchangeOutcome | undefined> {
     const count = (this.underWay.get(url) ?? 0) + 1;
     this.underWay.set(url, count);
     this.sent += 1;
@@ -108,7 +108,6 @@ function world(seed: number) {
     sender,
     payloads: new Payloads(() => store.payload()),
     retrySchedule: Array.from({ length: 30 }, () => 2_000),
-    userAgent: 'test',
     clock: chance,
     random: chance.random,
     bounds: BOUNDS,

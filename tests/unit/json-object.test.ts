@@ -46,7 +46,7 @@ describe('topLevelMembers', () => {
     ],
     ['{":":":"}', [[':', '":"']]],
   ])('%s', (text, members) => {
-    expect(topLevelMembers(text)).toEqual(members);
+    expect([...topLevelMembers(text)]).toEqual(members);
   });
 });
 

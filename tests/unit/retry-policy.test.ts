@@ -31,9 +31,10 @@ describe('stateAfterAttempt', () => {
     },
   );
 
-  test.each([
+  test.each<[when: string, fields: Partial<AttemptResult>]>([
     ['the schedule is used up', { attempt: 3 }],
     ['the schedule is used up, whatever the destination asks for', { attempt: 3, statusCode: 503, retryAfter: '1' }],
+    ['the payload fits into no URL', { error: 'URL_TOO_LONG', statusCode: null }],
     ['the destination is gone, whatever the schedule says', { statusCode: 410, retryAfter: '1' }],
   ])('the delivery has failed when %s', (_when, fields) => {
     const state = stateAfterAttempt(result(fields), SCHEDULE, 0.5);

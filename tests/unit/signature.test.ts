@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { Webhook as StandardWebhook } from 'standardwebhooks';
-import { signatureHeader } from '../../src/core/signature.ts';
+import { signatureHeader, signingKeyOf } from '../../src/core/signature.ts';
 import { generateSigningSecret } from '../../src/core/signing-secret.ts';
 
 const NOW = 1_700_000_000_000;
@@ -22,20 +22,22 @@ describe('signatureHeader', () => {
       body: '{"test": 2432232314}',
     };
     const secret = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw';
-    expect(signatureHeader(example, [{ secret, signsUntil: null }], NOW)).toBe(
+    expect(signatureHeader(example, [signingKeyOf({ secret, signsUntil: null })], NOW)).toBe(
       'v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=',
     );
   });
 
   test('is one signature of one secret, over bytes as over text', () => {
-    expect(signatureHeader(CONTENT, [newest], NOW)).toBe(reference(newest));
-    expect(signatureHeader({ ...CONTENT, body: Buffer.from(CONTENT.body) }, [newest], NOW)).toBe(reference(newest));
+    expect(signatureHeader(CONTENT, [signingKeyOf(newest)], NOW)).toBe(reference(newest));
+    expect(signatureHeader({ ...CONTENT, body: Buffer.from(CONTENT.body) }, [signingKeyOf(newest)], NOW)).toBe(
+      reference(newest),
+    );
   });
 
   test.each([
     ['until the overlap ends, the newest first', NOW + 999, `${reference(newest)} ${reference(previous)}`],
     ['and of the newest alone from then on', NOW + 1_000, reference(newest)],
   ])('is of both secrets %s', (_when, now, expected) => {
-    expect(signatureHeader(CONTENT, [newest, previous], now)).toBe(expected);
+    expect(signatureHeader(CONTENT, [newest, previous].map(signingKeyOf), now)).toBe(expected);
   });
 });

@@ -1,0 +1,184 @@
+import http from 'node:http';
+import https from 'node:https';
+import type { Duplex } from 'node:stream';
+import type { Got, Request } from 'got';
+import { type AttemptError, type AttemptOutcome, errorOfStatus, type ExchangeOutcome } from '../core/delivery.ts';
+import type { OutgoingRequest } from '../core/outgoing-request.ts';
+import { attemptErrorOf } from './attempt-error.ts';
+import type { EgressAgents } from './egress-agents.ts';
+
+/** The part of a response that is kept. */
+const RESPONSE_KEPT_BYTES = 8 * 1024;
+/** A response is read that far, so that its connection can be used again; a longer one costs the connection. */
+const RESPONSE_READ_BYTES_MAX = 64 * 1024;
+/** Interim answers, such as 103 Early Hints, before the final one. */
+const INTERIM_ANSWERS_MAX = 100;
+
+export type Answer = Omit<ExchangeOutcome, 'startedAt' | 'durationMs'>;
+
+/**
+ * One request and what comes back. A connection that rested may have been closed by the other side in the moment of
+ * its use: where not one byte came back on it, the request is sent once more, on a connection of its own.
+ */
+export class Exchange {
+  /** Resolves at the end of the response, or at the limit of what is read of it; `undefined` when it was broken off. */
+  readonly ended: Promise<Answer | undefined>;
+  readonly #settle: (answer: Answer | undefined) => void;
+  readonly #request: OutgoingRequest;
+  readonly #got: Got;
+  readonly #agents: EgressAgents;
+  #stream: Request | undefined;
+  #isSecondTry = false;
+  #isOver = false;
+  #statusCode: number | null = null;
+  #retryAfter: string | null = null;
+  #interimAnswers = 0;
+  #chunks: Buffer[] = [];
+  #length = 0;
+
+  constructor(request: OutgoingRequest, { got, agents }: { got: Got; agents: EgressAgents }) {
+    const { promise, resolve } = Promise.withResolvers<Answer | undefined>();
+    this.ended = promise;
+    this.#settle = resolve;
+    this.#request = request;
+    this.#got = got;
+    this.#agents = agents;
+    this.#start();
+  }
+
+  expire(): void {
+    this.#end('TIMEOUT');
+  }
+
+  breakOff(): void {
+    if (this.#statusCode === null && !this.#isOver) {
+      this.#isOver = true;
+      this.#settle(undefined);
+    }
+    this.#end('UNKNOWN');
+  }
+
+  #start(): void {
+    try {
+      this.#stream = this.#open();
+    } catch (error) {
+      this.#end(attemptErrorOf(error));
+    }
+  }
+
+  #open(): Request {
+    const { url, method, body } = this.#request;
+    const stream = this.#got.stream(url, { method, request: () => this.#toNode() });
+    stream.on('response', (response: http.IncomingMessage) => this.#onResponse(response));
+    stream.on('information', ({ statusCode }: http.InformationEvent) => this.#onInterim(statusCode));
+    stream.on('upgrade', (response: http.IncomingMessage, socket: Duplex) => this.#onUpgrade(response, socket));
+    stream.on('data', (chunk: Buffer) => this.#onData(chunk));
+    stream.on('error', (error) => this.#onEnd(stream, error));
+    stream.once('end', () => this.#onEnd(stream));
+    stream.once('close', () => this.#onEnd(stream));
+    // Written and not given as an option: of an option got makes a copy for every request.
+    if (body !== undefined) {
+      stream.end(body);
+    }
+    return stream;
+  }
+
+  /** Of what got would pass on nothing is needed; it lower-cases header names and merges repeated ones, besides. */
+  #toNode(): http.ClientRequest {
+    const { url, method, headerLines } = this.#request;
+    const isHttps = url.protocol === 'https:';
+    const agents = this.#isSecondTry ? this.#agents.fresh : this.#agents.kept;
+    const request = (isHttps ? https : http).request({
+      protocol: url.protocol,
+      hostname: url.hostname.startsWith('[') ? url.hostname.slice(1, -1) : url.hostname,
+      port: url.port === '' ? undefined : Number(url.port),
+      path: url.pathname + url.search,
+      method,
+      headers: headerLines,
+      agent: isHttps ? agents.https : agents.http,
+    });
+    // Node can tell of a second error when got listens no more; without a listener it would end the thread.
+    return request.on('error', () => undefined);
+  }
+
+  #onResponse({ statusCode, headers }: http.IncomingMessage): void {
+    this.#statusCode = statusCode ?? null;
+    this.#retryAfter = headers['retry-after'] ?? null;
+  }
+
+  #onInterim(statusCode: number): void {
+    this.#interimAnswers += 1;
+    if (this.#interimAnswers > INTERIM_ANSWERS_MAX && !this.#isOver) {
+      this.#statusCode = statusCode;
+      this.#end();
+    }
+  }
+
+  /** Nobody has asked for another protocol, and what follows is no HTTP. */
+  #onUpgrade(response: http.IncomingMessage, socket: Duplex): void {
+    socket.on('error', () => undefined).destroy();
+    this.#onResponse(response);
+    this.#end();
+  }
+
+  #onData(chunk: Buffer): void {
+    if (this.#length < RESPONSE_KEPT_BYTES) {
+      this.#chunks.push(chunk);
+    }
+    this.#length += chunk.length;
+    if (this.#length > RESPONSE_READ_BYTES_MAX) {
+      this.#end();
+    }
+  }
+
+  #onEnd(stream: Request, error?: unknown): void {
+    if (stream !== this.#stream || this.#isOver) {
+      return;
+    }
+    const failure = attemptErrorOf(error);
+    if (failure === 'CONNECTION_RESET' && this.#wasClosedBefore(stream)) {
+      this.#isSecondTry = true;
+      this.#start();
+      return;
+    }
+    this.#finish(failure);
+  }
+
+  #wasClosedBefore({ reusedSocket, socket }: Request): boolean {
+    return (
+      !this.#isSecondTry &&
+      this.#statusCode === null &&
+      reusedSocket === true &&
+      socket !== undefined &&
+      this.#agents.hasBroughtNothing(socket)
+    );
+  }
+
+  /** Before the end of the response, so that the connection cannot be used again. */
+  #end(failure: AttemptError = 'UNKNOWN'): void {
+    this.#finish(failure);
+    this.#stream?.destroy();
+  }
+
+  #finish(failure: AttemptError): void {
+    if (this.#isOver) {
+      return;
+    }
+    this.#isOver = true;
+    // The status decides: a response that never ends, or breaks off, was an answer all the same.
+    const statusCode = this.#statusCode;
+    this.#settle({
+      statusCode,
+      error: statusCode === null ? failure : errorOfStatus(statusCode),
+      responseBody: statusCode === null ? null : this.#kept(),
+      retryAfter: this.#retryAfter,
+    });
+    this.#chunks = [];
+  }
+
+  #kept(): AttemptOutcome['responseBody'] {
+    const kept = Buffer.concat(this.#chunks).subarray(0, RESPONSE_KEPT_BYTES);
+    // Copied, so that 8 KiB do not keep alive the larger buffer they are cut from.
+    return this.#length > RESPONSE_KEPT_BYTES ? Buffer.from(kept) : kept;
+  }
+}
