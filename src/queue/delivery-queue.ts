@@ -10,8 +10,8 @@ export type Wake = (lanes?: readonly TicketLane[]) => void;
  */
 export interface DeliveryQueue {
   /**
-   * How long the ticket of a fresh delivery may be on its way before the sweeper writes another, in
-   * milliseconds. 0 where tickets do not travel, or cannot at this moment.
+   * How long the ticket of a fresh delivery may be on its way to this process before the sweeper looks for the
+   * delivery, in milliseconds. 0 where tickets do not travel, or none reach this process at the moment.
    */
   readonly visibilityMs: number;
   /**

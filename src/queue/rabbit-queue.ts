@@ -63,7 +63,7 @@ export class RabbitQueue implements DeliveryQueue {
   }
 
   get visibilityMs(): number {
-    return this.#publisher.isOpen ? VISIBILITY_MS : 0;
+    return this.isConsuming ? VISIBILITY_MS : 0;
   }
 
   /** For a process that is going to publish: its first ticket need not wait for the connection. */

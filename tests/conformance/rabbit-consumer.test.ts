@@ -66,13 +66,16 @@ describeWhere(TEST_QUEUE_URL !== undefined, TEST_QUEUE_NEED)('a consumer on Rabb
     expect(fixture.detoured).toEqual([]);
   });
 
-  test('says whether it consumes', async () => {
+  test('says whether it consumes, and lets deliveries wait for their tickets only then', async () => {
     const queue = fixture.queue();
     expect(queue.isConsuming).toBe(false);
+    expect(queue.visibilityMs).toBe(0);
     await queue.subscribe(() => {});
     await fixture.heard({ fact: 'queueConnected', use: 'consume' });
     expect(queue.isConsuming).toBe(true);
+    expect(queue.visibilityMs).toBe(30_000);
     await queue.stop();
     expect(queue.isConsuming).toBe(false);
+    expect(queue.visibilityMs).toBe(0);
   });
 });
