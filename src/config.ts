@@ -40,7 +40,9 @@ export type Role = (typeof ROLES)[number];
 
 export type DatabaseConfig =
   /** `path` is that of a file, or `:memory:`. */
-  { readonly type: 'sqlite'; readonly path: string } | { readonly type: 'postgresql'; readonly url: string };
+  | { readonly type: 'sqlite'; readonly path: string }
+  /** `listenUrl` is the same database's without the pooler that `url` may go by. */
+  | { readonly type: 'postgresql'; readonly url: string; readonly listenUrl?: string };
 
 export interface DeliveryConfig {
   readonly timeoutMs: number;
@@ -68,7 +70,7 @@ export function loadConfig(): Config {
  */
 export function parseConfig(variables: Readonly<Record<string, string | undefined>>): Config {
   const environment = new Environment(variables);
-  const database = parseDatabaseUrl('DATABASE_URL', environment.text('DATABASE_URL', 'sqlite:./data/data-pusher.db'));
+  const database = parseDatabase(environment);
   const host = environment.text('HOST', '127.0.0.1');
   const isExposed = !isLoopback(host);
   const config: Config = {
@@ -142,9 +144,27 @@ function parseQueueUrl(text: string): string | undefined {
   return text === '' ? undefined : text;
 }
 
+function parseDatabase(environment: Environment): DatabaseConfig {
+  const database = parseDatabaseUrl('DATABASE_URL', environment.text('DATABASE_URL', 'sqlite:./data/data-pusher.db'));
+  const listenUrl = environment.text('LISTEN_DATABASE_URL', '');
+  if (listenUrl === '') {
+    return database;
+  }
+  if (database.type !== 'postgresql' || !isPostgresqlUrl(listenUrl)) {
+    throw new ConfigError(
+      'LISTEN_DATABASE_URL must be postgresql://user:password@host:5432/database, that of a PostgreSQL DATABASE_URL without the pooler.',
+    );
+  }
+  return { ...database, listenUrl };
+}
+
+function isPostgresqlUrl(text: string): boolean {
+  return /^postgres(?:ql)?:\/\//u.test(text) && URL.canParse(text);
+}
+
 /** @param name of the setting that the text is the value of */
 export function parseDatabaseUrl(name: string, text: string): DatabaseConfig {
-  if (/^postgres(?:ql)?:\/\//u.test(text) && URL.canParse(text)) {
+  if (isPostgresqlUrl(text)) {
     return { type: 'postgresql', url: text };
   }
   const path = /^(?:sqlite|file):(?:\/\/(?=\/))?(.+)$/u.exec(text)?.[1];

@@ -3,6 +3,7 @@ import { VaultError } from './core/vault.ts';
 import { CopyError } from './storage/copy-store.ts';
 import { DatabaseFileError } from './storage/file-error.ts';
 import { NewerDatabaseError } from './storage/newer-database.ts';
+import { DatabaseServerError } from './storage/postgresql/server-error.ts';
 import { DatabaseInUseError } from './storage/sqlite/sole-owner.ts';
 
 /** What is wrong and what to do about it, in one line. */
@@ -11,6 +12,7 @@ const FOR_THE_OPERATOR = [
   CopyError,
   DatabaseFileError,
   DatabaseInUseError,
+  DatabaseServerError,
   NewerDatabaseError,
   VaultError,
 ];
@@ -22,9 +24,6 @@ const LISTEN_ERRORS: Readonly<Record<string, string>> = {
   ENOTFOUND: 'is unknown; choose another HOST.',
 };
 
-/** PostgreSQL's classes of codes for a wrong user or password, and for a database that does not exist. */
-const CONNECTION_REFUSAL = /^(?:28|3D)[0-9A-Z]{3}$/u;
-
 /** What an operator can mend is told in one line; anything else with its stack trace. */
 export function explain(error: unknown): string {
   if (FOR_THE_OPERATOR.some((kind) => error instanceof kind)) {
@@ -35,9 +34,6 @@ export function explain(error: unknown): string {
     const place = [address, port].filter((part) => part !== undefined).join(':');
     const reason = LISTEN_ERRORS[String(error.code)];
     return reason === undefined ? error.message : `The address ${place} ${reason}`;
-  }
-  if (error instanceof Error && 'code' in error && CONNECTION_REFUSAL.test(String(error.code))) {
-    return `PostgreSQL refuses the connection: ${error.message}.`;
   }
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }

@@ -14,6 +14,8 @@ export interface PostgresqlOptions {
   readonly type: 'postgresql';
   /** `postgresql://user:password@host:port/database` */
   readonly url: string;
+  /** Where to listen, when the URL is that of a pooler that hands connections out by the transaction. */
+  readonly listenUrl?: string;
   /** For a command whose statements may be at work on whole tables: no time limit. */
   readonly isUnhurried?: boolean;
 }

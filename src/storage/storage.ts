@@ -46,7 +46,7 @@ export interface StorageOverrides {
 /**
  * Loads the code of the database that is asked for, and no other's.
  *
- * @throws DatabaseInUseError, DatabaseFileError, NewerDatabaseError, VaultError
+ * @throws DatabaseInUseError, DatabaseFileError, DatabaseServerError, NewerDatabaseError, VaultError
  */
 export async function openStorage(
   options: DatabaseOptions,

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import Database from 'better-sqlite3';
 import { sqliteMigrations } from '../../src/storage/migrations/sqlite/index.ts';
+import { intrudePostgresql } from '../support/intruder.ts';
 import { createTemporaryDatabase, TEST_DATABASE_URL } from '../support/postgresql.ts';
 import { PROGRAM } from '../support/server-process.ts';
 import { ENCRYPTION_KEY } from '../support/vault.ts';
@@ -41,12 +42,37 @@ describe('the command "migrate"', () => {
 const onPostgresql = TEST_DATABASE_URL === undefined ? describe.skip : describe;
 
 onPostgresql('a PostgreSQL server that refuses', () => {
-  test('a user that PostgreSQL does not know is told in one line', async () => {
-    const url = new URL(TEST_DATABASE_URL ?? '');
-    url.username = 'nobody_of_that_name';
-    const program = bench.spawn({ DATABASE_URL: url.href, ENCRYPTION_KEY }, MIGRATE);
-    expect(await program.exited).toEqual({ code: 1, signal: null });
-    expect(program.stderr).toMatch(/^PostgreSQL refuses the connection: [^\n]*"nobody_of_that_name"[^\n]*\n$/u);
+  test.each([
+    ['a user that it does not know', (url: URL) => (url.username = 'nobody_of_that_name'), '"nobody_of_that_name"'],
+    ['a database that it does not have', (url: URL) => (url.pathname = '/none_of_that_name'), '"none_of_that_name"'],
+    ['a port where nobody listens', (url: URL) => (url.port = '1'), 'ECONNREFUSED'],
+    ['a name with two addresses where nobody listens', (url: URL) => (url.host = 'localhost:1'), 'ECONNREFUSED'],
+    ['a host that does not exist', (url: URL) => (url.hostname = 'no.such.host.invalid'), 'no.such.host.invalid'],
+    ['TLS, which it does not speak', (url: URL) => (url.search = '?sslmode=verify-full'), 'SSL'],
+  ])('%s is told in one line', async (_what, change, named) => {
+    const line = await refusalOf(change, undefined);
+    expect(line).toMatch(/^PostgreSQL refuses the connection of DATABASE_URL: /u);
+    expect(line).toContain(named);
+  });
+
+  test('a user that may not make tables is told in one line what to grant', async () => {
+    const { url, drop } = await createTemporaryDatabase(TEST_DATABASE_URL ?? '');
+    const admin = await intrudePostgresql(url);
+    const role = `test_${crypto.randomUUID().replaceAll('-', '')}`;
+    try {
+      await admin.execute(`create role ${role} login; revoke create on schema public from public`);
+      const line = await refusalOf((other) => {
+        other.username = role;
+        other.pathname = new URL(url).pathname;
+      }, MIGRATE.command);
+      expect(line).toMatch(
+        /^PostgreSQL does not let the user [^\n]*: permission denied for schema public\. [^\n]*grant create/u,
+      );
+    } finally {
+      await admin.execute(`drop role ${role}`);
+      await admin.close();
+      await drop();
+    }
   });
 });
 
@@ -68,4 +94,14 @@ async function database(name: string) {
   }
   const { url, drop } = await createTemporaryDatabase(TEST_DATABASE_URL ?? '');
   return { variables: { DATABASE_URL: url, ENCRYPTION_KEY }, [Symbol.asyncDispose]: drop };
+}
+
+/** @returns the one line that a start on another address ends with. */
+async function refusalOf(change: (url: URL) => void, command: readonly string[] | undefined): Promise<string> {
+  const url = new URL(TEST_DATABASE_URL ?? '');
+  change(url);
+  const program = bench.spawn({ DATABASE_URL: url.href, ENCRYPTION_KEY }, command && { command });
+  expect(await program.exited).toEqual({ code: 1, signal: null });
+  expect(program.stderr).toMatch(/^[^\n]*\n$/u);
+  return program.stderr;
 }

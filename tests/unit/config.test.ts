@@ -53,6 +53,14 @@ describe('parseConfig', () => {
     },
   );
 
+  test('LISTEN_DATABASE_URL names the way to the same database without a pooler', () => {
+    const url = 'postgresql://u@pooler:6432/x';
+    const listenUrl = 'postgresql://u@db:5432/x';
+    expect(
+      parseConfig({ DATABASE_URL: url, LISTEN_DATABASE_URL: listenUrl, ENCRYPTION_KEY: KEYS[0] }).database,
+    ).toEqual({ type: 'postgresql', url, listenUrl });
+  });
+
   test('only a process that may have others beside it delays its stop', () => {
     expect(parseConfig({ DATABASE_URL: 'postgresql://localhost/x', ENCRYPTION_KEY: KEYS[0] }).shutdownDelayMs).toBe(
       3_000,
@@ -112,6 +120,7 @@ describe('parseConfig', () => {
     ['RETRY_SCHEDULE', '5s;1m', 'RETRY_SCHEDULE must be durations'],
     ['DATABASE_URL', 'mysql://x', 'DATABASE_URL must be'],
     ['DATABASE_URL', 'postgresql://x/y', 'With a PostgreSQL DATABASE_URL all processes need the same ENCRYPTION_KEY'],
+    ['LISTEN_DATABASE_URL', 'postgresql://x/y', 'LISTEN_DATABASE_URL must be'],
     ['SENDER_THREADS', '65', 'SENDER_THREADS must be a whole number from 0 to 64.'],
     ['MAX_BODY_BYTES', '-1', 'MAX_BODY_BYTES must be a whole number'],
     ['ROLES', 'api,cook', 'ROLES must be one or more of api, worker, separated by commas.'],

@@ -14,15 +14,12 @@ import { sealWhatIsPlain } from '../sealing.ts';
 import type { StorageOverrides, Storage } from '../storage.ts';
 import { PostgresqlBell } from './bell.ts';
 import { migrateAlone } from './migrate-alone.ts';
+import { explainServerError } from './server-error.ts';
 import { POSTGRESQL_STATEMENTS } from './statements.ts';
+import { timeLimits } from './time-limits.ts';
 
 const CONNECTIONS_MAX = 10;
 const CONNECT_TIMEOUT_MS = 5_000;
-/** A frozen server would otherwise hang a query, and all that wait behind it, for ever. */
-const QUERY_TIMEOUT_MS = 5_000;
-/** Sooner, so that a server that is only slow gives the work up too: nobody waits for its result any more. */
-const STATEMENT_TIMEOUT_MS = 4_500;
-const TIME_LIMITS = { query_timeout: QUERY_TIMEOUT_MS, statement_timeout: STATEMENT_TIMEOUT_MS };
 /** While one batch is on its way to the server, the server works on the other. */
 const COMMITS_UNDER_WAY_MAX = 2;
 
@@ -47,20 +44,22 @@ export function postgresqlOptions({ url }: PostgresqlOptions) {
   });
 }
 
+/** @throws DatabaseServerError, NewerDatabaseError, VaultError */
 export async function openPostgresql(
   options: PostgresqlOptions,
   vault: Vault,
   { observe }: StorageOverrides,
 ): Promise<Storage> {
+  const limits = await timeLimits(options.url);
   const migrated = await migrateUp(options, vault);
   const { driverOptions, ...common } = postgresqlOptions(options);
   const orm = await MikroORM.init({
     ...common,
-    driverOptions: { ...driverOptions, ...(options.isUnhurried !== true && TIME_LIMITS) },
+    driverOptions: { ...driverOptions, ...(options.isUnhurried !== true && limits) },
     onCreateConnection: (connection) => preferIndexes(connection as DatabaseConnection),
     ...(observe && { debug: ['query'], logger: observe, colors: false }),
   });
-  return { ...assemble(orm, options.url, vault), migrated };
+  return { ...assemble(orm, options.listenUrl ?? options.url, vault), migrated };
 }
 
 /**
@@ -78,12 +77,14 @@ async function migrateUp(options: PostgresqlOptions, vault: Vault): Promise<read
   const orm = await MikroORM.init(postgresqlOptions(options));
   try {
     return await migrateAlone(orm, (database) => sealWhatIsPlain(database, vault, erase));
+  } catch (error) {
+    throw explainServerError(error);
   } finally {
     await orm.close(true);
   }
 }
 
-function assemble(orm: MikroORM, url: string, vault: Vault): Omit<Storage, 'migrated'> {
+function assemble(orm: MikroORM, listenUrl: string, vault: Vault): Omit<Storage, 'migrated'> {
   const database = orm.em.getDriver().getConnection().getClient<unknown>();
   const transact = transactOn(database);
   // One for each kind: on this database each is one statement and its own transaction, and none waits for another.
@@ -97,7 +98,7 @@ function assemble(orm: MikroORM, url: string, vault: Vault): Omit<Storage, 'migr
       { database, vault, statements: POSTGRESQL_STATEMENTS },
     ),
     isSoleOwner: false,
-    bell: new PostgresqlBell(database, url),
+    bell: new PostgresqlBell(database, listenUrl),
     fork,
     reads: (scope) => createReads(fork(scope), POSTGRESQL_STATEMENTS, scope),
     isUp: () => isUp(database),

@@ -1,0 +1,94 @@
+import { Client } from 'pg';
+import { refusal } from './server-error.ts';
+
+/** A frozen server would otherwise hang a query, and all that wait behind it, for ever. */
+const QUERY_TIMEOUT_MS = 5_000;
+/** Sooner, so that a server that is only slow gives the work up too: nobody waits for its result any more. */
+const STATEMENT_TIMEOUT_MS = 4_500;
+const CONNECT_TIMEOUT_MS = 5_000;
+
+const DIRECT = { query_timeout: QUERY_TIMEOUT_MS, statement_timeout: STATEMENT_TIMEOUT_MS };
+const LIMIT = `set local statement_timeout = ${STATEMENT_TIMEOUT_MS}`;
+const BEGINS = /^(?:begin|start transaction)\b/iu;
+const ENDS = /^(?:commit|rollback)$/iu;
+const UNSUPPORTED_PARAMETER = /unsupported startup parameter/u;
+
+/**
+ * What connections need so that client and server give up a statement that is over its time.
+ *
+ * @throws DatabaseServerError
+ */
+export async function timeLimits(url: string): Promise<object> {
+  return (await keepsItsLimit(url)) ? DIRECT : { query_timeout: QUERY_TIMEOUT_MS, Client: PooledClient };
+}
+
+/** PostgreSQL takes the limit of a connection when it is made. A pooler refuses it or, told to, passes over it. */
+async function keepsItsLimit(url: string): Promise<boolean> {
+  const client = new Client({ connectionString: url, connectionTimeoutMillis: CONNECT_TIMEOUT_MS, ...DIRECT });
+  client.on('error', () => {});
+  try {
+    await client.connect();
+    const { rows } = await client.query<{ ms: string }>(
+      `select setting as ms from pg_settings where name = 'statement_timeout'`,
+    );
+    return rows[0]?.ms === String(STATEMENT_TIMEOUT_MS);
+  } catch (error) {
+    if (error instanceof Error && UNSUPPORTED_PARAMETER.test(error.message)) {
+      return false;
+    }
+    throw refusal(error as Error);
+  } finally {
+    await client.end().catch(() => {});
+  }
+}
+
+/**
+ * A connection to a pooler, behind which each transaction may go by another connection to the server: the limit is
+ * told in each transaction, and a single statement is given one. That costs two round trips more. A request to
+ * cancel would cost none, but ends PgBouncer 1.18 and 1.19.
+ */
+class PooledClient extends Client {
+  #isInTransaction = false;
+
+  // The package's overloads say what may be asked; what comes of it is all that matters here.
+  override query(...parameters: unknown[]): never {
+    return this.#limited(parameters) as never;
+  }
+
+  #limited(parameters: unknown[]): unknown {
+    const [text] = parameters;
+    if (typeof text !== 'string') {
+      return this.#send(parameters);
+    }
+    if (BEGINS.test(text)) {
+      this.#isInTransaction = true;
+      return this.#send([`${text}; ${LIMIT}`]);
+    }
+    if (!this.#isInTransaction) {
+      return this.#sendAlone(parameters);
+    }
+    this.#isInTransaction = !ENDS.test(text);
+    return this.#send(parameters);
+  }
+
+  async #sendAlone(parameters: unknown[]): Promise<unknown> {
+    const answers = await Promise.allSettled([
+      this.#send([`begin; ${LIMIT}`]),
+      this.#send(parameters),
+      this.#send(['commit']),
+    ]);
+    const failed = answers.find((answer) => answer.status === 'rejected');
+    if (failed === undefined) {
+      return (answers[1] as PromiseFulfilledResult<unknown>).value;
+    }
+    // Whatever the server still does must not become part of somebody else's transaction.
+    if (!(typeof (failed.reason as { code?: unknown }).code === 'string')) {
+      void this.end().catch(() => {});
+    }
+    throw failed.reason;
+  }
+
+  #send(parameters: unknown[]): Promise<unknown> {
+    return super.query(...(parameters as [string]));
+  }
+}
