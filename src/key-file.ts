@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, linkSync, mkdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import type { Config, DatabaseConfig } from './config.ts';
+import { type Config, ConfigError, type DatabaseConfig } from './config.ts';
 import { parseEncryptionKeys } from './config-secrets.ts';
 import { Vault } from './core/vault.ts';
 import { explainFileError } from './storage/file-error.ts';
@@ -62,7 +62,23 @@ function readOrMake(path: string): readonly Buffer[] {
 }
 
 function readKeys(path: string): Buffer[] {
-  return parseEncryptionKeys(readFileSync(path, 'utf8').trim());
+  const text = readFileSync(path, 'utf8').trim();
+  try {
+    const keys = parseEncryptionKeys(text);
+    if (keys.length > 0) {
+      return keys;
+    }
+  } catch (error) {
+    throw unusable(path, error);
+  }
+  throw unusable(path);
+}
+
+function unusable(path: string, cause?: unknown): ConfigError {
+  return new ConfigError(
+    `The key file ${path} does not hold 32 bytes in base64: put the key back that was in it, or set ENCRYPTION_KEY.`,
+    { cause },
+  );
 }
 
 /** Written under another name first: of several processes that start together one makes the key, whole, for all. */

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { PROGRAM, type ServerProcess } from '../support/server-process.ts';
@@ -78,6 +78,14 @@ describe('the encryption key', () => {
     rmSync(keyFile);
     renameSync(join(bench.folder, 'away'), keyFile);
     await expectReadable(await bench.start(), account);
+  });
+
+  test.each(['', 'cut of'])('a key file that holds "%s" is refused in one line that names it', async (text) => {
+    writeFileSync(keyFile, text);
+    const refused = bench.spawn();
+    expect(await refused.exited).toEqual({ code: 1, signal: null });
+    expect(refused.stderr).toMatch(/^The key file [^\n]*test\.db\.key [^\n]*\n$/u);
+    expect(readFileSync(keyFile, 'utf8')).toBe(text);
   });
 
   test('from the environment is not written anywhere', async () => {
