@@ -1,5 +1,5 @@
 import { defineConfig, MikroORM } from '@mikro-orm/postgresql';
-import { CompiledQuery, type DatabaseConnection, type Kysely, sql } from 'kysely';
+import { type DatabaseConnection, type Kysely, sql } from 'kysely';
 import type { Vault } from '../../core/vault.ts';
 import type { Scope } from '../../core/scope.ts';
 import { DeliveryStore } from '../delivery-store.ts';
@@ -16,7 +16,7 @@ import { PostgresqlBell } from './bell.ts';
 import { migrateAlone } from './migrate-alone.ts';
 import { explainServerError } from './server-error.ts';
 import { POSTGRESQL_STATEMENTS } from './statements.ts';
-import { timeLimits } from './time-limits.ts';
+import { connectionSettings, preferIndexes } from './connection-settings.ts';
 
 const CONNECTIONS_MAX = 10;
 const CONNECT_TIMEOUT_MS = 5_000;
@@ -50,27 +50,16 @@ export async function openPostgresql(
   vault: Vault,
   { observe }: StorageOverrides,
 ): Promise<Storage> {
-  const limits = await timeLimits(options.url);
+  const { timeLimits, isDirect } = await connectionSettings(options.url);
   const migrated = await migrateUp(options, vault);
   const { driverOptions, ...common } = postgresqlOptions(options);
   const orm = await MikroORM.init({
     ...common,
-    driverOptions: { ...driverOptions, ...(options.isUnhurried !== true && limits) },
-    onCreateConnection: (connection) => preferIndexes(connection as DatabaseConnection),
+    driverOptions: { ...driverOptions, ...(options.isUnhurried !== true && timeLimits) },
+    ...(isDirect && { onCreateConnection: (connection) => preferIndexes(connection as DatabaseConnection) }),
     ...(observe && { debug: ['query'], logger: observe, colors: false }),
   });
   return { ...assemble(orm, options.listenUrl ?? options.url, vault), migrated };
-}
-
-/**
- * The planner knows tables by statistics that are a minute old. One that says that nothing is pending makes it
- * read the whole backlog for a single row. Every statement of ours has an index that it can go by, in the order that
- * it needs; so nothing else is ever the better plan. What has no index is read and sorted all the same.
- */
-async function preferIndexes(connection: DatabaseConnection): Promise<void> {
-  const settings = ['enable_seqscan', 'enable_bitmapscan', 'enable_sort', 'jit'];
-  const list = settings.map((name) => `set_config('${name}', 'off', false)`).join(', ');
-  await connection.executeQuery(CompiledQuery.raw(`select ${list}`));
 }
 
 async function migrateUp(options: PostgresqlOptions, vault: Vault): Promise<readonly string[]> {

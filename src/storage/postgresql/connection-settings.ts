@@ -1,3 +1,4 @@
+import { CompiledQuery, type DatabaseConnection } from 'kysely';
 import { Client } from 'pg';
 import { refusal } from './server-error.ts';
 
@@ -8,18 +9,37 @@ const STATEMENT_TIMEOUT_MS = 4_500;
 const CONNECT_TIMEOUT_MS = 5_000;
 
 const DIRECT = { query_timeout: QUERY_TIMEOUT_MS, statement_timeout: STATEMENT_TIMEOUT_MS };
-const LIMIT = `set local statement_timeout = ${STATEMENT_TIMEOUT_MS}`;
+/**
+ * The planner knows tables by statistics that are a minute old. One that says that nothing is pending makes it
+ * read the whole backlog for a single row. Every statement of ours has an index that it can go by, in the order that
+ * it needs; so nothing else is ever the better plan. What has no index is read and sorted all the same.
+ */
+const PLANNER_SETTINGS = ['enable_seqscan', 'enable_bitmapscan', 'enable_sort', 'jit'];
+const LIMIT = [
+  `set local statement_timeout = ${STATEMENT_TIMEOUT_MS}`,
+  ...PLANNER_SETTINGS.map((name) => `set local ${name} = off`),
+].join('; ');
 const BEGINS = /^(?:begin|start transaction)\b/iu;
 const ENDS = /^(?:commit|rollback)$/iu;
 const UNSUPPORTED_PARAMETER = /unsupported startup parameter/u;
 
-/**
- * What connections need so that client and server give up a statement that is over its time.
- *
- * @throws DatabaseServerError
- */
-export async function timeLimits(url: string): Promise<object> {
-  return (await keepsItsLimit(url)) ? DIRECT : { query_timeout: QUERY_TIMEOUT_MS, Client: PooledClient };
+export interface ConnectionSettings {
+  /** For the driver: client and server give up a statement that is over its time. */
+  readonly timeLimits: object;
+  /** False where the settings of a connection would reach other programs behind the same pooler. */
+  readonly isDirect: boolean;
+}
+
+/** @throws DatabaseServerError */
+export async function connectionSettings(url: string): Promise<ConnectionSettings> {
+  const isDirect = await keepsItsLimit(url);
+  return { isDirect, timeLimits: isDirect ? DIRECT : { query_timeout: QUERY_TIMEOUT_MS, Client: PooledClient } };
+}
+
+/** Tells a new connection how to plan. Behind a pooler each transaction is told, with its time limit. */
+export async function preferIndexes(connection: DatabaseConnection): Promise<void> {
+  const list = PLANNER_SETTINGS.map((name) => `set_config('${name}', 'off', false)`).join(', ');
+  await connection.executeQuery(CompiledQuery.raw(`select ${list}`));
 }
 
 /** PostgreSQL takes the limit of a connection when it is made. A pooler refuses it or, told to, passes over it. */
