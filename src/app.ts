@@ -83,7 +83,6 @@ export async function startApp(config: Config, overrides: Overrides = {}): Promi
   try {
     const storage = await openStorage(config.database, loadVault(config), {
       observe: overrides.observeStatement,
-      clock: overrides.clock,
     });
     started.add(() => storage.close());
     if (storage.isSoleOwner) {

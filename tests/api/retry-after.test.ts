@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { deliveriesOf, type DeliverySeen } from '../support/deliveries.ts';
+import type { Intruder } from '../support/intruder.ts';
 import { Receiver } from '../support/receiver.ts';
 import { TestApp } from '../support/test-app.ts';
 
@@ -18,15 +19,15 @@ describe.each([
   ['in threads', '2'],
 ])('Retry-After, with requests made %s', (_where, SENDER_THREADS) => {
   let app: TestApp;
-  let aheadMs = 0;
+  let intruder: Intruder;
 
   beforeAll(async () => {
-    const clock = { now: () => Date.now() + aheadMs };
-    app = await TestApp.start({ RETRY_SCHEDULE: '1m', SENDER_THREADS }, { clock, random: () => 0.5 });
+    app = await TestApp.start({ RETRY_SCHEDULE: '1m', SENDER_THREADS }, { random: () => 0.5 });
+    intruder = await app.intrude();
   });
-  afterAll(() => app.stop());
-  afterEach(() => {
-    aheadMs = 0;
+  afterAll(async () => {
+    await intruder.close();
+    await app.stop();
   });
 
   async function send(url = receiver.url()): Promise<string> {
@@ -75,11 +76,11 @@ describe.each([
     );
     const [eventId, earlyId] = [await send(), await send(early.url())];
     await Promise.all([attempted(eventId, 1), attempted(earlyId, 1)]);
-    aheadMs = 2 * HOUR_MS - 60_000;
+    await intruder.letPass(2 * HOUR_MS - 60_000);
     // The sweep that finds one would find the other too.
     await attempted(earlyId, 2);
     expect(receiver.received).toHaveLength(1);
-    aheadMs = 2 * HOUR_MS + 1;
+    await intruder.letPass(60_000);
     expect(await attempted(eventId, 2)).toMatchObject({ status: 'SUCCEEDED' });
   });
 });
