@@ -45,11 +45,20 @@ function skipSpace(text: string, from: number): number {
 }
 
 function endOfString(text: string, open: number): number {
-  let at = open + 1;
-  while (at < text.length && text[at] !== '"') {
-    at += text[at] === '\\' ? 2 : 1;
+  let quote = text.indexOf('"', open + 1);
+  while (quote !== -1 && isEscaped(text, quote)) {
+    quote = text.indexOf('"', quote + 1);
   }
-  return at + 1;
+  return quote === -1 ? text.length : quote + 1;
+}
+
+/** By an odd number of backslashes before it. */
+function isEscaped(text: string, at: number): boolean {
+  let start = at;
+  while (text[start - 1] === '\\') {
+    start -= 1;
+  }
+  return (at - start) % 2 === 1;
 }
 
 function endOfValue(text: string, start: number): number {

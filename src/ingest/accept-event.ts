@@ -17,6 +17,8 @@ export interface Incoming {
   readonly token: string;
   readonly payload: Buffer;
   readonly idempotencyKey: string | null;
+  /** How many times it was delivered before it came here. */
+  readonly hops: number;
 }
 
 export type AcceptEvent = (incoming: Incoming) => Promise<Acceptance | undefined>;
@@ -40,7 +42,7 @@ export function createAcceptEvent({ events, queue, clock, newId, facts }: Depend
   return async (incoming) => {
     const eventId = newId();
     const now = clock.now();
-    const accepted = await events.accept({ id: eventId, ...incoming, receivedAt: now, hops: 0 });
+    const accepted = await events.accept({ id: eventId, ...incoming, receivedAt: now });
     if (accepted === undefined) {
       return undefined;
     }

@@ -45,6 +45,10 @@ export class Refusal extends Error {
     return new Refusal(429, body, { 'Retry-After': Math.max(1, Math.ceil(waitMs / 1_000)).toString() });
   }
 
+  static loopDetected(): Refusal {
+    return new Refusal(508, { success: false, message: 'Loop Detected' });
+  }
+
   static unavailable(): Refusal {
     return new Refusal(503, { success: false, message: 'Service Unavailable' }, { 'Retry-After': '5' });
   }

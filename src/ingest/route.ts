@@ -7,6 +7,7 @@ import { readBody } from './body.ts';
 import { clientAddressOf } from './client-address.ts';
 import { checkContentType } from './content-type.ts';
 import { type FailureLimit, TOO_MANY_FAILURES } from './failure-limit.ts';
+import { hopsOf } from './hops-header.ts';
 import { idempotencyKeyOf } from './key-header.ts';
 import { checkPayload } from './payload.ts';
 import { Refusal } from './refusal.ts';
@@ -78,9 +79,10 @@ async function ingest(
     throw Refusal.unauthenticated();
   }
   await quota?.take(token, (headers) => response.setHeaders(headers));
-  let event: Pick<Incoming, 'payload' | 'idempotencyKey'>;
+  let event: Omit<Incoming, 'token'>;
   try {
-    event = { idempotencyKey: idempotencyKeyOf(request), payload: await readPayload(request, maxBodyBytes) };
+    const head = { idempotencyKey: idempotencyKeyOf(request), hops: hopsOf(request) };
+    event = { ...head, payload: await readPayload(request, maxBodyBytes) };
   } catch (error) {
     // The store answers for the token together with the event; a refused body never gets that far.
     throw (await knowsToken(token)) ? error : Refusal.unauthenticated();

@@ -135,6 +135,8 @@ describe('names that are refused', () => {
     'WEBHOOK-SIGNATURE',
     'webhook-anything',
     'webhook-',
+    'data-pusher-hops',
+    'Data-Pusher-Anything',
   ])('reserved: %s', (name) => expectRefused({ [name]: 'x' }));
 
   test.each([
