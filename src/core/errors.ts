@@ -41,6 +41,8 @@ export class DomainError extends Error {
   }
 
   static storageUnavailable(cause: unknown): DomainError {
-    return new DomainError('STORAGE_UNAVAILABLE', 'The store cannot be reached or written.', { cause });
+    return new DomainError('STORAGE_UNAVAILABLE', 'The database cannot be used at this moment; try again later.', {
+      cause,
+    });
   }
 }

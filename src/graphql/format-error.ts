@@ -2,12 +2,16 @@ import { unwrapResolverError } from '@apollo/server/errors';
 import { GraphQLError, type GraphQLFormattedError } from 'graphql';
 import { DomainError } from '../core/errors.ts';
 import type { Facts } from '../observe/facts.ts';
+import { isOutage } from '../storage/outage.ts';
 import { badValue } from './bad-value.ts';
 
-const INTERNAL: GraphQLFormattedError = {
-  message: 'Internal server error',
-  extensions: { code: 'INTERNAL_SERVER_ERROR' },
-};
+/** What a caller is told of a failure. */
+export interface PublicError {
+  readonly message: string;
+  readonly extensions: { readonly code: string; readonly field?: string };
+}
+
+const INTERNAL: PublicError = { message: 'Internal server error', extensions: { code: 'INTERNAL_SERVER_ERROR' } };
 
 /**
  * The one place where failures become answers. What a caller may know is in a `DomainError` or in what
@@ -16,18 +20,33 @@ const INTERNAL: GraphQLFormattedError = {
 export function createFormatError(facts: Facts) {
   return (formatted: GraphQLFormattedError, error: unknown): GraphQLFormattedError => {
     const cause = unwrapResolverError(error);
-    if (cause instanceof DomainError && cause.code !== 'STORAGE_UNAVAILABLE') {
-      const extensions = { code: cause.code, ...(cause.field !== undefined && { field: cause.field }) };
-      return { ...where(formatted), message: cause.message, extensions };
-    }
-    if (error instanceof GraphQLError && isAboutTheRequest(formatted)) {
+    if (error instanceof GraphQLError && !(cause instanceof DomainError) && isAboutTheRequest(formatted)) {
       return {
         ...where(formatted),
         ...(badValue(error) ?? { message: formatted.message, extensions: codeOnly(formatted) }),
       };
     }
-    facts.unexpectedError('graphql', cause);
-    return { ...where(formatted), ...INTERNAL };
+    return { ...where(formatted), ...publicError(facts, 'graphql', cause) };
+  };
+}
+
+/**
+ * An outage of the database is told to the operator as what it is, and not as often as it is met.
+ *
+ * @param during what the program was about, for the log
+ */
+export function publicError(facts: Facts, during: string, cause: unknown): PublicError {
+  const known = isOutage(cause) ? DomainError.storageUnavailable(cause) : cause;
+  if (!(known instanceof DomainError)) {
+    facts.unexpectedError(during, cause);
+    return INTERNAL;
+  }
+  if (known.code === 'STORAGE_UNAVAILABLE') {
+    facts.storageFailed(during, known.cause);
+  }
+  return {
+    message: known.message,
+    extensions: { code: known.code, ...(known.field !== undefined && { field: known.field }) },
   };
 }
 

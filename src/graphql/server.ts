@@ -6,11 +6,15 @@ import type { GraphQLContext } from './context.ts';
 import { createFormatError } from './format-error.ts';
 import { introspectionPlugin } from './introspection-plugin.ts';
 import { limitsRule, TOKENS_MAX } from './limits.ts';
+import { operationPlugin } from './operation-plugin.ts';
 import { graphqlSchema } from './schema.ts';
 import { statusPlugin } from './status-plugin.ts';
 
 const OPEN = [ApolloServerPluginLandingPageLocalDefault({ footer: false })];
 const CLOSED = [ApolloServerPluginLandingPageDisabled(), introspectionPlugin];
+
+/** Each is looked up in the document; who has made so many mistakes is helped by the first. */
+const VALIDATION_ERRORS_MAX = 20;
 
 export interface GraphqlServerOptions {
   /** Strangers may ask: the schema is then for the administrator only. */
@@ -34,8 +38,9 @@ export async function startGraphqlServer({
     persistedQueries: false,
     parseOptions: { maxTokens: TOKENS_MAX },
     validationRules: [limitsRule],
+    validationOptions: { maxErrors: VALIDATION_ERRORS_MAX },
     formatError: createFormatError(facts),
-    plugins: [statusPlugin, ...(isExposed ? CLOSED : OPEN)],
+    plugins: [statusPlugin, operationPlugin, ...(isExposed ? CLOSED : OPEN)],
   });
   await server.start();
   return server;

@@ -1,10 +1,11 @@
 import type { IncomingMessage } from 'node:http';
 import type { Request, RequestHandler, Response } from 'express';
 import type { Caller, Credentials, Identify } from '../graphql/caller.ts';
+import { type PublicError, publicError } from '../graphql/format-error.ts';
 import { clientAddressOf } from '../ingest/client-address.ts';
 import { type FailureLimit, TOO_MANY_FAILURES } from '../ingest/failure-limit.ts';
-import { refuse } from '../ingest/refuse.ts';
 import type { Facts } from '../observe/facts.ts';
+import { refuseGraphql } from './graphql-refusal.ts';
 
 export interface AdmissionDependencies {
   readonly identify: Identify;
@@ -32,8 +33,7 @@ export function admission(dependencies: AdmissionDependencies): RequestHandler {
     try {
       response.locals['caller'] = await identify(credentials);
     } catch (error) {
-      facts.storageFailed('identify', error);
-      refuseForNow(request, response);
+      refuseForNow(request, response, publicError(facts, 'identify', error));
       return;
     }
     if (response.locals['caller'] === undefined) {
@@ -83,29 +83,15 @@ function valuesOf({ rawHeaders }: IncomingMessage, names: readonly string[]): st
 function refuseNobody(request: Request, response: Response): void {
   const message =
     "Send the administrator's token as Authorization: Bearer, or an account's token as CL-X-TOKEN. Without ADMIN_TOKEN only this machine's own names, such as localhost, are open.";
-  const headers = { ...contentType(request), 'WWW-Authenticate': 'Bearer' };
-  refuse(request, response, { status: 401, body: errorBody(message, 'UNAUTHENTICATED'), headers });
+  const headers = { 'WWW-Authenticate': 'Bearer' };
+  refuseGraphql(request, response, { status: 401, message, code: 'UNAUTHENTICATED', headers });
 }
 
 function refuseTooMany(request: Request, response: Response, waitMs: number): void {
-  const headers = { ...contentType(request), 'Retry-After': Math.ceil(waitMs / 1_000).toString() };
-  refuse(request, response, { status: 429, body: errorBody(TOO_MANY_FAILURES, 'TOO_MANY_REQUESTS'), headers });
+  const headers = { 'Retry-After': Math.ceil(waitMs / 1_000).toString() };
+  refuseGraphql(request, response, { status: 429, message: TOO_MANY_FAILURES, code: 'TOO_MANY_REQUESTS', headers });
 }
 
-function refuseForNow(request: Request, response: Response): void {
-  const headers = { ...contentType(request), 'Retry-After': '5' };
-  refuse(request, response, {
-    status: 503,
-    body: errorBody('Internal server error', 'INTERNAL_SERVER_ERROR'),
-    headers,
-  });
-}
-
-function errorBody(message: string, code: string) {
-  return { errors: [{ message, extensions: { code } }] };
-}
-
-function contentType(request: Request) {
-  const type = 'application/graphql-response+json';
-  return { 'Content-Type': request.headers.accept?.includes(type) === true ? type : 'application/json; charset=utf-8' };
+function refuseForNow(request: Request, response: Response, { message, extensions: { code } }: PublicError): void {
+  refuseGraphql(request, response, { status: 503, message, code, headers: { 'Retry-After': '5' } });
 }

@@ -7,7 +7,9 @@ import type { FailureLimit } from '../ingest/failure-limit.ts';
 import type { Facts } from '../observe/facts.ts';
 import { admission, callerOf } from './admission.ts';
 import { apiCors, type CorsOptions } from './cors.ts';
+import { graphqlErrorHandler } from './graphql-refusal.ts';
 import { healthRoutes, type ReadinessCheck } from './health.ts';
+import { lineLimit } from './line-limit.ts';
 import { lastErrorHandler, notFound } from './last-resort.ts';
 
 export const GRAPHQL_PATH = '/graphql';
@@ -54,7 +56,9 @@ export function createHttpApp({ api, isReady, facts }: HttpAppDependencies): Exp
         facts,
       }),
       express.json({ limit: GRAPHQL_BODY_MAX }),
+      lineLimit,
       expressMiddleware(api.graphql, { context: async ({ res }) => api.graphqlContext(callerOf(res)) }),
+      graphqlErrorHandler(facts),
     );
   }
   app.use(notFound);

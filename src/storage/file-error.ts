@@ -7,7 +7,7 @@ export class DatabaseFileError extends Error {
 }
 
 /** What SQLite says when the file, its folder or its disk is at fault, and not a statement. */
-const FILE_FAULT = /^SQLITE_(?:CANTOPEN|NOTADB|CORRUPT|READONLY|PERM|FULL|IOERR)/u;
+export const FILE_FAULT = /^SQLITE_(?:CANTOPEN|NOTADB|CORRUPT|READONLY|PERM|FULL|IOERR)/u;
 
 /** What SQLite says when there is no room on the disk, or may say: for the memory that it shares, say. */
 const MAY_BE_FULL = /^(?:SQLITE_(?:FULL|IOERR|CANTOPEN)|ENOSPC)/u;

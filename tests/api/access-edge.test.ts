@@ -184,7 +184,7 @@ test('a store that does not answer is not taken for a wrong token, and not told'
       errors: [{ message: 'Internal server error', extensions: { code: 'INTERNAL_SERVER_ERROR' } }],
     });
     expect(await whoIs(app, ['CL-X-TOKEN', token])).toBe('account');
-    expect(app.logLines.join('')).toContain('"during":"identify"');
+    expect(app.logLines.join('')).toContain('"where":"identify"');
     expect(app.logLines.join('')).not.toContain(token);
   } finally {
     await app.stop();

@@ -70,7 +70,21 @@ describe('an event that cannot be committed gets 503, never a false 202', () => 
 });
 
 describe('GraphQL while the database fails', () => {
-  test('answers INTERNAL_SERVER_ERROR without detail, and writes a line to the log', async () => {
+  test('answers STORAGE_UNAVAILABLE without detail when it does not answer in time, and says so once in the log', async () => {
+    const linesBefore = app.logLines.length;
+    const mutation = 'mutation ($email: EmailAddress!) { createAccount(input: { email: $email, name: "A" }) { id } }';
+    await intruder.lock();
+    const answers = await Promise.all(['a@b.example', 'b@b.example'].map((email) => app.graphql(mutation, { email })));
+    await intruder.unlock();
+    for (const { errors } of answers) {
+      expect(errors?.map(({ extensions }) => extensions)).toEqual([{ code: 'STORAGE_UNAVAILABLE' }]);
+      expect(JSON.stringify(errors)).not.toMatch(/sqlite|locked|busy|time-?out|insert|lock table/iu);
+    }
+    const logged = app.logLines.slice(linesBefore).filter((line) => line.includes('graphql'));
+    expect(logged.map((line) => JSON.parse(line).msg)).toEqual(['storage failed']);
+  }, 40_000);
+
+  test('answers INTERNAL_SERVER_ERROR without detail to a fault that no waiting mends, and logs it as unexpected', async () => {
     const linesBefore = app.logLines.length;
     await intruder.execute('alter table account rename to away');
     const query = await app.graphql('{ accounts { nodes { id } } }');

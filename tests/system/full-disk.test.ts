@@ -60,7 +60,7 @@ describeWhere(disk.isMounted, 'root, and the right to mount a small file system'
     const { status, errors } = await server.graphql(`mutation {
         createAccount(input: { email: "late@example.com", name: "Late" }) { id }
       }`);
-    expect({ status, code: errors?.[0]?.extensions.code }).toEqual({ status: 200, code: 'INTERNAL_SERVER_ERROR' });
+    expect({ status, code: errors?.[0]?.extensions.code }).toEqual({ status: 200, code: 'STORAGE_UNAVAILABLE' });
     expect(JSON.stringify(errors)).not.toMatch(/sqlite|disk|full| at /iu);
     const seconds = (performance.now() - filledAt) / 1000;
     const { length: errorLines } = levels(server).filter((level) => level >= 50);

@@ -35,7 +35,9 @@ export class ThreadedConnection implements DatabaseConnection {
     this.#worker = new Worker(new URL(file, import.meta.url), { workerData: path });
     this.#worker.on('message', (reply: Reply) => this.#waiting.shift()?.resolve(reply));
     this.#worker.on('error', (error) => this.#fail(error));
-    this.#worker.on('exit', () => this.#fail(new Error('The connection to the database is closed.')));
+    this.#worker.on('exit', () =>
+      this.#fail(new SqliteError('The connection to the database is closed.', 'DATABASE_CLOSED')),
+    );
     this.died = new Promise((resolve) => {
       this.#worker.once('exit', () => !this.#isClosing && resolve(this.#death()));
     });
