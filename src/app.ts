@@ -14,6 +14,7 @@ import { HttpServer } from './http/http-server.ts';
 import { ownAddresses } from './http/own-addresses.ts';
 import { createAcceptEvent } from './ingest/accept-event.ts';
 import { AccountQuota } from './ingest/account-quota.ts';
+import { Bodies } from './ingest/body.ts';
 import { FailureLimit } from './ingest/failure-limit.ts';
 import { ingestRoute } from './ingest/route.ts';
 import { AccountCommands } from './manage/account-commands.ts';
@@ -203,7 +204,7 @@ async function startApi(base: Base, started: ReleaseStack): Promise<ApiRoutes> {
     ingest: ingestRoute({
       acceptEvent: createAcceptEvent({ events, queue, clock, newId, facts }),
       knowsToken: (token) => events.knowsToken(token),
-      maxBodyBytes: config.ingest.maxBodyBytes,
+      bodies: new Bodies(config.ingest.maxBodyBytes),
       quota: limits.ingest && new AccountQuota({ ...limits.ingest, clock, accountIdOf }),
       failureLimit,
       facts,

@@ -18,24 +18,6 @@ export function* topLevelMembers(text: string): Generator<[key: string, rawValue
   }
 }
 
-/** How deep objects and arrays are nested; a scalar has depth 0. One pass, no recursion. */
-export function nestingDepth(text: string): number {
-  let depth = 0;
-  let deepest = 0;
-  for (let at = 0; at < text.length; at += 1) {
-    const character = text[at];
-    if (character === '"') {
-      at = endOfString(text, at) - 1;
-    } else if (character === '{' || character === '[') {
-      depth += 1;
-      deepest = Math.max(deepest, depth);
-    } else if (character === '}' || character === ']') {
-      depth -= 1;
-    }
-  }
-  return deepest;
-}
-
 function skipSpace(text: string, from: number): number {
   let at = from;
   while (text[at] === ' ' || text[at] === '\n' || text[at] === '\r' || text[at] === '\t') {

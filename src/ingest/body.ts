@@ -1,59 +1,171 @@
 import type { IncomingMessage } from 'node:http';
-import { promisify } from 'node:util';
-import { brotliDecompress, gunzip } from 'node:zlib';
+import { type Decompress, decompressorOf } from './decompress.ts';
+import type { Holding } from './holding.ts';
+import { LargeBodies } from './large-bodies.ts';
+import { checkPayload, PayloadCheck } from './payload-check.ts';
+import { receive } from './receive.ts';
 import { Refusal } from './refusal.ts';
+import { SmallBodies } from './small-bodies.ts';
 
-const DECOMPRESSORS = { gzip: promisify(gunzip), 'x-gzip': promisify(gunzip), br: promisify(brotliDecompress) };
+/** Larger bodies wait for room, and their senders must be known. */
+const SMALL_BYTES_MAX = 256 * 1_024;
+const NOTHING: Buffer = Buffer.alloc(0);
 
-/**
- * The body's bytes, decompressed. Never holds more than `maxBytes` of either form.
- *
- * @throws Refusal 413 as soon as the limit is passed; 400 for an encoding that is unknown or broken.
- */
-export function readBody(request: IncomingMessage, maxBytes: number): Promise<Buffer> {
-  const encoding = request.headers['content-encoding']?.trim().toLowerCase() ?? 'identity';
-  const received = receive(request, maxBytes);
-  return encoding === 'identity' || encoding === '' ? received : decoded(received, encoding, maxBytes);
+export interface Body {
+  readonly bytes: Buffer;
+  /** Must be called when the bytes are not needed any more. */
+  free(): void;
 }
 
-async function decoded(received: Promise<Buffer>, encoding: string, maxBytes: number): Promise<Buffer> {
-  const bytes = await received;
-  if (!Object.hasOwn(DECOMPRESSORS, encoding)) {
-    throw Refusal.invalid('The content encoding must be gzip, br or identity.');
+/** Who sends a body, as it has to be known for a large one. */
+export interface Sender {
+  readonly token: string;
+  readonly isKnown: () => Promise<boolean>;
+}
+
+interface Arrival {
+  readonly request: IncomingMessage;
+  readonly sender: Sender;
+  readonly decompress: Decompress | undefined;
+  /** Of what is not compressed. */
+  readonly check: PayloadCheck | undefined;
+}
+
+/** Reads, decompresses and checks the bodies of events, within so much memory for all of them together. */
+export class Bodies {
+  readonly #maxBytes: number;
+  readonly #smallMaxBytes: number;
+  readonly #small = new SmallBodies();
+  readonly #large = new LargeBodies();
+
+  /** @param maxBytes of one body, before and after decompression */
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes;
+    this.#smallMaxBytes = Math.min(SMALL_BYTES_MAX, maxBytes);
   }
-  return decompress(bytes, encoding as keyof typeof DECOMPRESSORS, maxBytes);
-}
 
-function receive(request: IncomingMessage, maxBytes: number): Promise<Buffer> {
-  return new Promise((resolve, reject) => {
-    if (Number(request.headers['content-length'] ?? 0) > maxBytes) {
-      reject(Refusal.tooLarge(maxBytes));
-      return;
+  /**
+   * @throws Refusal 413 as soon as the limit is passed; 400 for what is no payload, or in an encoding that is unknown
+   * or broken; 401 for a large body of a sender who is not known; 503 when there is no room for it.
+   */
+  async read(request: IncomingMessage, sender: Sender): Promise<Body> {
+    const decompress = decompressorOf(request.headers['content-encoding']);
+    const check = decompress === undefined ? new PayloadCheck() : undefined;
+    const declared = Number(request.headers['content-length'] ?? 0);
+    if (declared > this.#maxBytes) {
+      throw Refusal.tooLarge(this.#maxBytes);
     }
-    const chunks: Buffer[] = [];
-    let length = 0;
-    const onData = (chunk: Buffer): void => {
-      length += chunk.length;
-      chunks.push(chunk);
-      if (length > maxBytes) {
-        request.off('data', onData);
-        chunks.length = 0;
-        reject(Refusal.tooLarge(maxBytes));
+    const arrival = { request, sender, decompress, check };
+    return declared > this.#smallMaxBytes ? this.#readLarge(arrival, declared) : this.#readSmall(arrival);
+  }
+
+  async #readSmall(arrival: Arrival): Promise<Body> {
+    const { request, check, decompress } = arrival;
+    const holding = this.#small.begin();
+    try {
+      const chunks: Buffer[] = [];
+      const take = (chunk: Buffer): void => void chunks.push(chunk);
+      const isWhole = await receive(request, { holding, take, check, maxBytes: this.#smallMaxBytes });
+      const bytes = chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks);
+      if (isWhole && decompress === undefined) {
+        check?.end(bytes);
+        return { bytes, free: () => holding.free() };
       }
-    };
-    request.on('data', onData);
-    request.once('end', () => resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)));
-    // The connection is gone: nobody reads the answer.
-    request.once('aborted', () => reject(Refusal.invalid('The body ended early.')));
-  });
+      const body = await (isWhole
+        ? this.#unpackSmall(arrival, bytes)
+        : this.#readLarge(arrival, this.#maxBytes, bytes));
+      holding.free();
+      return body;
+    } catch (error) {
+      holding.free();
+      throw error;
+    }
+  }
+
+  /** @param beginning what has come of it, when its length was not declared */
+  async #readLarge(arrival: Arrival, maxBytes: number, beginning = NOTHING): Promise<Body> {
+    const { request, decompress, check } = arrival;
+    const room = await this.#roomFor(arrival, maxBytes + (decompress === undefined ? 0 : this.#unpackingBytes));
+    try {
+      // The system gives the memory as it is written to. A thread that stores it can share it.
+      const target = Buffer.from(new SharedArrayBuffer(maxBytes));
+      let length = 0;
+      const take = (chunk: Buffer): void => {
+        length += chunk.copy(target, length);
+      };
+      take(beginning);
+      room.add(length);
+      if (!(await receive(request, { holding: room, take, check, maxBytes: maxBytes - length }))) {
+        throw Refusal.tooLarge(this.#maxBytes);
+      }
+      const bytes = target.subarray(0, length);
+      if (decompress !== undefined) {
+        return await this.#unpackLarge(bytes, decompress, room);
+      }
+      check?.end(bytes);
+      return { bytes, free: () => room.free() };
+    } catch (error) {
+      room.free();
+      throw error;
+    }
+  }
+
+  /** A few bytes may become many. */
+  async #unpackSmall(arrival: Arrival, packed: Buffer): Promise<Body> {
+    const decompress = arrival.decompress as Decompress;
+    const bytes = await decompress(packed, this.#smallMaxBytes);
+    if (bytes === undefined) {
+      const room = await this.#roomFor(arrival, this.#unpackingBytes);
+      room.arrived();
+      return this.#unpackLarge(packed, decompress, room);
+    }
+    const holding = this.#small.begin();
+    holding.arrived();
+    holding.add(bytes.length);
+    return checked(bytes, holding);
+  }
+
+  async #unpackLarge(packed: Buffer, decompress: Decompress, room: Holding): Promise<Body> {
+    const bytes = await decompress(packed, this.#maxBytes).catch((error: unknown) => {
+      room.free();
+      throw error;
+    });
+    if (bytes === undefined) {
+      room.free();
+      throw Refusal.tooLarge(this.#maxBytes);
+    }
+    return checked(bytes, room);
+  }
+
+  /** What is unpacked comes in pieces, which are put together at the end. */
+  get #unpackingBytes(): number {
+    return 2 * this.#maxBytes;
+  }
+
+  async #roomFor({ request, sender }: Arrival, bytes: number): Promise<Holding> {
+    if (this.#smallMaxBytes === this.#maxBytes) {
+      throw Refusal.tooLarge(this.#maxBytes);
+    }
+    if (!(await sender.isKnown())) {
+      throw Refusal.unauthenticated();
+    }
+    const gone = new AbortController();
+    const leave = (): void => gone.abort();
+    request.once('aborted', leave);
+    try {
+      return await this.#large.take({ owner: sender.token, bytes }, gone.signal);
+    } finally {
+      request.off('aborted', leave);
+    }
+  }
 }
 
-async function decompress(bytes: Buffer, encoding: keyof typeof DECOMPRESSORS, maxBytes: number): Promise<Buffer> {
+async function checked(bytes: Buffer, holding: Holding): Promise<Body> {
   try {
-    return await DECOMPRESSORS[encoding](bytes, { maxOutputLength: maxBytes });
+    await checkPayload(bytes);
   } catch (error) {
-    throw (error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE'
-      ? Refusal.tooLarge(maxBytes)
-      : Refusal.invalid(`The body is not valid ${encoding} data.`);
+    holding.free();
+    throw error;
   }
+  return { bytes, free: () => holding.free() };
 }

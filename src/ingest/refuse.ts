@@ -15,6 +15,11 @@ export function refuse(
   response: ServerResponse,
   { status, body, headers }: Pick<Refusal, 'status' | 'body' | 'headers'>,
 ): void {
+  if (request.destroyed && !request.complete) {
+    // The sender has gone.
+    response.destroy();
+    return;
+  }
   const text = JSON.stringify(body);
   const bodyIsRead = request.complete;
   response.writeHead(status, {

@@ -1,15 +1,14 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Request, RequestHandler } from 'express';
 import type { Facts } from '../observe/facts.ts';
-import type { AcceptEvent, Incoming } from './accept-event.ts';
+import type { Acceptance, AcceptEvent } from './accept-event.ts';
 import type { AccountQuota } from './account-quota.ts';
-import { readBody } from './body.ts';
+import type { Bodies, Body } from './body.ts';
 import { clientAddressOf } from './client-address.ts';
 import { checkContentType } from './content-type.ts';
 import { type FailureLimit, TOO_MANY_FAILURES } from './failure-limit.ts';
 import { hopsOf } from './hops-header.ts';
 import { idempotencyKeyOf } from './key-header.ts';
-import { checkPayload } from './payload.ts';
 import { Refusal } from './refusal.ts';
 import { refuse } from './refuse.ts';
 import { tokenOf } from './token-header.ts';
@@ -17,7 +16,7 @@ import { tokenOf } from './token-header.ts';
 export interface IngestDependencies {
   readonly acceptEvent: AcceptEvent;
   readonly knowsToken: (token: string) => Promise<boolean>;
-  readonly maxBodyBytes: number;
+  readonly bodies: Bodies;
   /** Absent where accounts may send as much as they like. */
   readonly quota: AccountQuota | undefined;
   /** Absent where tokens may be tried without end. */
@@ -71,34 +70,48 @@ interface Arrival {
   readonly token: string | undefined;
 }
 
-async function ingest(
-  { request, response, token }: Arrival,
-  { acceptEvent, knowsToken, maxBodyBytes, quota }: IngestDependencies,
-): Promise<string> {
+async function ingest({ request, response, token }: Arrival, dependencies: IngestDependencies): Promise<string> {
+  const { acceptEvent, quota } = dependencies;
   if (token === undefined) {
     throw Refusal.unauthenticated();
   }
   await quota?.take(token, (headers) => response.setHeaders(headers));
-  let event: Omit<Incoming, 'token'>;
+  const { body, ...head } = await readEvent(request, token, dependencies);
+  let accepted: Acceptance | undefined;
   try {
-    const head = { idempotencyKey: idempotencyKeyOf(request), hops: hopsOf(request) };
-    event = { ...head, payload: await readPayload(request, maxBodyBytes) };
-  } catch (error) {
-    // The store answers for the token together with the event; a refused body never gets that far.
-    throw (await knowsToken(token)) ? error : Refusal.unauthenticated();
+    accepted = await acceptEvent({ token, payload: body.bytes, ...head });
+  } finally {
+    body.free();
   }
-  const accepted = await acceptEvent({ token, ...event });
   if (accepted === undefined) {
     throw Refusal.unauthenticated();
   }
   return JSON.stringify({ success: true, message: 'Data Received', ...accepted });
 }
 
-async function readPayload(request: IncomingMessage, maxBodyBytes: number): Promise<Buffer> {
-  checkContentType(request.headers['content-type']);
-  const payload = await readBody(request, maxBodyBytes);
-  checkPayload(payload);
-  return payload;
+interface EventRead extends Omit<Incoming, 'token' | 'payload'> {
+  readonly body: Body;
+}
+
+async function readEvent(
+  request: IncomingMessage,
+  token: string,
+  { knowsToken, bodies }: IngestDependencies,
+): Promise<EventRead> {
+  const isKnown = () => knowsToken(token);
+  try {
+    const head = { idempotencyKey: idempotencyKeyOf(request), hops: hopsOf(request) };
+    checkContentType(request.headers['content-type']);
+    return { ...head, body: await bodies.read(request, { token, isKnown }) };
+  } catch (error) {
+    // The store answers for the token together with the event; a refused body never gets that far.
+    throw !saysWhatIsWrong(error) || (await isKnown()) ? error : Refusal.unauthenticated();
+  }
+}
+
+/** Only those who may send learn that. */
+function saysWhatIsWrong(error: unknown): boolean {
+  return error instanceof Refusal && error.status !== 401 && error.status !== 503;
 }
 
 function answer(response: ServerResponse, body: string): void {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { nestingDepth, topLevelMembers } from '../../src/core/json-object.ts';
+import { topLevelMembers } from '../../src/core/json-object.ts';
 
 describe('topLevelMembers', () => {
   test.each<[string, [string, string][]]>([
@@ -47,17 +47,5 @@ describe('topLevelMembers', () => {
     ['{":":":"}', [[':', '":"']]],
   ])('%s', (text, members) => {
     expect([...topLevelMembers(text)]).toEqual(members);
-  });
-});
-
-describe('nestingDepth', () => {
-  test.each([
-    ['1', 0],
-    ['{}', 1],
-    ['{"a":[[]],"b":{}}', 3],
-    ['{"a":"[[[[\\"[["}', 1],
-    ['['.repeat(100_000) + ']'.repeat(100_000), 100_000],
-  ])('of %.20s... is %d', (text, depth) => {
-    expect(nestingDepth(text)).toBe(depth);
   });
 });
