@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Request, RequestHandler } from 'express';
 import type { Facts } from '../observe/facts.ts';
-import type { Acceptance, AcceptEvent } from './accept-event.ts';
+import type { Acceptance, AcceptEvent, Incoming } from './accept-event.ts';
 import type { AccountQuota } from './account-quota.ts';
 import type { Bodies, Body } from './body.ts';
 import { clientAddressOf } from './client-address.ts';
