@@ -31,6 +31,9 @@ export class ModelStore
   readonly rows = new Map<string, Row>();
   readonly finished = new Map<string, DeliveryStatus>();
   readonly disabled = new Set<string>();
+  /** Look-ups and claims so far, and deliveries that were handed out. */
+  asked = 0;
+  taken = 0;
   readonly #attempts = new Set<string>();
   readonly #now: () => number;
   readonly #weather: Weather;
@@ -53,6 +56,7 @@ export class ModelStore
   }
 
   claim({ deliveryId, attempt }: Ticket, leaseMs: number): Promise<ClaimedDelivery | undefined> {
+    this.asked += 1;
     return this.#weather(() => {
       const row = this.rows.get(deliveryId);
       return row !== undefined && row.attempt === attempt && this.#isFree(row) ? this.#take(row, leaseMs) : undefined;
@@ -60,6 +64,7 @@ export class ModelStore
   }
 
   claimLane({ destinationId, limit, from, leaseMs }: LaneClaimRequest): Promise<ClaimedDelivery[]> {
+    this.asked += 1;
     return this.#weather(() =>
       this.#dueOf(destinationId)
         .filter(({ dueAt }) => dueAt >= from)
@@ -135,6 +140,7 @@ export class ModelStore
 
   #take(row: Row, leaseMs: number): ClaimedDelivery {
     const isGivenUp = row.leasedUntil !== undefined && row.lostCount >= 2;
+    this.taken += 1;
     row.lostCount += row.leasedUntil === undefined ? 0 : 1;
     row.attempt += isGivenUp ? 0 : 1;
     row.leasedUntil = this.#now() + leaseMs;

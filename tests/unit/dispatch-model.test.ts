@@ -192,6 +192,31 @@ describe('dispatching, in whatever order things happen', () => {
     );
   }, 120_000);
 
+  test('takes nothing that it does not send, and asks for no more than it sends, however much waits', async () => {
+    await assert(
+      asyncProperty(integer(), async (seed) => {
+        const all = world(seed);
+        const { chance, store, sender, dispatcher, sweeper } = all;
+        all.calmDown();
+        const tickets = Array.from({ length: 6 * DELIVERIES }, (_, number) => ticket(number));
+        for (const one of tickets) {
+          store.insert(one);
+        }
+        // Some by their tickets, all the others by a sweep.
+        dispatcher.offer(tickets.filter(() => chance.random() < 0.3));
+        sweeper.start();
+        await until(all, () => sender.sent >= 100, 5);
+        const free = BOUNDS.maxConcurrency + DESTINATIONS * 32;
+        expect(store.taken - sender.sent).toBeLessThanOrEqual(free);
+        expect(store.asked).toBeLessThanOrEqual(sender.sent + 2 * free);
+        await until(all, () => store.rows.size === 0 && sender.total === 0, 5);
+        expect(store.taken).toBe(tickets.length);
+        expect(sender.sent).toBe(tickets.length);
+      }),
+      { numRuns: 20 },
+    );
+  }, 120_000);
+
   test('stops when it is told to, and leaves every delivery finished, due, or leased for a while', async () => {
     await assert(
       asyncProperty(integer(), async (seed) => {
