@@ -1,4 +1,5 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import { once } from 'node:events';
 import type { Worker } from 'node:worker_threads';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { pino } from 'pino';
@@ -80,4 +81,19 @@ test('a close while a thread is being replaced breaks off what waits for it', as
   pool.close();
   expect(await waiting).toBeUndefined();
   expect(threads).toHaveLength(1);
+});
+
+test('a close ends a thread that does not come round any more', async () => {
+  startPool(1);
+  const sent = pool.send(request, 0);
+  await receiver.arrived(1);
+  const exited = once(threads[0] as Worker, 'exit');
+  // To go through so many takes longer than any test.
+  const emptied: unknown[] = [];
+  emptied.length = 2 ** 32 - 1;
+  threads[0]?.postMessage({ pieces: [{ id: 0, content: { destination: { emptied } } }], bodies: new ArrayBuffer(0) });
+  pool.close();
+  expect(await sent).toBeUndefined();
+  await exited;
+  expect(logged).toEqual([]);
 });

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { HeaderEntry } from '../../src/core/destination-input.ts';
 import type { RequestSource } from '../../src/core/outgoing-request.ts';
+import { sharedBytes } from '../../src/core/shared-bytes.ts';
 import { HttpSender } from '../../src/dispatch/http-sender.ts';
 import type { Sender } from '../../src/dispatch/sender.ts';
 import { SenderPool } from '../../src/dispatch/sender-pool.ts';
@@ -76,6 +77,50 @@ describe.each<[where: string, create: (timeoutMs: number) => Sender]>([
     expect(outcomes.map((outcome) => [outcome?.statusCode, outcome?.responseBody?.toString()])).toEqual(
       outcomes.map((__, number) => [400 + number, `to ${number}`]),
     );
+  });
+
+  test('sends the same large body to many, whether its memory is shared or not', async () => {
+    const payload = Buffer.alloc(300_000, 'abcdefg');
+    const payloads = Array.from({ length: 20 }, (__, number) => (number % 2 === 0 ? payload : sharedBytes(payload)));
+    await Promise.all(payloads.map((one) => sender.send(request({ payload: one }), 0)));
+    expect(receiver.received.map(({ body }) => body.equals(payload))).toEqual(payloads.map(() => true));
+  });
+
+  test('knows each version of a destination, of more than it can keep', async () => {
+    const sent = [1, 2, 2].flatMap((destinationVersion) =>
+      Array.from({ length: 540 }, (__, number) => ({ destinationVersion, destinationId: `d-${number}` })),
+    );
+    const versions = new Map<string, string[]>();
+    receiver.answerWith((response, { headers }) => {
+      const [id = '', version = ''] = [headers['x-id'], headers['x-version']].map(String);
+      versions.set(id, [...(versions.get(id) ?? []), version]);
+      response.end();
+    });
+    for (let at = 0; at < sent.length; at += 270) {
+      const some = sent.slice(at, at + 270).map(({ destinationId, destinationVersion }) => {
+        const headers: HeaderEntry[] = [
+          ['x-id', destinationId],
+          ['x-version', `${destinationVersion}`],
+          ['x-large', 'x'.repeat(8_000)],
+        ];
+        return sender.send(request({ destinationId, destinationVersion, headers }), 0);
+      });
+      await Promise.all(some);
+    }
+    expect(versions.size).toBe(540);
+    expect(new Set([...versions.values()].map(String))).toEqual(new Set(['1,2,2']));
+  });
+
+  test.each<[what: string, fields: Record<string, unknown>, error: string]>([
+    ['a GET whose payload fits into no URL', { payload: `{"a":"${'x'.repeat(70_000)}"}` }, 'URL_TOO_LONG'],
+    ['one of many small values', { payload: `{${'"a":"%",'.repeat(20_000)}"a":1}` }, 'URL_TOO_LONG'],
+    ['no URL', { url: 'nonsense' }, 'INVALID_REQUEST'],
+    ['a header that cannot be sent', { headers: [['X-A', 'a\nb']] }, 'INVALID_REQUEST'],
+  ])('has an outcome for what cannot be sent: %s', async (_what, { payload = '{}', ...fields }, error) => {
+    const source = request({ httpMethod: 'GET', ...fields, payload: Buffer.from(String(payload)) });
+    expect(await sender.send(source, 7)).toMatchObject({ startedAt: 7, statusCode: null, error, responseBody: null });
+    expect(receiver.received).toEqual([]);
+    expect(await sender.send(request(), 0)).toMatchObject({ statusCode: 200 });
   });
 
   test('keeps no more than the first 8 KiB of a response', async () => {
