@@ -7,6 +7,7 @@ import { deleteQueue, TEST_QUEUE_URL } from '../support/rabbit-fixture.ts';
 import { postAtRate } from '../support/rated-load.ts';
 import { describeWhere } from '../support/requirement.ts';
 import type { ServerProcess } from '../support/server-process.ts';
+import { ENCRYPTION_KEY } from '../support/vault.ts';
 import { Workbench } from '../support/workbench.ts';
 
 /** `SOAK_MINUTES=20` is what the nightly run asks for; a short one shows that the test works. */
@@ -59,7 +60,7 @@ describeWhere(
   async function startOnServices(queue: Readonly<Record<string, string>>) {
     const { url, drop } = await createTemporaryDatabase(TEST_DATABASE_URL ?? '');
     cleanUp.push(drop, () => deleteQueue(QUEUE_NAME));
-    return startProcesses({ DATABASE_URL: url, ...queue }, ['api', 'worker']);
+    return startProcesses({ DATABASE_URL: url, ENCRYPTION_KEY, ...queue }, ['api', 'worker']);
   }
 
   async function load(api: ServerProcess, urls: readonly string[], perSecond: number) {
