@@ -1,5 +1,6 @@
+import { createRequire } from 'node:module';
 import { type DestinationStream, type Logger, pino } from 'pino';
-import pretty from 'pino-pretty';
+import type pretty from 'pino-pretty';
 
 export type Log = Logger;
 
@@ -12,7 +13,12 @@ export interface LogOptions {
 /** Writes to standard error: standard output belongs to what the program says to the person who started it. */
 export function createLog({ level, readable }: LogOptions): Log {
   const destination: DestinationStream = readable
-    ? pretty({ destination: 2, translateTime: 'SYS:HH:MM:ss', ignore: 'pid,hostname', singleLine: true })
+    ? loadPretty()({ destination: 2, translateTime: 'SYS:HH:MM:ss', ignore: 'pid,hostname', singleLine: true })
     : pino.destination({ dest: 2, sync: false });
   return pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, destination);
+}
+
+/** Only where a person looks on: a service need not keep it in memory. */
+function loadPretty(): typeof pretty {
+  return createRequire(import.meta.url)('pino-pretty') as typeof pretty;
 }
