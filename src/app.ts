@@ -196,7 +196,7 @@ async function startApi(base: Base, started: ReleaseStack): Promise<ApiRoutes> {
   return {
     graphql,
     graphqlContext: (caller) =>
-      createContext({ caller, reads: storage.reads(caller), commands: commandsOf(caller), vault }),
+      createContext({ caller, reads: (meter) => storage.reads(caller, meter), commands: commandsOf(caller), vault }),
     identify: createIdentify({ adminToken, isExposed, accountIdOf }),
     cors: { origins, isExposed },
     failureLimit,

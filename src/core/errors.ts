@@ -5,6 +5,7 @@ export type ErrorCode =
   | 'NOT_FOUND'
   | 'CONFLICT'
   | 'TOO_EXPENSIVE'
+  | 'TOO_MANY_REQUESTS'
   | 'STORAGE_UNAVAILABLE';
 
 export class DomainError extends Error {
@@ -38,6 +39,10 @@ export class DomainError extends Error {
 
   static tooExpensive(message: string): DomainError {
     return new DomainError('TOO_EXPENSIVE', message);
+  }
+
+  static tooManyRequests(message: string): DomainError {
+    return new DomainError('TOO_MANY_REQUESTS', message);
   }
 
   static storageUnavailable(cause: unknown): DomainError {

@@ -1,34 +1,193 @@
 import { DomainError } from '../core/errors.ts';
-import type { Page } from '../storage/read-models/page.ts';
+import type { Scope } from '../core/scope.ts';
+import type { Meter } from '../storage/read-models/meter.ts';
+import type { AnswerPool } from './answer-pool.ts';
+import type { Turns } from './turns.ts';
 
-const ENTRIES_MAX = 20_000;
+const MIB = 1024 * 1024;
+/** Of the answer, and as much again of what is read for it; in memory it all comes to a few times as much. */
+const BYTES_MAX = 8 * MIB;
+const ROWS_MAX = 20_000;
 const DURATION_MAX_MS = 10_000;
+/** The pool is asked for so much at a time. */
+const GRANT_BYTES = 256 * 1024;
+/** What a row takes, and an object and a field of the answer, besides their texts. */
+const ROW_BYTES = 128;
+const OBJECT_BYTES = 384;
+const FIELD_BYTES = 32;
+
+export interface BudgetDependencies {
+  readonly caller: Scope;
+  readonly pool: AnswerPool;
+  readonly turns: Turns;
+  readonly durationMaxMs?: number;
+}
 
 /**
- * Bounds what one request may cost. Lists within lists multiply, which no limit on depth can see; so every
- * list that is about to be returned is counted, and the time is looked at.
+ * Bounds what one request may cost. Lists within lists multiply, and one text can be put into an answer a thousand
+ * times, which no limit on depth can see; so every row is counted when it is read, and every value each time it is put
+ * into the answer. What is over its budget or its time gets TOO_EXPENSIVE, and nothing more is done for it.
  */
-export class Budget {
-  readonly #startedAt = performance.now();
-  #entries = 0;
+export class Budget implements Meter {
+  readonly #caller: Scope;
+  readonly #pool: AnswerPool;
+  readonly #turns: Turns;
+  readonly #durationMaxMs: number;
+  readonly #refused = Promise.withResolvers<DomainError>();
+  #failure: DomainError | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  /** Statements go one after the other: a request has one connection at a time, and is stopped before the next. */
+  #reading: Promise<unknown> = Promise.resolve();
+  #rows = 0;
+  #readBytes = 0;
+  #answerBytes = 0;
+  #grantedBytes = 0;
+  #isReleased = false;
+
+  constructor({ caller, pool, turns, durationMaxMs = DURATION_MAX_MS }: BudgetDependencies) {
+    this.#durationMaxMs = durationMaxMs;
+    this.#caller = caller;
+    this.#pool = pool;
+    this.#turns = turns;
+  }
+
+  /** Settles when the operation is to be given up. */
+  get refused(): Promise<DomainError> {
+    return this.#refused.promise;
+  }
+
+  /** The operation begins: its time runs. @throws DomainError TOO_MANY_REQUESTS */
+  begin(): void {
+    this.#grant(1);
+    const seconds = this.#durationMaxMs / 1_000;
+    const refusal = DomainError.tooExpensive(`One request may take at most ${seconds} seconds; ask for less.`);
+    this.#timer = setTimeout(() => this.#fail(refusal), this.#durationMaxMs).unref();
+  }
+
+  /** The operation has ended; its answer is on its way. */
+  end(): void {
+    clearTimeout(this.#timer);
+    this.#turns.drop(this);
+  }
+
+  /** The answer has been taken, or nobody waits for it any more. */
+  release(): void {
+    if (!this.#isReleased) {
+      this.#fail(DomainError.tooExpensive('The caller has gone.'));
+      this.#isReleased = true;
+      this.#pool.giveBack(this.#caller, this.#grantedBytes);
+    }
+  }
+
+  /** @throws DomainError when the request is over its budget. */
+  check(): void {
+    if (this.#failure !== undefined) {
+      throw this.#failure;
+    }
+  }
+
+  /** Its turn to complete an object. @throws DomainError when the request is over its budget. */
+  async turn(): Promise<void> {
+    this.check();
+    await this.#turns.take(this);
+    this.check();
+  }
+
+  /** What a mutation reads: it fails when the request is over its budget, though nothing answers. */
+  async within<Value>(value: Promise<Value>): Promise<Value> {
+    return Promise.race([
+      value,
+      this.refused.then((error) => {
+        throw error;
+      }),
+    ]);
+  }
+
+  /** A value is put into the answer. @param bytes as JSON @throws DomainError TOO_EXPENSIVE */
+  putValue(key: string | number, bytes: number): void {
+    this.#put(FIELD_BYTES + (typeof key === 'string' ? key.length : 0) + bytes);
+  }
+
+  /** Objects are put into the answer. @throws DomainError TOO_EXPENSIVE */
+  putObjects(count: number): void {
+    this.#put(count * OBJECT_BYTES);
+  }
 
   /** @throws DomainError TOO_EXPENSIVE */
-  spend<Row>(rows: readonly Row[]): readonly Row[] {
-    this.#entries += rows.length;
-    if (this.#entries > ENTRIES_MAX) {
-      throw DomainError.tooExpensive(
-        `One request may read at most ${ENTRIES_MAX} list entries; ask for smaller pages.`,
+  read<Row extends object>(statement: () => Promise<readonly Row[]>): Promise<readonly Row[]> {
+    const result = this.#reading.then(async () => {
+      this.check();
+      const rows = await statement();
+      this.#countRead(
+        rows.length,
+        rows.reduce((sum, row) => sum + sizeOfRow(row), 0),
+      );
+      return rows;
+    });
+    this.#reading = result.catch(() => undefined);
+    return result;
+  }
+
+  /** @throws DomainError TOO_EXPENSIVE when so many bytes are more than may still be read, or put into the answer. */
+  expect(bytes: number): void {
+    if (Math.max(this.#readBytes, this.#answerBytes) + bytes > BYTES_MAX) {
+      throw this.#fail(TOO_LARGE());
+    }
+  }
+
+  batch(run: () => void): void {
+    this.#turns.afterAll(this, run);
+  }
+
+  #put(bytes: number): void {
+    this.check();
+    this.#answerBytes += bytes;
+    if (this.#answerBytes > BYTES_MAX) {
+      throw this.#fail(TOO_LARGE());
+    }
+    this.#grant(0);
+  }
+
+  #countRead(rows: number, bytes: number): void {
+    this.check();
+    this.#rows += rows;
+    this.#readBytes += bytes;
+    if (this.#rows > ROWS_MAX) {
+      throw this.#fail(
+        DomainError.tooExpensive(`One request may read at most ${ROWS_MAX} entries; ask for smaller pages.`),
       );
     }
-    if (performance.now() - this.#startedAt > DURATION_MAX_MS) {
-      throw DomainError.tooExpensive(`One request may take at most ${DURATION_MAX_MS / 1000} seconds; ask for less.`);
+    if (this.#readBytes > BYTES_MAX) {
+      throw this.#fail(TOO_LARGE());
     }
-    return rows;
+    this.#grant(0);
   }
 
-  /** @throws DomainError TOO_EXPENSIVE */
-  spendPage<Row>(page: Page<Row>): Page<Row> {
-    this.spend(page.rows);
-    return page;
+  #grant(ahead: number): void {
+    while (this.#grantedBytes < this.#answerBytes + this.#readBytes + ahead) {
+      if (this.#isReleased || !this.#pool.take(this.#caller, GRANT_BYTES)) {
+        throw this.#fail(DomainError.tooManyRequests('Too many answers are under way; ask again in a moment.'));
+      }
+      this.#grantedBytes += GRANT_BYTES;
+    }
   }
+
+  #fail(error: DomainError): DomainError {
+    this.#failure ??= error;
+    this.#refused.resolve(this.#failure);
+    return this.#failure;
+  }
+}
+
+const TOO_LARGE = () =>
+  DomainError.tooExpensive(
+    `One answer may hold at most ${BYTES_MAX / MIB} MiB; ask for smaller pages or fewer fields.`,
+  );
+
+function sizeOfRow(row: object): number {
+  let bytes = ROW_BYTES;
+  for (const value of Object.values(row) as unknown[]) {
+    bytes += typeof value === 'string' || value instanceof Uint8Array ? value.length : 0;
+  }
+  return bytes;
 }

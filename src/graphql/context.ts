@@ -2,9 +2,12 @@ import type { AccountCommands } from '../manage/account-commands.ts';
 import type { DeliveryCommands } from '../manage/delivery-commands.ts';
 import type { DestinationCommands } from '../manage/destination-commands.ts';
 import type { Vault } from '../core/vault.ts';
+import type { Meter } from '../storage/read-models/meter.ts';
 import type { Reads } from '../storage/read-models/reads.ts';
+import { ANSWER_POOL } from './answer-pool.ts';
 import { Budget } from './budget.ts';
 import type { Caller } from './caller.ts';
+import { TURNS } from './turns.ts';
 
 export interface Commands {
   readonly accounts: AccountCommands;
@@ -22,10 +25,12 @@ export interface GraphQLContext extends Reads {
 }
 
 interface OfTheCaller extends Pick<GraphQLContext, 'caller' | 'commands' | 'vault'> {
-  readonly reads: Reads;
+  /** In the scope of the caller, as the commands are. */
+  readonly reads: (meter: Meter) => Reads;
 }
 
-/** @param reads in the scope of the caller, as the commands are */
+/** Its budget is to be released when the answer has been taken. */
 export function createContext({ reads, ...others }: OfTheCaller): GraphQLContext {
-  return { ...reads, ...others, budget: new Budget() };
+  const budget = new Budget({ caller: others.caller, pool: ANSWER_POOL, turns: TURNS });
+  return { ...reads(budget), ...others, budget };
 }

@@ -19,7 +19,7 @@ const INTERNAL: PublicError = { message: 'Internal server error', extensions: { 
  */
 export function createFormatError(facts: Facts) {
   return (formatted: GraphQLFormattedError, error: unknown): GraphQLFormattedError => {
-    const cause = unwrapResolverError(error);
+    const cause = causeOf(error);
     if (error instanceof GraphQLError && !(cause instanceof DomainError) && isAboutTheRequest(formatted)) {
       return {
         ...where(formatted),
@@ -48,6 +48,13 @@ export function publicError(facts: Facts, during: string, cause: unknown): Publi
     message: known.message,
     extensions: { code: known.code, ...(known.field !== undefined && { field: known.field }) },
   };
+}
+
+/** A query that is given up as a whole has no path, by which resolvers' errors are known. */
+function causeOf(error: unknown): unknown {
+  return error instanceof GraphQLError && error.originalError instanceof DomainError
+    ? error.originalError
+    : unwrapResolverError(error);
 }
 
 function isAboutTheRequest({ extensions }: GraphQLFormattedError): boolean {

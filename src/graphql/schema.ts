@@ -5,6 +5,7 @@ import { AccountResolver } from './account/account.resolver.ts';
 import { AttemptResolver, DeliveryResolver } from './delivery/delivery.resolver.ts';
 import { DestinationResolver } from './destination/destination.resolver.ts';
 import { EventResolver } from './event/event.resolver.ts';
+import { meterSchema } from './metered-schema.ts';
 
 const RESOLVERS: NonEmptyArray<new () => object> = [
   AccountResolver,
@@ -30,5 +31,6 @@ async function build(): Promise<GraphQLSchema> {
     query.description = 'What can be read. An id that is not known is null, or an empty list.';
     mutation.description = 'What can be changed. A mutation that is refused has changed nothing.';
   }
+  meterSchema(built);
   return built;
 }

@@ -1,8 +1,13 @@
 import { ApolloServer } from '@apollo/server';
-import { ApolloServerPluginLandingPageDisabled } from '@apollo/server/plugin/disabled';
+import {
+  ApolloServerPluginCacheControlDisabled,
+  ApolloServerPluginLandingPageDisabled,
+} from '@apollo/server/plugin/disabled';
 import { ApolloServerPluginLandingPageLocalDefault } from '@apollo/server/plugin/landingPage/default';
 import type { Facts } from '../observe/facts.ts';
+import { answerText } from './answer-text.ts';
 import type { GraphQLContext } from './context.ts';
+import { boundedGateway } from './executor.ts';
 import { createFormatError } from './format-error.ts';
 import { introspectionPlugin } from './introspection-plugin.ts';
 import { limitsRule, TOKENS_MAX } from './limits.ts';
@@ -10,8 +15,10 @@ import { operationPlugin } from './operation-plugin.ts';
 import { graphqlSchema } from './schema.ts';
 import { statusPlugin } from './status-plugin.ts';
 
-const OPEN = [ApolloServerPluginLandingPageLocalDefault({ footer: false })];
-const CLOSED = [ApolloServerPluginLandingPageDisabled(), introspectionPlugin];
+/** Cache control would watch every field as it is resolved; answers are never cached. */
+const ALWAYS = [ApolloServerPluginCacheControlDisabled(), statusPlugin, operationPlugin];
+const OPEN = [...ALWAYS, ApolloServerPluginLandingPageLocalDefault({ footer: false })];
+const CLOSED = [...ALWAYS, ApolloServerPluginLandingPageDisabled(), introspectionPlugin];
 
 /** Each is looked up in the document; who has made so many mistakes is helped by the first. */
 const VALIDATION_ERRORS_MAX = 20;
@@ -28,7 +35,8 @@ export async function startGraphqlServer({
   facts,
 }: GraphqlServerOptions): Promise<ApolloServer<GraphQLContext>> {
   const server = new ApolloServer<GraphQLContext>({
-    schema: await graphqlSchema(),
+    gateway: boundedGateway(await graphqlSchema()),
+    stringifyResult: answerText,
     introspection: true,
     hideSchemaDetailsFromClientErrors: isExposed,
     csrfPrevention: true,
@@ -40,7 +48,7 @@ export async function startGraphqlServer({
     validationRules: [limitsRule],
     validationOptions: { maxErrors: VALIDATION_ERRORS_MAX },
     formatError: createFormatError(facts),
-    plugins: [statusPlugin, operationPlugin, ...(isExposed ? CLOSED : OPEN)],
+    plugins: isExposed ? CLOSED : OPEN,
   });
   await server.start();
   return server;

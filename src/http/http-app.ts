@@ -1,6 +1,6 @@
 import type { ApolloServer } from '@apollo/server';
 import { expressMiddleware } from '@as-integrations/express5';
-import express, { type Express, type RequestHandler } from 'express';
+import express, { type Express, type RequestHandler, type Response } from 'express';
 import type { GraphQLContext } from '../graphql/context.ts';
 import type { Caller, Identify } from '../graphql/caller.ts';
 import type { FailureLimit } from '../ingest/failure-limit.ts';
@@ -57,7 +57,8 @@ export function createHttpApp({ api, isReady, facts }: HttpAppDependencies): Exp
       }),
       express.json({ limit: GRAPHQL_BODY_MAX }),
       lineLimit,
-      expressMiddleware(api.graphql, { context: async ({ res }) => api.graphqlContext(callerOf(res)) }),
+      notCached,
+      expressMiddleware(api.graphql, { context: async ({ res }) => contextOf(api, res) }),
       graphqlErrorHandler(facts),
     );
   }
@@ -65,3 +66,15 @@ export function createHttpApp({ api, isReady, facts }: HttpAppDependencies): Exp
   app.use(lastErrorHandler(facts));
   return app;
 }
+
+/** Whoever takes an answer slowly, or has gone, keeps what it costs for as long as the exchange lasts, and no longer. */
+function contextOf({ graphqlContext }: ApiRoutes, response: Response): GraphQLContext {
+  const context = graphqlContext(callerOf(response));
+  response.once('close', () => context.budget.release());
+  return context;
+}
+
+const notCached: RequestHandler = (_request, response, next) => {
+  response.setHeader('Cache-Control', 'no-store');
+  next();
+};

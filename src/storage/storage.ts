@@ -6,6 +6,7 @@ import type { DeliveryStore } from './delivery-store.ts';
 import type { EventStore } from './event-store.ts';
 import type { DatabaseOptions } from './orm.ts';
 import type { PostgresqlBell } from './postgresql/bell.ts';
+import type { Meter } from './read-models/meter.ts';
 import type { Reads } from './read-models/reads.ts';
 
 export type EntityManager = SqlEntityManager;
@@ -25,7 +26,7 @@ export interface Storage {
   /** A unit of work of its own, for one command. */
   readonly fork: (scope: Scope) => EntityManager;
   /** For one request. */
-  readonly reads: (scope: Scope) => Reads;
+  readonly reads: (scope: Scope, meter?: Meter) => Reads;
   /** Whether the database answers. */
   readonly isUp: () => Promise<boolean>;
   /** Resolves when the store is lost to this process for good, with the reason in one line. */

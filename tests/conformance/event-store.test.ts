@@ -23,7 +23,7 @@ describe.each(STORES)('events on $name', ({ create }) => {
     const id = fixture.newId();
     const accepted = await accept(account.token, Buffer.from('{}'), id);
     expect(accepted?.tickets.map(({ destinationId }) => destinationId).toSorted()).toEqual(account.destinationIds);
-    const deliveries = await reads().deliveriesOf(id);
+    const deliveries = await store.storage.reads(EVERYTHING).deliveries.deliveriesOfEvent(id);
     expect(deliveries.map((delivery) => delivery.destination.id).toSorted()).toEqual(account.destinationIds);
     expect(new Set(deliveries.map((delivery) => delivery.id)).size).toBe(3);
   });

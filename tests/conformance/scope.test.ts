@@ -46,7 +46,7 @@ describe.each(STORES)('a scope on $name', ({ create }) => {
       destinationsOf: (await accounts.destinationsOf(theirs)).length,
       event: count(await events.event(eventId)),
       payload: count(await events.payload(eventId)),
-      deliveriesOfEvent: (await events.deliveriesOf(eventId)).length,
+      deliveriesOfEvent: (await deliveries.deliveriesOfEvent(eventId)).length,
       eventsOf: (await events.eventsOf(theirs, PAGE)).rows.length,
       moreEvents: Number((await events.eventsOf(theirs, { ...PAGE, first: 0 })).hasNextPage),
       eventCountOf: await events.eventCountOf(theirs),

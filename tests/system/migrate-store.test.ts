@@ -163,9 +163,14 @@ async function everythingOf(storage: Storage, accountId: string) {
         event: plain(event),
         payload: await events.payload(event.id),
         deliveries: await Promise.all(
-          (await events.deliveriesOf(event.id)).map(async (delivery) => ({
+          (await deliveries.deliveriesOfEvent(event.id)).map(async (delivery) => ({
             delivery: plain(delivery),
-            attempts: (await deliveries.attemptsOf(delivery.id)).map((one) => [plain(one), one.responseBody]),
+            attempts: await Promise.all(
+              (await deliveries.attemptsOf(delivery.id)).map(async (one) => [
+                plain(one),
+                await deliveries.responseBodyOf(one),
+              ]),
+            ),
           })),
         ),
       })),

@@ -26,10 +26,9 @@ export class AccountResolver {
       | null,
     @Arg('after', () => String, { nullable: true, description: 'The cursor behind which the page begins.' })
     after: string | null | undefined,
-    @Ctx() { accounts, budget }: GraphQLContext,
+    @Ctx() { accounts }: GraphQLContext,
   ) {
-    const page = await accounts.accounts(parsePage(first, after));
-    return toConnection(budget.spendPage(page), () => accounts.accountCount());
+    return toConnection(await accounts.accounts(parsePage(first, after)), () => accounts.accountCount());
   }
 
   @Mutation(() => Account, { description: 'Creates an account. Its id and its token are made by the server.' })
@@ -79,8 +78,8 @@ export class AccountResolver {
   @FieldResolver(() => [Destination], {
     description: 'Where the events of the account go, in the order they were created.',
   })
-  async destinations(@Root() account: AccountEntity, @Ctx() { accounts, budget }: GraphQLContext) {
-    return budget.spend(await accounts.destinationsOf(account.id));
+  destinations(@Root() account: AccountEntity, @Ctx() { accounts }: GraphQLContext) {
+    return accounts.destinationsOf(account.id);
   }
 
   @FieldResolver(() => EventConnection, { description: 'The events received for the account, newest first.' })
@@ -91,9 +90,9 @@ export class AccountResolver {
       | null,
     @Arg('after', () => String, { nullable: true, description: 'The cursor behind which the page begins.' })
     after: string | null | undefined,
-    @Ctx() { events, budget }: GraphQLContext,
+    @Ctx() { events }: GraphQLContext,
   ) {
     const page = await events.eventsOf(account.id, parsePage(first, after));
-    return toConnection(budget.spendPage(page), () => events.eventCountOf(account.id));
+    return toConnection(page, () => events.eventCountOf(account.id));
   }
 }

@@ -1,7 +1,7 @@
 import { GraphQLDateTime } from 'graphql-scalars';
 import { Arg, Ctx, FieldResolver, ID, Mutation, Query, Resolver, Root } from 'type-graphql';
 import { isId } from '../../core/ids.ts';
-import type { AttemptEntity, DeliveryEntity } from '../../storage/entities/index.ts';
+import type { AttemptRow, DeliveryRow } from '../../storage/read-models/delivery-rows.ts';
 import type { GraphQLContext } from '../context.ts';
 import { Destination } from '../destination/destination.type.ts';
 import { Event } from '../event/event.type.ts';
@@ -30,12 +30,12 @@ export class DeliveryResolver {
   }
 
   @FieldResolver(() => Event, { description: 'What is delivered.' })
-  async event(@Root() delivery: DeliveryEntity, @Ctx() { events }: GraphQLContext) {
+  async event(@Root() delivery: DeliveryRow, @Ctx() { events }: GraphQLContext) {
     return stillThere(await events.event(delivery.event.id), 'event');
   }
 
   @FieldResolver(() => Destination, { description: 'Where it is delivered.' })
-  async destination(@Root() delivery: DeliveryEntity, @Ctx() { accounts }: GraphQLContext) {
+  async destination(@Root() delivery: DeliveryRow, @Ctx() { accounts }: GraphQLContext) {
     return stillThere(await accounts.destination(delivery.destination.id), 'destination');
   }
 
@@ -44,22 +44,22 @@ export class DeliveryResolver {
     description:
       'When the delivery is attempted next; while an attempt is under way, when it would be taken up again should its worker have died. Null once it is finished.',
   })
-  nextAttemptAt(@Root() delivery: DeliveryEntity) {
+  nextAttemptAt(@Root() delivery: DeliveryRow) {
     return delivery.dueAt;
   }
 
   @FieldResolver(() => [Attempt], {
     description: 'The requests made so far, in order. One that is under way is not among them yet.',
   })
-  async attempts(@Root() { id }: DeliveryEntity, @Ctx() { deliveries, budget }: GraphQLContext) {
-    return budget.spend(await deliveries.attemptsOf(id));
+  attempts(@Root() { id }: DeliveryRow, @Ctx() { deliveries }: GraphQLContext) {
+    return deliveries.attemptsOf(id);
   }
 }
 
 @Resolver(() => Attempt)
 export class AttemptResolver {
   @FieldResolver(() => String, { nullable: true, description: 'The first 8 KiB of the answer, read as UTF-8.' })
-  responseBody(@Root() { responseBody }: AttemptEntity) {
-    return responseBody?.toString('utf8') ?? null;
+  async responseBody(@Root() attempt: AttemptRow, @Ctx() { deliveries }: GraphQLContext) {
+    return (await deliveries.responseBodyOf(attempt))?.toString('utf8') ?? null;
   }
 }

@@ -30,9 +30,9 @@ export class DestinationResolver {
   @Query(() => [Destination], { description: 'The destinations of an account; none when there is no such account.' })
   async destinations(
     @Arg('accountId', () => ID, { description: "The account's id." }) accountId: string,
-    @Ctx() { accounts, budget }: GraphQLContext,
+    @Ctx() { accounts }: GraphQLContext,
   ) {
-    return isId(accountId) ? budget.spend(await accounts.destinationsOf(accountId)) : [];
+    return isId(accountId) ? accounts.destinationsOf(accountId) : [];
   }
 
   @Mutation(() => Destination, {
@@ -111,10 +111,10 @@ export class DestinationResolver {
     after: string | null | undefined,
     @Arg('status', () => DeliveryStatus, { nullable: true, description: 'Only deliveries that stand so.' })
     status: Status | null | undefined,
-    @Ctx() { deliveries, budget }: GraphQLContext,
+    @Ctx() { deliveries }: GraphQLContext,
   ) {
     const filter = status ?? undefined;
     const page = await deliveries.deliveriesOf(id, parsePage(first, after), filter);
-    return toConnection(budget.spendPage(page), () => deliveries.deliveryCountOf(id, filter));
+    return toConnection(page, () => deliveries.deliveryCountOf(id, filter));
   }
 }

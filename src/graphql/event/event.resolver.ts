@@ -5,6 +5,7 @@ import type { EventEntity } from '../../storage/entities/index.ts';
 import { Account } from '../account/account.type.ts';
 import type { GraphQLContext } from '../context.ts';
 import { Delivery } from '../delivery/delivery.type.ts';
+import { JsonText } from '../json-text.ts';
 import { stillThere } from '../still-there.ts';
 import { Event } from './event.type.ts';
 
@@ -21,10 +22,10 @@ export class EventResolver {
   }
 
   @FieldResolver(() => GraphQLJSON, {
-    description: 'The payload as JSON. Numbers are limited to what JavaScript can hold; `payloadText` has every digit.',
+    description: 'The payload as JSON, spelled as it was received; `payloadText` has it as text.',
   })
   async payload(@Root() { id }: EventEntity, @Ctx() { events }: GraphQLContext) {
-    return JSON.parse(stillThere(await events.payload(id), 'event').toString('utf8')) as unknown;
+    return new JsonText(stillThere(await events.payload(id), 'event').toString('utf8'));
   }
 
   @FieldResolver(() => String, { description: 'The payload exactly as it was received and is sent.' })
@@ -35,7 +36,7 @@ export class EventResolver {
   @FieldResolver(() => [Delivery], {
     description: 'One delivery for each destination that the account had when the event arrived.',
   })
-  async deliveries(@Root() { id }: EventEntity, @Ctx() { events, budget }: GraphQLContext) {
-    return budget.spend(await events.deliveriesOf(id));
+  deliveries(@Root() { id }: EventEntity, @Ctx() { deliveries }: GraphQLContext) {
+    return deliveries.deliveriesOfEvent(id);
   }
 }

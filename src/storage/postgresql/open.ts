@@ -8,6 +8,7 @@ import { GroupCommit, type Transact } from '../group-commit.ts';
 import { postgresqlMigrations } from '../migrations/postgresql/index.ts';
 import { isUp } from '../is-up.ts';
 import { COMMON_OPTIONS, type PostgresqlOptions } from '../orm.ts';
+import { UNMETERED } from '../read-models/meter.ts';
 import { createReads } from '../read-models/reads.ts';
 import { withScope } from '../scope-filter.ts';
 import { sealWhatIsPlain } from '../sealing.ts';
@@ -89,7 +90,7 @@ function assemble(orm: MikroORM, listenUrl: string, vault: Vault): Omit<Storage,
     isSoleOwner: false,
     bell: new PostgresqlBell(database, listenUrl),
     fork,
-    reads: (scope) => createReads(fork(scope), POSTGRESQL_STATEMENTS, scope),
+    reads: (scope, meter = UNMETERED) => createReads(fork(scope), POSTGRESQL_STATEMENTS, scope, meter),
     isUp: () => isUp(database),
     // Connections are made anew.
     died: new Promise(() => {}),

@@ -1,32 +1,40 @@
+import { DESTINATIONS_PER_ACCOUNT_MAX } from '../../core/destination-input.ts';
 import { DomainError } from '../../core/errors.ts';
 import { EVERYTHING, type Scope } from '../../core/scope.ts';
 import { Account, type AccountEntity, Destination, type DestinationEntity } from '../entities/index.ts';
 import type { EntityManager } from '../storage.ts';
 import { manyByKey, oneByKey } from './by-key.ts';
+import type { Meter } from './meter.ts';
 import { type Page, type PageArguments, toPage } from './page.ts';
 
 /** Accounts and their destinations, as one request reads them. */
 export class AccountReads {
   readonly #em: EntityManager;
   readonly #scope: Scope;
+  readonly #meter: Meter;
   readonly #accounts;
   readonly #destinations;
   readonly #destinationsOfAccount;
 
-  constructor(em: EntityManager, scope: Scope) {
+  constructor(em: EntityManager, scope: Scope, meter: Meter) {
     this.#em = em;
+    this.#meter = meter;
     this.#scope = scope;
     this.#accounts = oneByKey(
+      meter,
       (ids) => em.find(Account, { id: { $in: [...ids] } }),
       ({ id }: AccountEntity) => id,
     );
     this.#destinations = oneByKey(
+      meter,
       (ids) => em.find(Destination, { id: { $in: [...ids] } }),
       ({ id }: DestinationEntity) => id,
     );
     this.#destinationsOfAccount = manyByKey(
+      meter,
       (ids) => em.find(Destination, { account: { $in: [...ids] } }, { orderBy: { id: 'asc' } }),
       ({ account }: DestinationEntity) => account.id,
+      DESTINATIONS_PER_ACCOUNT_MAX,
     );
   }
 
@@ -47,7 +55,10 @@ export class AccountReads {
   async accounts(page: PageArguments): Promise<Page<AccountEntity>> {
     this.#requireEverything();
     const where = page.after === undefined ? {} : { id: { $gt: page.after } };
-    return toPage(await this.#em.find(Account, where, { orderBy: { id: 'asc' }, limit: page.first + 1 }), page);
+    const rows = await this.#meter.read(() =>
+      this.#em.find(Account, where, { orderBy: { id: 'asc' }, limit: page.first + 1 }),
+    );
+    return toPage(rows, page);
   }
 
   /** @throws DomainError FORBIDDEN */

@@ -1,4 +1,5 @@
 import DataLoader from 'dataloader';
+import type { Meter } from './meter.ts';
 
 /** How many children a parent has; PostgreSQL's driver answers counts as text. */
 export interface Count {
@@ -6,26 +7,43 @@ export interface Count {
   readonly count: number | string;
 }
 
-/** Answers all look-ups of one turn by one statement; the answers are kept for the rest of the request. */
-export function oneByKey<Row>(
-  find: (keys: readonly string[]) => Promise<readonly Row[]>,
+/** Rows that one statement may answer: what comes of them is made in one turn of the event loop. */
+const ROWS_PER_STATEMENT = 2_000;
+const KEYS_PER_STATEMENT = 100;
+
+type Find<Row> = (keys: readonly string[]) => Promise<readonly Row[]>;
+
+/** Answers the look-ups of one turn by few statements; the answers are kept for the rest of the request. */
+export function oneByKey<Row extends object>(
+  meter: Meter,
+  find: Find<Row>,
   keyOf: (row: Row) => string,
+  maxBatchSize = KEYS_PER_STATEMENT,
 ): DataLoader<string, Row | undefined> {
-  return new DataLoader(async (keys) => {
-    const byKey = new Map((await find(keys)).map((row) => [keyOf(row), row]));
-    return keys.map((key) => byKey.get(key));
-  });
+  return new DataLoader(
+    async (keys) => {
+      const byKey = new Map((await meter.read(() => find(keys))).map((row) => [keyOf(row), row]));
+      return keys.map((key) => byKey.get(key));
+    },
+    { maxBatchSize, batchScheduleFn: (run) => meter.batch(run) },
+  );
 }
 
-/** The same for lists; the rows of each list stay in the order the statement gave them. */
-export function manyByKey<Row>(
-  find: (keys: readonly string[]) => Promise<readonly Row[]>,
+/** The same for lists of up to so many rows; the rows of each list stay in the order the statement gave them. */
+export function manyByKey<Row extends object>(
+  meter: Meter,
+  find: Find<Row>,
   keyOf: (row: Row) => string,
+  rowsPerKey: number,
 ): DataLoader<string, readonly Row[]> {
-  return new DataLoader(async (keys) => {
-    const byKey = Map.groupBy(await find(keys), keyOf);
-    return keys.map((key) => byKey.get(key) ?? []);
-  });
+  const fitting = Math.max(1, Math.floor(ROWS_PER_STATEMENT / rowsPerKey));
+  return new DataLoader(
+    async (keys) => {
+      const byKey = Map.groupBy(await meter.read(() => find(keys)), keyOf);
+      return keys.map((key) => byKey.get(key) ?? []);
+    },
+    { maxBatchSize: Math.min(KEYS_PER_STATEMENT, fitting), batchScheduleFn: (run) => meter.batch(run) },
+  );
 }
 
 /** The rows of these ids, in their order; one that was deleted meanwhile is left out. */

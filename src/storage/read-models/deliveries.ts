@@ -1,56 +1,99 @@
 import type DataLoader from 'dataloader';
 import { sql } from 'kysely';
 import type { DeliveryStatus } from '../../core/delivery.ts';
+import { DESTINATIONS_PER_ACCOUNT_MAX } from '../../core/destination-input.ts';
+import { DomainError } from '../../core/errors.ts';
+import { deliveryIdOf, ORDINAL_MAX } from '../../core/ids.ts';
 import { EVERYTHING, type Scope } from '../../core/scope.ts';
-import { Attempt, type AttemptEntity, Delivery, type DeliveryEntity } from '../entities/index.ts';
 import type { KeyedId, Statements } from '../statements.ts';
 import type { EntityManager } from '../storage.ts';
 import { allFound, type Count, manyByKey, oneByKey } from './by-key.ts';
+import { type AttemptRow, type DeliveryRow, findAttempts, findBodies, findDeliveries } from './delivery-rows.ts';
+import { select } from './select.ts';
+import type { Meter } from './meter.ts';
 import { ID_BEYOND_ALL, type Page, type PageArguments, PageLoaders } from './page.ts';
 
 export type StatusFilter = DeliveryStatus | undefined;
+
+/** A delivery has so many by the usual schedule; each manual retry begins it anew. */
+const ATTEMPTS_USUAL = 20;
+const ATTEMPTS_PER_STATEMENT_MAX = 10_000;
 
 /** Deliveries and their attempts, as one request reads them. */
 export class DeliveryReads {
   readonly #em: EntityManager;
   readonly #statements: Statements;
   readonly #scope: Scope;
+  readonly #meter: Meter;
   readonly #deliveries;
+  readonly #ofEvent;
   readonly #attempts;
+  readonly #bodies;
   readonly #deliveriesOfDestination;
   readonly #counts = new Map<StatusFilter, DataLoader<string, Count | undefined>>();
 
-  constructor(em: EntityManager, statements: Statements, scope: Scope) {
+  constructor(em: EntityManager, statements: Statements, scope: Scope, meter: Meter) {
     this.#em = em;
     this.#statements = statements;
     this.#scope = scope;
+    this.#meter = meter;
     this.#deliveries = oneByKey(
-      (ids) => em.find(Delivery, { id: { $in: [...ids] } }),
-      ({ id }: DeliveryEntity) => id,
+      meter,
+      (ids) => findDeliveries(em, scope, sql`d.id in (${sql.join(ids)})`),
+      ({ id }: DeliveryRow) => id,
+    );
+    this.#ofEvent = manyByKey(
+      meter,
+      (ids) => findDeliveries(em, scope, sql.join(ids.map(ofEvent), sql` or `)),
+      ({ event }: DeliveryRow) => event.id,
+      DESTINATIONS_PER_ACCOUNT_MAX,
     );
     this.#attempts = manyByKey(
-      (ids) => em.find(Attempt, { delivery: { $in: [...ids] } }, { orderBy: { delivery: 'asc', number: 'asc' } }),
-      ({ delivery }: AttemptEntity) => delivery.id,
+      meter,
+      (ids) => this.#findAttempts(ids),
+      ({ deliveryId }: AttemptRow) => deliveryId,
+      ATTEMPTS_USUAL,
+    );
+    this.#bodies = oneByKey(
+      meter,
+      (keys) => findBodies(em, scope, keys.map(attemptOf)),
+      (row) => keyOf(row),
     );
     this.#deliveriesOfDestination = new PageLoaders((page: PageArguments, status: StatusFilter) =>
       manyByKey(
+        meter,
         (ids) => this.#findIds(ids, page, status),
         ({ key }) => key,
+        page.first + 1,
       ),
     );
   }
 
-  delivery(id: string): Promise<DeliveryEntity | undefined> {
+  delivery(id: string): Promise<DeliveryRow | undefined> {
     return this.#deliveries.load(id);
   }
 
+  /** In the order of the destinations' creation. */
+  deliveriesOfEvent(eventId: string): Promise<readonly DeliveryRow[]> {
+    return this.#ofEvent.load(eventId);
+  }
+
   /** In the order they were made. */
-  attemptsOf(deliveryId: string): Promise<readonly AttemptEntity[]> {
+  attemptsOf(deliveryId: string): Promise<readonly AttemptRow[]> {
     return this.#attempts.load(deliveryId);
   }
 
+  /** The beginning of what the destination answered. @throws DomainError TOO_EXPENSIVE */
+  async responseBodyOf(attempt: AttemptRow): Promise<Buffer | null> {
+    if (attempt.bodyBytes === null) {
+      return null;
+    }
+    this.#meter.expect(attempt.bodyBytes);
+    return (await this.#bodies.load(keyOf(attempt)))?.responseBody ?? null;
+  }
+
   /** Newest first. */
-  async deliveriesOf(destinationId: string, page: PageArguments, status: StatusFilter): Promise<Page<DeliveryEntity>> {
+  async deliveriesOf(destinationId: string, page: PageArguments, status: StatusFilter): Promise<Page<DeliveryRow>> {
     const ids = await this.#deliveriesOfDestination.load(destinationId, page, status);
     return { ...ids, rows: await allFound(this.#deliveries, ids.rows) };
   }
@@ -59,6 +102,7 @@ export class DeliveryReads {
     const loader =
       this.#counts.get(status) ??
       oneByKey(
+        this.#meter,
         (ids) => this.#count(ids, status),
         ({ key }) => key,
       );
@@ -66,16 +110,26 @@ export class DeliveryReads {
     return Number((await loader.load(destinationId))?.count ?? 0);
   }
 
+  async #findAttempts(deliveryIds: readonly string[]): Promise<AttemptRow[]> {
+    const rows = await findAttempts(this.#em, this.#scope, deliveryIds, ATTEMPTS_PER_STATEMENT_MAX + 1);
+    if (rows.length > ATTEMPTS_PER_STATEMENT_MAX) {
+      throw DomainError.tooExpensive('The deliveries have too many attempts to read them at once; ask for fewer.');
+    }
+    return rows;
+  }
+
   async #count(destinationIds: readonly string[], status: StatusFilter): Promise<Count[]> {
     const own =
       this.#scope === EVERYTHING
         ? sql``
         : sql`and destination_id in (select id from destination where account_id = ${this.#scope.accountId})`;
-    const { rows } = await sql<Count>`
+    return select(
+      this.#em,
+      sql<Count>`
       select destination_id as key, count(*) as count from delivery
       where destination_id in (${sql.join(destinationIds)}) ${own} ${status === undefined ? sql`` : sql`and status = ${sql.lit(status)}`}
-      group by destination_id`.execute(this.#em.getKysely());
-    return rows;
+      group by destination_id`,
+    );
   }
 
   async #findIds(
@@ -84,6 +138,22 @@ export class DeliveryReads {
     status: StatusFilter,
   ): Promise<KeyedId[]> {
     const page = { parentIds, before: after ?? ID_BEYOND_ALL, limit: first + 1, scope: this.#scope };
-    return (await this.#statements.deliveryIdsOf(page, status).execute(this.#em.getKysely())).rows;
+    return select(this.#em, this.#statements.deliveryIdsOf(page, status));
   }
+}
+
+/** They are a range of keys, because their ids begin as that of their event. */
+function ofEvent(eventId: string) {
+  return sql`(d.id > ${eventId} and d.id <= ${deliveryIdOf(eventId, ORDINAL_MAX)})`;
+}
+
+type AttemptKey = Pick<AttemptRow, 'deliveryId' | 'number'>;
+
+function keyOf({ deliveryId, number }: AttemptKey): string {
+  return `${deliveryId} ${number}`;
+}
+
+function attemptOf(key: string): AttemptKey {
+  const [deliveryId = '', number] = key.split(' ');
+  return { deliveryId, number: Number(number) };
 }

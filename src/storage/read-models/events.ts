@@ -1,46 +1,44 @@
 import { sql } from 'kysely';
-import { deliveryIdOf, ORDINAL_MAX } from '../../core/ids.ts';
-import { EVERYTHING, includes, type Scope } from '../../core/scope.ts';
-import { Delivery, type DeliveryEntity, Event, type EventEntity } from '../entities/index.ts';
+import { includes, type Scope } from '../../core/scope.ts';
+import { Event, type EventEntity } from '../entities/index.ts';
 import type { KeyedId, Statements } from '../statements.ts';
 import type { EntityManager } from '../storage.ts';
 import { allFound, type Count, manyByKey, oneByKey } from './by-key.ts';
+import { select } from './select.ts';
+import type { Meter } from './meter.ts';
 import { ID_BEYOND_ALL, type Page, type PageArguments, PageLoaders } from './page.ts';
+import { PayloadReads } from './payloads.ts';
 
-/** Events, their payloads and their fan-out, as one request reads them. */
+/** Events and their payloads, as one request reads them. */
 export class EventReads {
   readonly #em: EntityManager;
   readonly #statements: Statements;
   readonly #scope: Scope;
   readonly #events;
   readonly #payloads;
-  readonly #deliveriesOfEvent;
   readonly #eventsOfAccount;
   readonly #countOfAccount;
 
-  constructor(em: EntityManager, statements: Statements, scope: Scope) {
+  constructor(em: EntityManager, statements: Statements, scope: Scope, meter: Meter) {
     this.#em = em;
     this.#statements = statements;
     this.#scope = scope;
+    this.#payloads = new PayloadReads(em, scope, meter);
     this.#events = oneByKey(
+      meter,
       (ids) => em.find(Event, { id: { $in: [...ids] } }),
       ({ id }: EventEntity) => id,
     );
-    this.#payloads = oneByKey(
-      (ids) => this.#findPayloads(ids),
-      ({ id }) => id,
-    );
-    this.#deliveriesOfEvent = manyByKey(
-      (ids) => em.find(Delivery, { $or: ids.map(deliveriesOfEvent) }, { orderBy: { id: 'asc' } }),
-      ({ event }: DeliveryEntity) => event.id,
-    );
     this.#eventsOfAccount = new PageLoaders((page: PageArguments, _filter: undefined) =>
       manyByKey(
+        meter,
         (ids) => this.#findIds(this.#inScope(ids), page),
         ({ key }) => key,
+        page.first + 1,
       ),
     );
     this.#countOfAccount = oneByKey(
+      meter,
       (ids) => this.#count(this.#inScope(ids)),
       ({ key }) => key,
     );
@@ -50,13 +48,9 @@ export class EventReads {
     return this.#events.load(id);
   }
 
-  /** The received bytes; `undefined` when the event was deleted meanwhile. */
-  async payload(eventId: string): Promise<Buffer | undefined> {
-    return (await this.#payloads.load(eventId))?.payload;
-  }
-
-  deliveriesOf(eventId: string): Promise<readonly DeliveryEntity[]> {
-    return this.#deliveriesOfEvent.load(eventId);
+  /** The received bytes; `undefined` when the event was deleted meanwhile. @throws DomainError TOO_EXPENSIVE */
+  payload(eventId: string): Promise<Buffer | undefined> {
+    return this.#payloads.payload(eventId);
   }
 
   /** Newest first. */
@@ -74,30 +68,20 @@ export class EventReads {
     return accountIds.filter((id) => includes(this.#scope, id));
   }
 
-  async #findPayloads(ids: readonly string[]): Promise<{ id: string; payload: Buffer }[]> {
-    const own = this.#scope === EVERYTHING ? sql`` : sql`and account_id = ${this.#scope.accountId}`;
-    const { rows } = await sql<{ id: string; payload: Buffer }>`
-      select id, payload from event where id in (${sql.join(ids)}) ${own}`.execute(this.#em.getKysely());
-    return rows;
-  }
-
   async #findIds(parentIds: readonly string[], { first, after }: PageArguments): Promise<KeyedId[]> {
     const page = { parentIds, before: after ?? ID_BEYOND_ALL, limit: first + 1 };
-    return (await this.#statements.eventIdsOf(page).execute(this.#em.getKysely())).rows;
+    return select(this.#em, this.#statements.eventIdsOf(page));
   }
 
   async #count(accountIds: readonly string[]): Promise<Count[]> {
     if (accountIds.length === 0) {
       return [];
     }
-    const { rows } = await sql<Count>`
+    return select(
+      this.#em,
+      sql<Count>`
       select account_id as key, count(*) as count from event
-      where account_id in (${sql.join(accountIds)}) group by account_id`.execute(this.#em.getKysely());
-    return rows;
+      where account_id in (${sql.join(accountIds)}) group by account_id`,
+    );
   }
-}
-
-/** They are a range of keys, because their ids begin as that of their event. */
-function deliveriesOfEvent(eventId: string) {
-  return { id: { $gt: eventId, $lte: deliveryIdOf(eventId, ORDINAL_MAX) } };
 }

@@ -4,6 +4,7 @@ import type { EntityManager } from '../storage.ts';
 import { AccountReads } from './accounts.ts';
 import { DeliveryReads } from './deliveries.ts';
 import { EventReads } from './events.ts';
+import type { Meter } from './meter.ts';
 
 /** What one request reads, of what is in its scope. Answers are kept for as long as it lasts, and look-ups of one turn share a statement. */
 export interface Reads {
@@ -12,10 +13,10 @@ export interface Reads {
   readonly deliveries: DeliveryReads;
 }
 
-export function createReads(em: EntityManager, statements: Statements, scope: Scope): Reads {
+export function createReads(em: EntityManager, statements: Statements, scope: Scope, meter: Meter): Reads {
   return {
-    accounts: new AccountReads(em, scope),
-    events: new EventReads(em, statements, scope),
-    deliveries: new DeliveryReads(em, statements, scope),
+    accounts: new AccountReads(em, scope, meter),
+    events: new EventReads(em, statements, scope, meter),
+    deliveries: new DeliveryReads(em, statements, scope, meter),
   };
 }

@@ -10,6 +10,7 @@ import { sqliteMigrations } from '../migrations/sqlite/index.ts';
 import { migrateUp } from '../newer-database.ts';
 import { isUp } from '../is-up.ts';
 import { COMMON_OPTIONS, type SqliteOptions } from '../orm.ts';
+import { UNMETERED } from '../read-models/meter.ts';
 import { createReads } from '../read-models/reads.ts';
 import { withScope } from '../scope-filter.ts';
 import { sealWhatIsPlain } from '../sealing.ts';
@@ -88,7 +89,7 @@ function assemble({ orm, connection, vault, clock }: Parts): Omit<Storage, 'migr
     isSoleOwner: true,
     bell: undefined,
     fork,
-    reads: (scope) => createReads(fork(scope), statements, scope),
+    reads: (scope, meter = UNMETERED) => createReads(fork(scope), statements, scope, meter),
     isUp: () => isUp(database),
     died: connection.died,
   };
