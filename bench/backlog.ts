@@ -88,7 +88,7 @@ export class Backlog {
   async #allSucceeded(): Promise<void> {
     const { graphql } = this.#installation;
     const deadline = Date.now() + SETTLED_WITHIN_MS;
-    while ((await graphql.deliveries(this.#destinationId, 'PENDING')) > 0 && Date.now() < deadline) {
+    while ((await graphql.hasAny([this.#destinationId], 'PENDING')) && Date.now() < deadline) {
       await delay(50);
     }
     const succeeded = await graphql.deliveries(this.#destinationId, 'SUCCEEDED');

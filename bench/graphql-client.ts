@@ -1,3 +1,28 @@
+type Status = 'PENDING' | 'SUCCEEDED';
+
+const LIST = 'totalCount nodes { id } pageInfo { hasNextPage endCursor }';
+
+interface List {
+  /** `null` for more than the server counts. */
+  readonly totalCount: number | null;
+  readonly nodes: readonly { readonly id: string }[];
+  readonly pageInfo: { readonly hasNextPage: boolean; readonly endCursor: string | null };
+}
+
+/** By the list's own count, or by walking through it. */
+async function countPages(pageAfter: (after: string | null) => Promise<List>): Promise<number> {
+  let page = await pageAfter(null);
+  if (page.totalCount !== null) {
+    return page.totalCount;
+  }
+  let count = page.nodes.length;
+  while (page.pageInfo.hasNextPage) {
+    page = await pageAfter(page.pageInfo.endCursor);
+    count += page.nodes.length;
+  }
+  return count;
+}
+
 /** The few operations that a measurement needs. */
 export class GraphqlClient {
   readonly #url: string;
@@ -22,28 +47,34 @@ export class GraphqlClient {
     return createDestination.id;
   }
 
-  /** How many deliveries of all these destinations stand so. */
-  async deliveriesOfAll(destinationIds: readonly string[], status: 'PENDING' | 'SUCCEEDED'): Promise<number> {
-    const counts = await Promise.all(destinationIds.map((id) => this.deliveries(id, status)));
-    return counts.reduce((sum, count) => sum + count, 0);
+  /** Whether any delivery of these destinations stands so. */
+  async hasAny(destinationIds: readonly string[], status: Status): Promise<boolean> {
+    const pages = await Promise.all(destinationIds.map((id) => this.#deliveries(id, status, 1, null)));
+    return pages.some(({ nodes }) => nodes.length > 0);
   }
 
-  async storedEvents(accountId: string): Promise<number> {
-    const { account } = await this.#ask<{ account: { events: { totalCount: number } } }>(
-      'query ($id: ID!) { account(id: $id) { events(first: 1) { totalCount } } }',
-      { id: accountId },
-    );
-    return account.events.totalCount;
+  storedEvents(accountId: string): Promise<number> {
+    return countPages(async (after) => {
+      const { account } = await this.#ask<{ account: { events: List } }>(
+        `query ($id: ID!, $after: String) { account(id: $id) { events(first: 100, after: $after) { ${LIST} } } }`,
+        { id: accountId, after },
+      );
+      return account.events;
+    });
   }
 
-  async deliveries(destinationId: string, status: 'PENDING' | 'SUCCEEDED'): Promise<number> {
-    const { destination } = await this.#ask<{ destination: { deliveries: { totalCount: number } } }>(
-      `query ($id: ID!, $status: DeliveryStatus!) {
-        destination(id: $id) { deliveries(first: 1, status: $status) { totalCount } }
+  deliveries(destinationId: string, status: Status): Promise<number> {
+    return countPages((after) => this.#deliveries(destinationId, status, 100, after));
+  }
+
+  async #deliveries(id: string, status: Status, first: number, after: string | null): Promise<List> {
+    const { destination } = await this.#ask<{ destination: { deliveries: List } }>(
+      `query ($id: ID!, $status: DeliveryStatus!, $first: Int!, $after: String) {
+        destination(id: $id) { deliveries(first: $first, after: $after, status: $status) { ${LIST} } }
       }`,
-      { id: destinationId, status },
+      { id, status, first, after },
     );
-    return destination.deliveries.totalCount;
+    return destination.deliveries;
   }
 
   async #ask<Data>(query: string, variables: Record<string, unknown> = {}): Promise<Data> {

@@ -67,14 +67,18 @@ export function connectionType<Node extends object>(nodeType: ClassType<Node>, n
     @Field(() => PageInfo, { description: 'Where this page stands in the list.' })
     pageInfo!: PageInfo;
 
-    @Field(() => Int, { simple: true, description: 'How many entries the whole list has.' })
-    totalCount!: number;
+    @Field(() => Int, {
+      nullable: true,
+      simple: true,
+      description: 'How many entries the whole list has; null for more than 10,000.',
+    })
+    totalCount!: number | null;
   }
   return Connection;
 }
 
 /** `totalCount` is a function, which GraphQL calls only when the field is selected. */
-export function toConnection<Node extends { id: string }>(page: Page<Node>, totalCount: () => Promise<number>) {
+export function toConnection<Node extends { id: string }>(page: Page<Node>, totalCount: () => Promise<number | null>) {
   const edges = page.rows.map((node) => ({ cursor: toCursor(node.id), node }));
   return {
     edges,

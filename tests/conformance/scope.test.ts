@@ -37,7 +37,7 @@ describe.each(STORES)('a scope on $name', ({ create }) => {
   afterEach(() => store.dispose());
 
   /** What each read tells of the other account: how many of it. */
-  async function seenBy(scope: Scope): Promise<Record<string, number>> {
+  async function seenBy(scope: Scope): Promise<Record<string, number | null>> {
     const { accounts, events, deliveries } = store.storage.reads(scope);
     const { deliveryId, destinationId } = ticket;
     return {

@@ -33,11 +33,11 @@ export const CONTRACT = /* GraphQL */ `
 
   type PageInfo { hasNextPage: Boolean!  hasPreviousPage: Boolean!  startCursor: String  endCursor: String }
   type AccountEdge { cursor: String!  node: Account! }
-  type AccountConnection { edges: [AccountEdge!]!  nodes: [Account!]!  pageInfo: PageInfo!  totalCount: Int! }
+  type AccountConnection { edges: [AccountEdge!]!  nodes: [Account!]!  pageInfo: PageInfo!  totalCount: Int }
   type EventEdge { cursor: String!  node: Event! }
-  type EventConnection { edges: [EventEdge!]!  nodes: [Event!]!  pageInfo: PageInfo!  totalCount: Int! }
+  type EventConnection { edges: [EventEdge!]!  nodes: [Event!]!  pageInfo: PageInfo!  totalCount: Int }
   type DeliveryEdge { cursor: String!  node: Delivery! }
-  type DeliveryConnection { edges: [DeliveryEdge!]!  nodes: [Delivery!]!  pageInfo: PageInfo!  totalCount: Int! }
+  type DeliveryConnection { edges: [DeliveryEdge!]!  nodes: [Delivery!]!  pageInfo: PageInfo!  totalCount: Int }
 
   type Query {
     account(id: ID!): Account

@@ -1,10 +1,10 @@
 import { sql } from 'kysely';
-import { EVERYTHING } from '../../core/scope.ts';
 import type { Rows } from '../group-commit.ts';
-import type { Claim, FoundLane, FoundRetry, KeyedId, Statements } from '../statements.ts';
+import type { Claim, FoundLane, FoundRetry, Statements } from '../statements.ts';
 import { CLAIMS, LANE_CLAIMS } from './claims.ts';
 import { EVENTS } from './events.ts';
 import { KEY_HOLDERS } from './key-holders.ts';
+import { LISTS } from './lists.ts';
 import { RECORDS } from './records.ts';
 
 const LOWEST_ID = '00000000-0000-0000-0000-000000000000';
@@ -73,23 +73,7 @@ export const POSTGRESQL_STATEMENTS: Statements = {
       select account_id from destination where id = q.destination_id and disabled_at is null limit 1
     ) x order by q.due_at`,
 
-  eventIdsOf: ({ parentIds, before, limit }) => sql<KeyedId>`
-    select p.id as key, e.id from unnest(${parentIds}::uuid[]) as p (id) cross join lateral (
-      select x.id from event x where x.account_id = p.id and x.id < ${before} order by x.id desc limit ${limit}
-    ) e order by e.id desc`,
-
-  deliveryIdsOf({ parentIds, before, limit, scope }, status) {
-    const own =
-      scope === EVERYTHING
-        ? sql``
-        : sql`where p.id in (select id from destination where account_id = ${scope.accountId})`;
-    const withStatus = status === undefined ? sql`` : sql`and x.status = ${sql.lit(status)}`;
-    return sql<KeyedId>`
-      select p.id as key, d.id from unnest(${parentIds}::uuid[]) as p (id) cross join lateral (
-        select x.id from delivery x where x.destination_id = p.id and x.id < ${before} ${withStatus}
-        order by x.id desc limit ${limit}
-      ) d ${own} order by d.id desc`;
-  },
+  ...LISTS,
 };
 
 function wereAmong(claims: readonly Claim[], rows: Rows): boolean[] {

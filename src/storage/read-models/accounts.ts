@@ -1,11 +1,13 @@
+import { sql } from 'kysely';
 import { DESTINATIONS_PER_ACCOUNT_MAX } from '../../core/destination-input.ts';
 import { DomainError } from '../../core/errors.ts';
 import { EVERYTHING, type Scope } from '../../core/scope.ts';
 import { Account, type AccountEntity, Destination, type DestinationEntity } from '../entities/index.ts';
 import type { EntityManager } from '../storage.ts';
-import { manyByKey, oneByKey } from './by-key.ts';
+import { type Count, COUNT_LIMIT, exactly, manyByKey, oneByKey } from './by-key.ts';
 import type { Meter } from './meter.ts';
 import { type Page, type PageArguments, toPage } from './page.ts';
+import { select } from './select.ts';
 
 /** Accounts and their destinations, as one request reads them. */
 export class AccountReads {
@@ -61,10 +63,13 @@ export class AccountReads {
     return toPage(rows, page);
   }
 
-  /** @throws DomainError FORBIDDEN */
-  async accountCount(): Promise<number> {
+  /** @returns `null` when there are more than 10,000. @throws DomainError FORBIDDEN */
+  async accountCount(): Promise<number | null> {
     this.#requireEverything();
-    return this.#em.count(Account);
+    const counted = sql<Omit<Count, 'key'>>`
+      select count(*) as count from (select 1 from account limit ${COUNT_LIMIT}) counted`;
+    const [row] = await this.#meter.read(() => select(this.#em, counted));
+    return exactly(row?.count);
   }
 
   #requireEverything(): void {

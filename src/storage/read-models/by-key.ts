@@ -7,6 +7,18 @@ export interface Count {
   readonly count: number | string;
 }
 
+/** Up to here lists are counted; beyond, nobody waits for it. */
+const COUNT_MAX = 10_000;
+/** What a count is cut off at. */
+export const COUNT_LIMIT = COUNT_MAX + 1;
+/** Each may read as many rows as are counted. */
+export const COUNTS_PER_STATEMENT = 20;
+
+/** @returns `null` for more than are counted. */
+export function exactly(count: number | string | undefined): number | null {
+  return Number(count ?? 0) > COUNT_MAX ? null : Number(count ?? 0);
+}
+
 /** Rows that one statement may answer: what comes of them is made in one turn of the event loop. */
 const ROWS_PER_STATEMENT = 2_000;
 const KEYS_PER_STATEMENT = 100;

@@ -7,7 +7,7 @@ import { deliveryIdOf, ORDINAL_MAX } from '../../core/ids.ts';
 import { EVERYTHING, type Scope } from '../../core/scope.ts';
 import type { KeyedId, Statements } from '../statements.ts';
 import type { EntityManager } from '../storage.ts';
-import { allFound, type Count, manyByKey, oneByKey } from './by-key.ts';
+import { allFound, type Count, COUNT_LIMIT, COUNTS_PER_STATEMENT, exactly, manyByKey, oneByKey } from './by-key.ts';
 import { type AttemptRow, type DeliveryRow, findAttempts, findBodies, findDeliveries } from './delivery-rows.ts';
 import { select } from './select.ts';
 import type { Meter } from './meter.ts';
@@ -98,16 +98,18 @@ export class DeliveryReads {
     return { ...ids, rows: await allFound(this.#deliveries, ids.rows) };
   }
 
-  async deliveryCountOf(destinationId: string, status: StatusFilter): Promise<number> {
+  /** @returns `null` when there are more than 10,000. */
+  async deliveryCountOf(destinationId: string, status: StatusFilter): Promise<number | null> {
     const loader =
       this.#counts.get(status) ??
       oneByKey(
         this.#meter,
         (ids) => this.#count(ids, status),
         ({ key }) => key,
+        COUNTS_PER_STATEMENT,
       );
     this.#counts.set(status, loader);
-    return Number((await loader.load(destinationId))?.count ?? 0);
+    return exactly((await loader.load(destinationId))?.count);
   }
 
   async #findAttempts(deliveryIds: readonly string[]): Promise<AttemptRow[]> {
@@ -119,16 +121,17 @@ export class DeliveryReads {
   }
 
   async #count(destinationIds: readonly string[], status: StatusFilter): Promise<Count[]> {
-    const own =
-      this.#scope === EVERYTHING
-        ? sql``
-        : sql`and destination_id in (select id from destination where account_id = ${this.#scope.accountId})`;
+    const own = this.#scope === EVERYTHING ? sql`` : sql`and o.account_id = ${this.#scope.accountId}`;
+    const withStatus = status === undefined ? sql`` : sql`and d.status = ${status}`;
     return select(
       this.#em,
       sql<Count>`
-      select destination_id as key, count(*) as count from delivery
-      where destination_id in (${sql.join(destinationIds)}) ${own} ${status === undefined ? sql`` : sql`and status = ${sql.lit(status)}`}
-      group by destination_id`,
+      select o.id as key, (
+        select count(*) from (
+          select 1 from delivery d where d.destination_id = o.id ${withStatus} limit ${COUNT_LIMIT}
+        ) counted
+      ) as count
+      from destination o where o.id in (${sql.join(destinationIds)}) ${own}`,
     );
   }
 

@@ -3,7 +3,7 @@ import { includes, type Scope } from '../../core/scope.ts';
 import { Event, type EventEntity } from '../entities/index.ts';
 import type { KeyedId, Statements } from '../statements.ts';
 import type { EntityManager } from '../storage.ts';
-import { allFound, type Count, manyByKey, oneByKey } from './by-key.ts';
+import { allFound, type Count, COUNT_LIMIT, COUNTS_PER_STATEMENT, exactly, manyByKey, oneByKey } from './by-key.ts';
 import { select } from './select.ts';
 import type { Meter } from './meter.ts';
 import { ID_BEYOND_ALL, type Page, type PageArguments, PageLoaders } from './page.ts';
@@ -41,6 +41,7 @@ export class EventReads {
       meter,
       (ids) => this.#count(this.#inScope(ids)),
       ({ key }) => key,
+      COUNTS_PER_STATEMENT,
     );
   }
 
@@ -59,8 +60,9 @@ export class EventReads {
     return { ...ids, rows: await allFound(this.#events, ids.rows) };
   }
 
-  async eventCountOf(accountId: string): Promise<number> {
-    return Number((await this.#countOfAccount.load(accountId))?.count ?? 0);
+  /** @returns `null` when there are more than 10,000. */
+  async eventCountOf(accountId: string): Promise<number | null> {
+    return exactly((await this.#countOfAccount.load(accountId))?.count);
   }
 
   /** The mapper's filter does not reach statements that are not its own. */
@@ -80,8 +82,10 @@ export class EventReads {
     return select(
       this.#em,
       sql<Count>`
-      select account_id as key, count(*) as count from event
-      where account_id in (${sql.join(accountIds)}) group by account_id`,
+      select a.id as key, (
+        select count(*) from (select 1 from event e where e.account_id = a.id limit ${COUNT_LIMIT}) counted
+      ) as count
+      from account a where a.id in (${sql.join(accountIds)})`,
     );
   }
 }

@@ -1,10 +1,10 @@
 import { sql } from 'kysely';
-import { EVERYTHING } from '../../core/scope.ts';
 import type { Clock } from '../../core/clock.ts';
-import type { FoundLane, FoundRetry, KeyedId, Statements } from '../statements.ts';
+import type { FoundLane, FoundRetry, Statements } from '../statements.ts';
 import { claimsBy, laneClaimsBy } from './claims.ts';
 import { eventsBy } from './events.ts';
 import { KEY_HOLDERS } from './key-holders.ts';
+import { LISTS } from './lists.ts';
 import { recordsBy } from './records.ts';
 
 /** @param clock says what time it is: a database in a file has none of its own */
@@ -71,24 +71,3 @@ function searchesBy(clock: Clock): Pick<Statements, 'recoverLeases' | 'findLanes
       ) q cross join destination x on x.id = q.destination_id and x.disabled_at is null`,
   };
 }
-
-const LISTS: Pick<Statements, 'eventIdsOf' | 'deliveryIdsOf'> = {
-  eventIdsOf: ({ parentIds, before, limit }) => sql<KeyedId>`
-    select e.account_id as key, e.id from json_each(${JSON.stringify(parentIds)}) p cross join event e on e.id in (
-      select id from event where account_id = p.value and id < ${before} order by id desc limit ${limit}
-    ) order by e.id desc`,
-
-  deliveryIdsOf({ parentIds, before, limit, scope }, status) {
-    const own =
-      scope === EVERYTHING
-        ? sql``
-        : sql`where p.value in (select id from destination where account_id = ${scope.accountId})`;
-    // Written into the statement, so that the planner can match it with the index over one status.
-    const withStatus = status === undefined ? sql`` : sql`and status = ${sql.lit(status)}`;
-    return sql<KeyedId>`
-      select d.destination_id as key, d.id from json_each(${JSON.stringify(parentIds)}) p cross join delivery d on d.id in (
-        select id from delivery where destination_id = p.value and id < ${before} ${withStatus}
-        order by id desc limit ${limit}
-      ) ${own} order by d.id desc`;
-  },
-};
