@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import type { CompiledQuery, DatabaseConnection, QueryResult } from 'kysely';
 import type { Rows } from '../group-commit.ts';
-import type { Reply, Request, StatementResult } from './protocol.ts';
+import type { Opening, Reply, Request, StatementResult } from './protocol.ts';
 
 interface Waiting {
   readonly resolve: (reply: Reply) => void;
@@ -10,7 +10,7 @@ interface Waiting {
 }
 
 /** SQLite's own error, as the thread reported it; `code` is its name for the case, such as SQLITE_FULL. */
-class SqliteError extends Error {
+export class SqliteError extends Error {
   override readonly name = 'SqliteError';
   readonly code: string | undefined;
 
@@ -29,10 +29,12 @@ export class ThreadedConnection implements DatabaseConnection {
   #failure: unknown;
   #isClosing = false;
 
-  constructor(path: string) {
+  constructor(path: string, { isForReading = false }: { readonly isForReading?: boolean } = {}) {
     // Beside this file, and compiled when this one is.
     const file = import.meta.url.endsWith('.ts') ? './thread.ts' : './thread.js';
-    this.#worker = new Worker(new URL(file, import.meta.url), { workerData: path });
+    this.#worker = new Worker(new URL(file, import.meta.url), {
+      workerData: { path, isForReading } satisfies Opening,
+    });
     this.#worker.on('message', (reply: Reply) => this.#waiting.shift()?.resolve(reply));
     this.#worker.on('error', (error) => this.#fail(error));
     this.#worker.on('exit', () =>
@@ -65,6 +67,14 @@ export class ThreadedConnection implements DatabaseConnection {
       this.#post({ kind: 'close' });
       await closed;
     }
+  }
+
+  /** Ends the thread as soon as it has done what it is at; who waits for an answer gets an error. */
+  abandon(): void {
+    this.#isClosing = true;
+    this.#fail(new SqliteError('The connection to the database is closed.', 'DATABASE_CLOSED'));
+    void this.#worker.terminate();
+    this.#worker.unref();
   }
 
   async #ask(request: Request): Promise<readonly StatementResult[]> {

@@ -7,10 +7,13 @@ import {
   SqliteIntrospector,
   SqliteQueryCompiler,
 } from 'kysely';
-import type { ThreadedConnection } from './connection.ts';
+
+interface OneConnection extends DatabaseConnection {
+  close(): Promise<void>;
+}
 
 /** Kysely's SQLite dialect, over a connection that lives in a thread of its own. */
-export function threadedSqliteDialect(connection: ThreadedConnection): Dialect {
+export function threadedSqliteDialect(connection: OneConnection): Dialect {
   return {
     createDriver: () => new ThreadedSqliteDriver(connection),
     createQueryCompiler: () => new SqliteQueryCompiler(),
@@ -21,9 +24,9 @@ export function threadedSqliteDialect(connection: ThreadedConnection): Dialect {
 
 /** One connection; the adapter says so, and Kysely lets its users take turns. */
 class ThreadedSqliteDriver implements Driver {
-  readonly #connection: ThreadedConnection;
+  readonly #connection: OneConnection;
 
-  constructor(connection: ThreadedConnection) {
+  constructor(connection: OneConnection) {
     this.#connection = connection;
   }
 

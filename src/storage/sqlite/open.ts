@@ -18,10 +18,14 @@ import type { StorageOverrides, Storage } from '../storage.ts';
 import { ThreadedConnection } from './connection.ts';
 import { erase, requireRoomToErase } from './erase.ts';
 import { threadedSqliteDialect } from './dialect.ts';
+import { ReadingConnection } from './reading-connection.ts';
 import { becomeSoleOwner } from './sole-owner.ts';
 import { sqliteStatements } from './statements.ts';
 
-export function sqliteOptions({ path }: SqliteOptions, connection = () => new ThreadedConnection(path)) {
+export function sqliteOptions(
+  { path }: SqliteOptions,
+  connection: () => ThreadedConnection | ReadingConnection = () => new ThreadedConnection(path),
+) {
   return defineConfig({
     ...COMMON_OPTIONS,
     dbName: path,
@@ -38,22 +42,27 @@ export async function openSqlite(
 ): Promise<Storage> {
   let giveUp: (() => void) | undefined;
   let orm: MikroORM | undefined;
+  let reader: MikroORM | undefined;
   const close = async (): Promise<void> => {
+    // The last to close the file empties the write-ahead log, for which it has to be able to write.
+    await reader?.close();
     await orm?.close();
     giveUp?.();
   };
   try {
     giveUp = becomeSoleOwner(options.path);
     const connection = new ThreadedConnection(options.path);
-    orm = await MikroORM.init({
-      ...sqliteOptions(options, () => connection),
-      ...(observe && { debug: ['query'], logger: observe, colors: false }),
-    });
+    const observing = observe && { debug: ['query' as const], logger: observe, colors: false };
+    orm = await MikroORM.init({ ...sqliteOptions(options, () => connection), ...observing });
     const database = orm.em.getDriver().getConnection().getClient<unknown>();
     await requireRoomToErase(database, options.path);
     const migrated = await migrateUp(orm.migrator, sqliteMigrations);
     await sealWhatIsPlain(database, vault, () => erase(database, options.path));
-    return { ...assemble({ orm, connection, vault, clock }), close, migrated };
+    if (options.path !== ':memory:') {
+      const reading = new ReadingConnection(options.path);
+      reader = await MikroORM.init({ ...sqliteOptions(options, () => reading), ...observing });
+    }
+    return { ...assemble({ orm, reader: reader ?? orm, connection, vault, clock }), close, migrated };
   } catch (error) {
     await close();
     throw explainFileError(options.path, error);
@@ -62,12 +71,14 @@ export async function openSqlite(
 
 interface Parts {
   readonly orm: MikroORM;
+  /** For what requests read; the same where the database is in memory, which has one connection. */
+  readonly reader: MikroORM;
   readonly connection: ThreadedConnection;
   readonly vault: Vault;
   readonly clock: Clock;
 }
 
-function assemble({ orm, connection, vault, clock }: Parts): Omit<Storage, 'migrated' | 'close'> {
+function assemble({ orm, reader, connection, vault, clock }: Parts): Omit<Storage, 'migrated' | 'close'> {
   const database = orm.em.getDriver().getConnection().getClient<unknown>();
   const statements = sqliteStatements(clock);
   // One for all kinds: there is one writer, and what shares a commit shares its price.
@@ -89,7 +100,7 @@ function assemble({ orm, connection, vault, clock }: Parts): Omit<Storage, 'migr
     isSoleOwner: true,
     bell: undefined,
     fork,
-    reads: (scope, meter = UNMETERED) => createReads(fork(scope), statements, scope, meter),
+    reads: (scope, meter = UNMETERED) => createReads(withScope(reader.em.fork(), scope), statements, scope, meter),
     isUp: () => isUp(database),
     died: connection.died,
   };

@@ -1,3 +1,9 @@
+/** What the thread of a connection is begun with. */
+export interface Opening {
+  readonly path: string;
+  readonly isForReading: boolean;
+}
+
 /** What the main thread and the thread of the connection say to each other. Replies come in the order of requests. */
 export type Request =
   | { readonly kind: 'statement'; readonly statement: PlainStatement }

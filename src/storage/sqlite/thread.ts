@@ -5,12 +5,14 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import type Database from 'better-sqlite3';
 import { openDurably } from './durable-database.ts';
-import type { PlainStatement, Reply, Request, StatementResult } from './protocol.ts';
+import type { Opening, PlainStatement, Reply, Request, StatementResult } from './protocol.ts';
+import { openForReading } from './read-only-database.ts';
 
 /** The product has a few dozen statements; those that MikroORM composes from inputs are not without number either. */
 const STATEMENTS_KEPT_MAX = 256;
 
-const database = openDurably(workerData as string);
+const { path, isForReading } = workerData as Opening;
+const database = isForReading ? openForReading(path) : openDurably(path);
 const statements = new Map<string, Database.Statement>();
 
 parentPort?.on('message', (request: Request) => {
