@@ -108,9 +108,8 @@ export class DeliveryStore {
 
   /** What cannot be opened is the outcome of this delivery, and of no other. */
   #open(sealed: SealedDelivery): ClaimedDelivery {
-    const { sealedHeaders, sealedSigningSecret, sealedPreviousSecret, previousSecretUntil, accountId, ...delivery } =
-      sealed;
-    const open = (text: string) => this.#secrets.open(text, accountId);
+    const { sealedHeaders, sealedSigningSecret, sealedPreviousSecret, previousSecretUntil, ...delivery } = sealed;
+    const open = (text: string) => this.#secrets.open(text, delivery.accountId);
     try {
       const signingSecrets: SigningSecret[] = [{ secret: open(sealedSigningSecret), signsUntil: null }];
       if (sealedPreviousSecret !== null) {

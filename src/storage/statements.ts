@@ -60,6 +60,7 @@ export interface LaneClaimRequest {
 
 interface ClaimedAttempt {
   readonly deliveryId: string;
+  readonly accountId: string;
   readonly destinationId: string;
   readonly destinationVersion: number;
   readonly eventId: string;
@@ -89,7 +90,6 @@ export interface SealedDelivery extends ClaimedAttempt {
   readonly httpMethod: HttpMethod;
   readonly hops: number;
   readonly payload: Buffer | null;
-  readonly accountId: string;
   readonly sealedHeaders: string;
   readonly sealedSigningSecret: string;
   readonly sealedPreviousSecret: string | null;

@@ -43,10 +43,11 @@ describe.each(STORES)('deliveries on $name', ({ create }) => {
     );
 
   test('a claim answers everything that the request is made of', async () => {
-    const { token, destinationIds } = await fixture.account(1);
+    const { id: accountId, token, destinationIds } = await fixture.account(1);
     const [ticket] = await fixture.event(token, NOW, Buffer.from('{"é":1.0}'));
     expect(await claim(ticket as Ticket)).toEqual({
       deliveryId: ticket?.deliveryId,
+      accountId,
       eventId: expect.any(String),
       destinationId: destinationIds[0],
       destinationVersion: 1,

@@ -144,9 +144,10 @@ export class ModelStore
     row.lostCount += row.leasedUntil === undefined ? 0 : 1;
     row.attempt += isGivenUp ? 0 : 1;
     row.leasedUntil = this.#now() + leaseMs;
-    const { deliveryId, destinationId, attempt, lostCount, dueAt } = row;
+    const { deliveryId, accountId, destinationId, attempt, lostCount, dueAt } = row;
     return {
       deliveryId,
+      accountId,
       destinationId,
       attempt,
       lostCount,
