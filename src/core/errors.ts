@@ -46,7 +46,7 @@ export class DomainError extends Error {
   }
 
   static storageUnavailable(cause: unknown): DomainError {
-    return new DomainError('STORAGE_UNAVAILABLE', 'The database cannot be used at this moment; try again later.', {
+    return new DomainError('STORAGE_UNAVAILABLE', 'The database cannot be used now; try again later.', {
       cause,
     });
   }
