@@ -20,16 +20,18 @@ export interface DeliverDependencies {
  * One attempt at one delivery: send its request, and decide what follows. Whatever goes wrong is an outcome.
  * Nothing is stored here; the record is the caller's to write.
  *
- * @returns `undefined` when there is nothing to record: the process stops and has broken the request off, or the
- * event was deleted.
+ * @param isCalledOff asked last before the request is begun
+ * @returns `undefined` when there is nothing to record: the process stops and has broken the request off, the
+ * event was deleted, or the delivery was called off.
  * @throws what reading the payload throws: the store is away
  */
 export async function deliver(
   delivery: ClaimedDelivery,
   dependencies: DeliverDependencies,
+  isCalledOff: () => boolean,
 ): Promise<AttemptRecord | undefined> {
   const { retrySchedule, clock, random, facts } = dependencies;
-  const outcome = await outcomeOf(delivery, dependencies);
+  const outcome = await outcomeOf(delivery, dependencies, isCalledOff);
   if (outcome === undefined) {
     return undefined;
   }
@@ -46,13 +48,14 @@ export async function deliver(
 async function outcomeOf(
   delivery: ClaimedDelivery,
   { sender, payloads, clock, facts }: DeliverDependencies,
+  isCalledOff: () => boolean,
 ): Promise<ExchangeOutcome | undefined> {
   const startedAt = clock.now();
   if (delivery.problem !== null) {
     return unsent(startedAt, delivery.problem);
   }
   return payloads.lend(delivery, async (payload) => {
-    if (payload === undefined) {
+    if (payload === undefined || isCalledOff()) {
       return undefined;
     }
     try {

@@ -5,7 +5,7 @@ import type { DeliveryStore } from '../storage/delivery-store.ts';
 import { ItemRefusedError } from '../storage/group-commit.ts';
 import type { AttemptRecord, ClaimedDelivery } from '../storage/statements.ts';
 import { deliver, type DeliverDependencies } from './deliver.ts';
-import type { Lane, Leased, Line } from './lane.ts';
+import type { Claims, Lane, Leased, Line } from './lane.ts';
 import { type Bounds, Scheduler } from './scheduler.ts';
 import { TaskGroup } from './task-group.ts';
 
@@ -67,6 +67,18 @@ export class Dispatcher {
     }
   }
 
+  /** Destinations that get nothing from now on: what was claimed for them, and has not begun, is given back. */
+  withdraw(destinationIds: readonly string[]): void {
+    for (const lane of destinationIds.flatMap((id) => this.#scheduler.lane(id) ?? [])) {
+      lane.withdrawals += 1;
+      this.#claims.add(this.#release(this.#scheduler.takeReady(lane)));
+    }
+  }
+
+  get aheadOf(): string[] {
+    return this.#scheduler.aheadOf;
+  }
+
   /**
    * Finishes what is under way, and gives back what was claimed ahead.
    *
@@ -77,7 +89,7 @@ export class Dispatcher {
     this.#isStopping = true;
     this.#scheduler.clear();
     await this.#claims.settled();
-    await this.#release([...this.#scheduler.lanes].flatMap((lane) => this.#takeReady(lane)));
+    await this.#release([...this.#scheduler.lanes].flatMap((lane) => this.#scheduler.takeReady(lane)));
     await this.#exchanges.settled(graceMs);
     const unfinished = this.#exchanges.size;
     this.#options.sender.close();
@@ -113,29 +125,34 @@ export class Dispatcher {
   /** A ticket whose claim fails is not tried again: the database tells of its delivery. */
   async #claim(lane: Lane, ticket: Ticket, until: number): Promise<void> {
     const { deliveries } = this.#options;
+    const { withdrawals } = lane;
     const answer = await this.#storing('claim', async () => [await deliveries.claim(ticket, this.#leaseMs)], []);
     if (answer === undefined) {
       this.#scheduler.offerLane(lane, 'fresh', true);
     }
-    this.#claimed(lane, 1, answer ?? [], until);
+    this.#claimed(lane, { asked: 1, found: answer ?? [], until, withdrawals });
   }
 
   async #lookUp(lane: Lane, limit: number, until: number): Promise<void> {
     const { deliveries } = this.#options;
+    const { withdrawals } = lane;
     const request = { destinationId: lane.destinationId, limit, from: lane.from, leaseMs: this.#leaseMs };
     const found = await this.#storing('look-up', () => deliveries.claimLane(request), []);
     if (found === undefined) {
       this.#scheduler.offerLane(lane, 'fresh', request.from === 0);
     }
     this.#scheduler.lookedUp(lane, found?.length === limit ? found.at(-1)?.dueAt : undefined);
-    this.#claimed(lane, limit, found ?? [], until);
+    this.#claimed(lane, { asked: limit, found: found ?? [], until, withdrawals });
   }
 
-  #claimed(lane: Lane, asked: number, found: readonly (ClaimedDelivery | undefined)[], until: number): void {
+  #claimed(lane: Lane, { asked, found, until, withdrawals }: Claims): void {
     this.#scheduler.count(lane, () => {
       lane.claiming -= asked;
       lane.ready.push(...found.filter((delivery) => delivery !== undefined).map((delivery) => ({ delivery, until })));
     });
+    if (lane.withdrawals !== withdrawals) {
+      this.#claims.add(this.#release(this.#scheduler.takeReady(lane)));
+    }
     this.#startReady(lane);
     this.#pumpSoon();
   }
@@ -160,7 +177,10 @@ export class Dispatcher {
   }
 
   async #exchange(lane: Lane, { delivery, until }: Leased): Promise<void> {
-    const answer = await this.#storing('payload', async () => ({ record: await deliver(delivery, this.#options) }));
+    const { withdrawals } = lane;
+    const isCalledOff = (): boolean => lane.withdrawals !== withdrawals;
+    const exchange = async () => ({ record: await deliver(delivery, this.#options, isCalledOff) });
+    const answer = await this.#storing('payload', exchange);
     this.#scheduler.count(lane, () => {
       lane.active -= 1;
       lane.lastFinishedAt = this.#options.timer.now();
@@ -168,23 +188,15 @@ export class Dispatcher {
     if (answer?.record !== undefined && saysGone(answer.record.outcome)) {
       this.#options.facts.destinationGone(delivery);
       // What was claimed ahead keeps its attempts for when the destination is enabled again.
-      this.#claims.add(this.#release(this.#takeReady(lane)));
+      this.withdraw([lane.destinationId]);
     }
     this.#startReady(lane);
     this.#pumpSoon();
-    if (answer === undefined) {
-      await this.#release([delivery]);
-    } else if (answer.record !== undefined) {
+    if (answer?.record !== undefined) {
       await this.#record(answer.record, until);
+    } else if (answer === undefined || isCalledOff()) {
+      await this.#release([delivery]);
     }
-  }
-
-  #takeReady(lane: Lane): ClaimedDelivery[] {
-    let taken: Leased[] = [];
-    this.#scheduler.count(lane, () => {
-      taken = lane.ready.splice(0);
-    });
-    return taken.map(({ delivery }) => delivery);
   }
 
   async #release(unsent: readonly ClaimedDelivery[]): Promise<void> {

@@ -11,6 +11,16 @@ export interface Leased {
   readonly until: number;
 }
 
+/** What the store has answered. */
+export interface Claims {
+  readonly asked: number;
+  readonly found: readonly (ClaimedDelivery | undefined)[];
+  /** As in `Leased`. */
+  readonly until: number;
+  /** Of the lane, when the store was asked. */
+  readonly withdrawals: number;
+}
+
 /** What a worker holds for one destination: tickets to claim, claims to send, requests under way. */
 export class Lane implements TicketLane {
   readonly destinationId: string;
@@ -33,6 +43,8 @@ export class Lane implements TicketLane {
   active = 0;
   /** Claims asked of the store and not answered yet. */
   claiming = 0;
+  /** How often it was said that the destination gets nothing any more; what was claimed before is not sent. */
+  withdrawals = 0;
   /** When a request of this lane last ended, on the monotonic clock. */
   lastFinishedAt = Number.NEGATIVE_INFINITY;
 

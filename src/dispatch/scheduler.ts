@@ -1,7 +1,8 @@
 import { RecentMap } from '../core/recent-map.ts';
 import type { Ticket, TicketLane } from '../core/ticket.ts';
+import type { ClaimedDelivery } from '../storage/statements.ts';
 import { AccountTurns, move } from './account-turns.ts';
-import { Lane, type Line } from './lane.ts';
+import { Lane, type Leased, type Line } from './lane.ts';
 
 /** Tickets a worker holds in memory; about 3 MB. What does not fit is looked up in the database. */
 const TICKETS_MAX = 16_384;
@@ -65,6 +66,15 @@ export class Scheduler {
 
   get lanes(): Iterable<Lane> {
     return this.#lanes.values();
+  }
+
+  /** Destinations for which something was claimed that has not begun. */
+  get aheadOf(): string[] {
+    return [...this.#lanes.values()].filter(({ ready }) => ready.length > 0).map((lane) => lane.destinationId);
+  }
+
+  lane(destinationId: string): Lane | undefined {
+    return this.#lanes.get(destinationId);
   }
 
   /** A ticket that finds no room is dropped: the database has its delivery, and the lane looks there. */
@@ -144,6 +154,15 @@ export class Scheduler {
     this.#update(lane);
   }
 
+  /** Takes off the lane what was claimed and has not begun. */
+  takeReady(lane: Lane): ClaimedDelivery[] {
+    let taken: Leased[] = [];
+    this.count(lane, () => {
+      taken = lane.ready.splice(0);
+    });
+    return taken.map(({ delivery }) => delivery);
+  }
+
   /**
    * @param lastDueAt of the last delivery that a look-up has found; `undefined` when it has found fewer than it was
    * asked for, so that there are no more.
@@ -178,7 +197,8 @@ export class Scheduler {
     move(account.waiting.fresh, lane, hasSlot && line === 'fresh');
     move(account.waiting.retries, lane, hasSlot && line === 'retries');
     move(this.#full, lane, !hasSlot && line !== undefined);
-    if (lane.isIdle) {
+    // One that was dropped may still be held by who ended its last request, and must not be counted off again.
+    if (lane.isIdle && this.#lanes.get(lane.destinationId) === lane) {
       this.#lanes.delete(lane.destinationId);
       account.lanes -= 1;
     }

@@ -32,6 +32,8 @@ export interface DispatchOptions {
 }
 
 export interface Dispatch {
+  /** Destinations that get nothing from now on: of what is claimed for them, nothing more is begun. */
+  withdraw(destinationIds: readonly string[]): void;
   /**
    * Takes no new work and finishes what is under way. A second call waits for the first.
    *
@@ -78,6 +80,8 @@ export async function startDispatch(options: DispatchOptions): Promise<Dispatch>
     // A process that is told of no tickets does not wait for any.
     graceMs: () => (queue.isConsuming ? queue.visibilityMs : 0),
     offerLanes: (lanes, line) => dispatcher.offerLanes(lanes, line, true),
+    aheadOf: () => dispatcher.aheadOf,
+    withdraw: (destinationIds) => dispatcher.withdraw(destinationIds),
   });
   await queue.subscribe(
     (tickets) => dispatcher.offer(tickets),
@@ -87,6 +91,7 @@ export async function startDispatch(options: DispatchOptions): Promise<Dispatch>
 
   let stopped: Promise<number> | undefined;
   return {
+    withdraw: (destinationIds) => dispatcher.withdraw(destinationIds),
     stop: (graceMs) => {
       stopped ??= (async () => {
         await queue.stop();

@@ -14,11 +14,15 @@ const RETRY_OVERLAP_MS = 1_000;
 const GRACE_MS_MIN = 1_000;
 
 export interface SweeperOptions {
-  readonly deliveries: Pick<DeliveryStore, 'findLanes' | 'findRetries'>;
+  readonly deliveries: Pick<DeliveryStore, 'findLanes' | 'findRetries' | 'disabledAmong'>;
   readonly timer: Timer;
   readonly facts: Facts;
   /** How long the ticket of a fresh delivery may be on its way, in milliseconds. */
   readonly graceMs: () => number;
+  /** Destinations for which something was claimed that has not begun. */
+  readonly aheadOf: () => readonly string[];
+  /** Destinations that get nothing from now on. */
+  readonly withdraw: (destinationIds: readonly string[]) => void;
   readonly offerLanes: (lanes: readonly TicketLane[], line: Line) => void;
 }
 
@@ -82,6 +86,7 @@ export class Sweeper {
     this.#isSweeping = true;
     this.#mustGoOn = false;
     try {
+      await this.#findDisabled();
       await this.#findRetries();
       await this.#findLanes();
     } catch (error) {
@@ -90,6 +95,15 @@ export class Sweeper {
     this.#isSweeping = false;
     if (this.#isRunning) {
       this.#next(this.#mustGoOn ? 0 : SWEEP_INTERVAL_MS);
+    }
+  }
+
+  /** Disabled or deleted by another process: this one was not told. */
+  async #findDisabled(): Promise<void> {
+    const { deliveries, aheadOf, withdraw } = this.#options;
+    const ids = aheadOf();
+    if (ids.length > 0) {
+      withdraw(await deliveries.disabledAmong(ids));
     }
   }
 

@@ -98,6 +98,15 @@ export class DeliveryStore {
     return (await this.#statements.findRetries(search).execute(this.#database)).rows;
   }
 
+  /** Which of these destinations get nothing. */
+  async disabledAmong(destinationIds: readonly string[]): Promise<string[]> {
+    const { rows } = await sql<{ id: string }>`
+      select id from destination where id in (${sql.join(destinationIds)}) and disabled_at is not null`.execute(
+      this.#database,
+    );
+    return rows.map(({ id }) => id);
+  }
+
   /** @returns the bytes as they were received; `undefined` when the event was deleted. */
   async payload(eventId: string): Promise<Buffer | undefined> {
     const { rows } = await sql<{ payload: Buffer }>`select payload from event where id = ${eventId}`.execute(

@@ -26,7 +26,11 @@ export type Weather = <Result>(operation: () => Result) => Promise<Result>;
 
 /** The store's contract in a few lines of memory: what the databases do is tested on the databases. */
 export class ModelStore
-  implements Pick<DeliveryStore, 'claim' | 'claimLane' | 'record' | 'release' | 'payload' | 'findLanes' | 'findRetries'>
+  implements
+    Pick<
+      DeliveryStore,
+      'claim' | 'claimLane' | 'record' | 'release' | 'payload' | 'findLanes' | 'findRetries' | 'disabledAmong'
+    >
 {
   readonly rows = new Map<string, Row>();
   readonly finished = new Map<string, DeliveryStatus>();
@@ -73,7 +77,7 @@ export class ModelStore
     );
   }
 
-  record({ deliveryId, attempt, state }: AttemptRecord): Promise<boolean> {
+  record({ deliveryId, attempt, outcome, state }: AttemptRecord): Promise<boolean> {
     return this.#weather(() => {
       const row = this.rows.get(deliveryId);
       const key = `${deliveryId} ${attempt}`;
@@ -81,6 +85,9 @@ export class ModelStore
         return this.#attempts.has(key);
       }
       this.#attempts.add(key);
+      if (outcome.statusCode === 410) {
+        this.disabled.add(row.destinationId);
+      }
       if (state.status === 'PENDING') {
         Object.assign(row, { dueAt: this.#now() + (state.retryInMs ?? 0), leasedUntil: undefined, waits: true });
         row.lostCount = 0;
@@ -118,6 +125,10 @@ export class ModelStore
         return { destinationId, accountId: owner?.accountId ?? null, due } as const;
       });
     });
+  }
+
+  disabledAmong(ids: readonly string[]): Promise<string[]> {
+    return this.#weather(() => ids.filter((id) => this.disabled.has(id)));
   }
 
   findRetries({ after }: { after: number }): Promise<FoundRetry[]> {
