@@ -27,6 +27,7 @@ import type { DeliveryQueue } from './queue/delivery-queue.ts';
 import { LocalQueue } from './queue/local-queue.ts';
 import { NotifyQueue } from './queue/notify-queue.ts';
 import { ReleaseStack } from './release-stack.ts';
+import { Cleaner, type Pace } from './storage/cleaner.ts';
 import { openStorage, type StatementObserver, type Storage } from './storage/storage.ts';
 import { version } from './version.ts';
 
@@ -37,6 +38,8 @@ export interface Overrides {
   readonly random?: () => number;
   readonly log?: Log;
   readonly observeStatement?: StatementObserver;
+  /** How soon what is deleted is removed. */
+  readonly cleaning?: Partial<Pace>;
   /** How the names of destinations are resolved, with `SENDER_THREADS=0`. */
   readonly lookup?: LookupFunction;
 }
@@ -97,6 +100,11 @@ export async function startApp(config: Config, overrides: Overrides = {}): Promi
     const base: Base = { ...parts, queue, addressRule: await addressRuleOf(config) };
     const dispatch = config.roles.includes('worker') ? await startWorker(base, overrides.lookup) : undefined;
     started.add(async () => void (await dispatch?.stop(0)));
+    if (config.roles.includes('worker')) {
+      const cleaner = createCleaner(base, overrides.cleaning);
+      cleaner.start();
+      started.add(() => cleaner.stop());
+    }
     const origin = await startHttp(base, dispatch, started);
     facts.started({ url: origin });
     return {
@@ -156,10 +164,20 @@ function startWorker(base: Base, lookup: LookupFunction | undefined): Promise<Di
   });
 }
 
+function createCleaner({ storage, facts }: Base, pace: Partial<Pace> | undefined): Cleaner {
+  return new Cleaner({
+    cleaning: storage.cleaning,
+    monotonicNow: () => performance.now(),
+    onRemoved: (marked) => facts.remainsRemoved(marked),
+    onFailure: (error) => facts.storageFailed('cleaning', error),
+    pace,
+  });
+}
+
 /** @returns the origin that the server listens at; a process that only makes deliveries has its health there. */
 async function startHttp(base: Base, dispatch: Dispatch | undefined, started: ReleaseStack): Promise<string> {
   const { config, facts, storage } = base;
-  const api = config.roles.includes('api') ? await startApi(base, started) : undefined;
+  const api = config.roles.includes('api') ? await startApi(base, dispatch, started) : undefined;
   const isReady = async () => !server.isClosing && (await storage.isUp());
   const server = new HttpServer(
     createHttpApp({ api, isReady, facts }),
@@ -177,15 +195,16 @@ async function startHttp(base: Base, dispatch: Dispatch | undefined, started: Re
   return `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`;
 }
 
-async function startApi(base: Base, started: ReleaseStack): Promise<ApiRoutes> {
+async function startApi(base: Base, dispatch: Dispatch | undefined, started: ReleaseStack): Promise<ApiRoutes> {
   const { config, clock, facts, storage, queue } = base;
   const addressRule = base.addressRule && new AddressRule(base.addressRule);
   const newId = createIdSource(clock);
   const publish = queue.publish.bind(queue);
   const { fork, events, vault } = storage;
+  const onDisabled = (destinationIds: readonly string[]) => dispatch?.withdraw(destinationIds);
   const commandsOf = (scope: Scope) => ({
-    accounts: new AccountCommands({ scope, fork, clock, newId, vault }),
-    destinations: new DestinationCommands({ scope, fork, clock, newId, vault, addressRule }),
+    accounts: new AccountCommands({ scope, fork, clock, newId, vault, onDisabled }),
+    destinations: new DestinationCommands({ scope, fork, clock, newId, vault, onDisabled, addressRule }),
     deliveries: new DeliveryCommands({ scope, fork, clock, publish }),
   });
   const { isExposed, adminToken, corsOrigins: origins, limits } = config;

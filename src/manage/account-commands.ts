@@ -5,8 +5,8 @@ import { type IdSource, requireId } from '../core/ids.ts';
 import { EVERYTHING, type Scope } from '../core/scope.ts';
 import { generateSecretToken, hashToken } from '../core/secret-token.ts';
 import type { Vault } from '../core/vault.ts';
-import { isEmailTaken } from '../storage/conflicts.ts';
-import { Account, type AccountEntity } from '../storage/entities/index.ts';
+import { isEmailTaken, LockMode } from '../storage/conflicts.ts';
+import { Account, type AccountEntity, Destination } from '../storage/entities/index.ts';
 import type { EntityManager } from '../storage/storage.ts';
 
 /** `email` is valid already: the API's scalar has parsed it. */
@@ -30,6 +30,8 @@ export interface CommandDependencies {
   readonly clock: Clock;
   readonly newId: IdSource;
   readonly vault: Vault;
+  /** Told of destinations that get nothing from now on, once that is durable. */
+  readonly onDisabled: (destinationIds: readonly string[]) => void;
 }
 
 /** Every command is one transaction, and either does all it says or changes nothing. */
@@ -73,16 +75,29 @@ export class AccountCommands {
   }
 
   /**
-   * Deletes all that is the account's. Requests under way come to their end, and are not recorded.
+   * Marks the account and its destinations as deleted: all that is its own reads as gone, its token and its email
+   * address are free, and nothing more is sent. The rows are removed behind, however many there are.
    *
    * @throws DomainError NOT_FOUND
    */
   async delete(id: string): Promise<string> {
     requireId(id, 'account');
-    const deleted = await this.#inTransaction((em) => em.nativeDelete(Account, { id }));
-    if (deleted === 0) {
-      throw DomainError.notFound('account');
-    }
+    const { clock, onDisabled } = this.#dependencies;
+    const now = new Date(clock.now());
+    const destinations = await this.#inTransaction(async (em) => {
+      const marks = { deletedAt: now, updatedAt: now };
+      // No address and no token is ever like an id.
+      const deleted = await em.nativeUpdate(Account, { id }, { ...marks, emailKey: id, tokenHash: id });
+      if (deleted === 0) {
+        throw DomainError.notFound('account');
+      }
+      // Locked in one order, in which answers that disable destinations lock them too.
+      const order = { orderBy: { id: 'asc' }, lockMode: LockMode.PESSIMISTIC_WRITE } as const;
+      const found = await em.find(Destination, { account: id }, { ...order, fields: ['id'] });
+      await em.nativeUpdate(Destination, { account: id }, { ...marks, disabledAt: now });
+      return found;
+    });
+    onDisabled(destinations.map((destination) => destination.id));
     return id;
   }
 
@@ -95,7 +110,8 @@ export class AccountCommands {
     requireId(id, 'account');
     const { clock } = this.#dependencies;
     return this.#inTransaction(async (em) => {
-      const account = await em.findOne(Account, { id });
+      // Locked, so that what is deleted meanwhile does not get a token or an address again.
+      const account = await em.findOne(Account, { id }, { lockMode: LockMode.PESSIMISTIC_WRITE });
       if (account === null) {
         throw DomainError.notFound('account');
       }

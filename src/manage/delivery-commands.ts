@@ -3,7 +3,8 @@ import { DomainError } from '../core/errors.ts';
 import { requireId } from '../core/ids.ts';
 import type { Scope } from '../core/scope.ts';
 import type { Ticket } from '../core/ticket.ts';
-import { Delivery, type DeliveryEntity, QueuedDelivery } from '../storage/entities/index.ts';
+import { LockMode } from '../storage/conflicts.ts';
+import { Delivery, type DeliveryEntity, Destination, QueuedDelivery } from '../storage/entities/index.ts';
 import type { EntityManager } from '../storage/storage.ts';
 
 interface Dependencies {
@@ -30,14 +31,19 @@ export class DeliveryCommands {
     requireId(id, 'delivery');
     const { fork, scope, clock, publish } = this.#dependencies;
     const delivery = await fork(scope).transactional(async (em) => {
-      const found = await em.findOne(Delivery, { id }, { populate: ['destination'] });
-      if (found === null) {
+      const found = await em.findOne(Delivery, { id });
+      // Locked, so that what is deleted meanwhile gets no work again.
+      const lock = { lockMode: LockMode.PESSIMISTIC_READ } as const;
+      const destination = found && (await em.findOne(Destination, { id: found.destination.id }, lock));
+      if (found === null || destination === null) {
         throw DomainError.notFound('delivery');
       }
+      // Without the filter, which it has been through: joined to others, the statement would not wait for another retry.
       const retried = await em.nativeUpdate(
         Delivery,
         { id, status: { $ne: 'PENDING' } },
         { status: 'PENDING', completedAt: null },
+        { filters: false },
       );
       if (retried === 0) {
         throw DomainError.conflict('The delivery is pending already; it is sent when it is due.');
@@ -45,7 +51,7 @@ export class DeliveryCommands {
       await em.insert(QueuedDelivery, {
         deliveryId: id,
         eventId: found.event.id,
-        destinationId: found.destination.id,
+        destinationId: destination.id,
         attemptCount: found.attemptCount,
         roundStart: found.attemptCount,
         lostCount: 0,

@@ -69,12 +69,16 @@ export class DestinationCommands {
     const { vault } = this.#dependencies;
     const { headers, ...fields } = parsePatch(patch, this.#dependencies);
     const changesRequests = headers !== undefined || Object.keys(fields).length > 0;
-    return this.#change(id, (destination, now) => ({
+    const changed = await this.#change(id, (destination, now) => ({
       ...fields,
       ...(changesRequests && { version: destination.version + 1 }),
       ...(headers && { sealedHeaders: vault.seal(JSON.stringify(headers), destination.account.id) }),
       ...(patch.enabled !== undefined && { disabledAt: patch.enabled ? null : (destination.disabledAt ?? now) }),
     }));
+    if (changed.disabledAt !== null) {
+      this.#dependencies.onDisabled([id]);
+    }
+    return changed;
   }
 
   /**
@@ -94,14 +98,22 @@ export class DestinationCommands {
     }));
   }
 
-  /** Deletes its deliveries and attempts too. @throws DomainError NOT_FOUND */
+  /**
+   * Marks it as deleted: it and its deliveries read as gone, and nothing more is sent. The rows are removed
+   * behind, however many there are.
+   *
+   * @throws DomainError NOT_FOUND
+   */
   async delete(id: string): Promise<string> {
     requireId(id, 'destination');
-    const { fork, scope } = this.#dependencies;
-    const deleted = await fork(scope).transactional((em) => em.nativeDelete(Destination, { id }));
+    const { fork, scope, clock, onDisabled } = this.#dependencies;
+    const now = new Date(clock.now());
+    const marks = { deletedAt: now, disabledAt: now, updatedAt: now };
+    const deleted = await fork(scope).transactional((em) => em.nativeUpdate(Destination, { id }, marks));
     if (deleted === 0) {
       throw DomainError.notFound('destination');
     }
+    onDisabled([id]);
     return id;
   }
 

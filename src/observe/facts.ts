@@ -47,6 +47,11 @@ export class Facts {
     this.#log.info({ destinationId }, 'destination gone');
   }
 
+  /** Nothing is left of an account or a destination that was deleted. */
+  remainsRemoved(fact: { kind: string; id: string }): void {
+    this.#log.info(fact, 'remains removed');
+  }
+
   /** The store does not answer or cannot write: deliveries stand still, and events are refused. */
   storageFailed(during: string, error: unknown): void {
     this.#once(`storage ${during}`, (unsaidBefore) =>

@@ -156,6 +156,8 @@ export interface NestedPage {
   readonly before: string;
   /** Of each parent. */
   readonly limit: number;
+  /** What is outside of it has no children here, nor has what is deleted. */
+  readonly scope: Scope;
 }
 
 /**
@@ -191,8 +193,5 @@ export interface Statements {
   /** In the order of their due times. */
   readonly findRetries: (search: RetrySearch) => RawBuilder<FoundRetry>;
   readonly eventIdsOf: (page: NestedPage) => RawBuilder<KeyedId>;
-  readonly deliveryIdsOf: (
-    page: NestedPage & { scope: Scope },
-    status: DeliveryStatus | undefined,
-  ) => RawBuilder<KeyedId>;
+  readonly deliveryIdsOf: (page: NestedPage, status: DeliveryStatus | undefined) => RawBuilder<KeyedId>;
 }

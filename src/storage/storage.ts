@@ -2,6 +2,7 @@ import type { SqlEntityManager } from '@mikro-orm/sqlite';
 import type { Clock } from '../core/clock.ts';
 import type { Vault } from '../core/vault.ts';
 import type { Scope } from '../core/scope.ts';
+import type { Cleaning } from './cleaning.ts';
 import type { DeliveryStore } from './delivery-store.ts';
 import type { EventStore } from './event-store.ts';
 import type { DatabaseOptions } from './orm.ts';
@@ -19,6 +20,8 @@ export interface Storage {
   readonly vault: Vault;
   readonly events: EventStore;
   readonly deliveries: DeliveryStore;
+  /** Removes what deleted accounts and destinations have left. */
+  readonly cleaning: Cleaning;
   /** No other process can hold leases on this database. */
   readonly isSoleOwner: boolean;
   /** Rings in the other processes of a database that is shared. */

@@ -12,6 +12,7 @@ const ENTITIES = [Attempt, Delivery, Event, Destination, Account] as unknown as 
 /** A reader that forgets to ask whose something is gets nothing all the same. */
 describe.each(STORES)('a scope on $name', ({ create }) => {
   let store: StoreUnderTest;
+  let fixture: StoreFixture;
   let mine: string;
   let theirs: string;
   let eventId: string;
@@ -19,7 +20,7 @@ describe.each(STORES)('a scope on $name', ({ create }) => {
 
   beforeEach(async () => {
     store = await create();
-    const fixture = new StoreFixture(() => store.storage);
+    fixture = new StoreFixture(() => store.storage);
     ({ id: mine } = await fixture.account(1));
     const other = await fixture.account(1);
     theirs = other.id;
@@ -72,6 +73,32 @@ describe.each(STORES)('a scope on $name', ({ create }) => {
     expect(new Set(Object.values(await seenBy({ accountId: mine })))).toEqual(new Set([0]));
   });
 
+  test.each(['everything', 'the account itself'])('that is %s holds nothing of what was deleted', async (whose) => {
+    const scope = whose === 'everything' ? EVERYTHING : { accountId: theirs };
+    await fixture.deleteDestination(ticket.destinationId);
+    expect(namesOf(await seenBy(scope), 1)).toEqual([
+      'account',
+      'event',
+      'eventCountOf',
+      'eventsOf',
+      'moreEvents',
+      'payload',
+    ]);
+    await fixture.deleteAccount(theirs);
+    expect(namesOf(await seenBy(scope), 0)).toEqual(Object.keys(await seenBy(scope)).toSorted());
+    expect(await store.storage.reads(EVERYTHING).accounts.accountCount()).toBe(1);
+    const { rows } = await store.storage.reads(EVERYTHING).accounts.accounts(PAGE);
+    expect(rows.map(({ id }) => id)).toEqual([mine]);
+  });
+
+  test('keeps writes away from what was deleted', async () => {
+    await fixture.deleteAccount(theirs);
+    const em = store.storage.fork(EVERYTHING);
+    expect(await em.nativeUpdate(Account, { id: theirs }, { name: 'X' })).toBe(0);
+    expect(await em.nativeUpdate(Destination, { id: ticket.destinationId }, { disabledAt: null })).toBe(0);
+    expect(await em.nativeUpdate(Delivery, { id: ticket.deliveryId }, { status: 'PENDING' })).toBe(0);
+  });
+
   test('that is another account keeps writes away from it', async () => {
     const em = store.storage.fork({ accountId: mine });
     expect(await em.nativeUpdate(Account, { id: theirs }, { name: 'X' })).toBe(0);
@@ -97,6 +124,12 @@ describe.each(STORES)('a scope on $name', ({ create }) => {
     await expect(accounts.accountCount()).rejects.toThrow(/administrator/);
   });
 });
+
+function namesOf(seen: Record<string, number | null>, wanted: number): string[] {
+  return Object.keys(seen)
+    .filter((name) => seen[name] === wanted)
+    .toSorted();
+}
 
 function count(found: unknown): number {
   return found === undefined ? 0 : 1;

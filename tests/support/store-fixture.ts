@@ -27,7 +27,15 @@ export class StoreFixture {
   get #commands() {
     const { fork, vault } = this.#storage();
     const clock = { now: () => NOW };
-    const dependencies = { scope: EVERYTHING, fork, vault, clock, newId: this.newId, addressRule: undefined };
+    const dependencies = {
+      scope: EVERYTHING,
+      fork,
+      vault,
+      clock,
+      newId: this.newId,
+      addressRule: undefined,
+      onDisabled: () => {},
+    };
     return { accounts: new AccountCommands(dependencies), destinations: new DestinationCommands(dependencies) };
   }
 
@@ -51,6 +59,10 @@ export class StoreFixture {
   /** @returns its id. */
   async destination(accountId: string, url: string, headers: Record<string, unknown>): Promise<string> {
     return (await this.#commands.destinations.create({ accountId, url, httpMethod: 'POST', headers })).id;
+  }
+
+  async deleteAccount(id: string): Promise<void> {
+    await this.#commands.accounts.delete(id);
   }
 
   async deleteDestination(id: string): Promise<void> {

@@ -4,7 +4,7 @@ import { scopeFilter } from '../scope-filter.ts';
 export const Account = defineEntity({
   name: 'Account',
   tableName: 'account',
-  filters: scopeFilter((accountId) => ({ id: accountId })),
+  filters: scopeFilter((accountId) => ({ ...(accountId !== undefined && { id: accountId }), deletedAt: null })),
   properties: {
     id: p.uuid().primary(),
     email: p.text(),
@@ -20,5 +20,6 @@ export const Account = defineEntity({
     /** Since when it reads as gone; its rows are removed in steps behind. */
     deletedAt: p.datetime(3).nullable(),
   },
+  indexes: [{ name: 'account_deleted_at_index', properties: ['deletedAt'], where: 'deleted_at is not null' }],
 });
 export type AccountEntity = InferEntity<typeof Account>;

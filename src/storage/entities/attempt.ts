@@ -6,7 +6,9 @@ import { scopeFilter } from '../scope-filter.ts';
 export const Attempt = defineEntity({
   name: 'Attempt',
   tableName: 'attempt',
-  filters: scopeFilter((accountId) => ({ delivery: { destination: { account: accountId } } })),
+  filters: scopeFilter((accountId) => ({
+    delivery: { destination: { ...(accountId !== undefined && { account: accountId }), deletedAt: null } },
+  })),
   properties: {
     delivery: () => p.manyToOne(Delivery).ref().primary().createForeignKeyConstraint(false).index(false),
     /** Counts from 1. */

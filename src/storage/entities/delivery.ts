@@ -11,7 +11,9 @@ import { scopeFilter } from '../scope-filter.ts';
 export const Delivery = defineEntity({
   name: 'Delivery',
   tableName: 'delivery',
-  filters: scopeFilter((accountId) => ({ destination: { account: accountId } })),
+  filters: scopeFilter((accountId) => ({
+    destination: { ...(accountId !== undefined && { account: accountId }), deletedAt: null },
+  })),
   properties: {
     /** The event's id with an ordinal in its last 12 bits, so an event's deliveries are a range of keys. */
     id: p.uuid().primary(),

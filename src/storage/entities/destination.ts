@@ -6,7 +6,7 @@ import { scopeFilter } from '../scope-filter.ts';
 export const Destination = defineEntity({
   name: 'Destination',
   tableName: 'destination',
-  filters: scopeFilter((accountId) => ({ account: accountId })),
+  filters: scopeFilter((accountId) => ({ ...(accountId !== undefined && { account: accountId }), deletedAt: null })),
   properties: {
     id: p.uuid().primary(),
     account: () =>
@@ -29,5 +29,6 @@ export const Destination = defineEntity({
     /** Since when it reads as gone. It is disabled then too, so hot paths ask for that alone. */
     deletedAt: p.datetime(3).nullable(),
   },
+  indexes: [{ name: 'destination_deleted_at_index', properties: ['deletedAt'], where: 'deleted_at is not null' }],
 });
 export type DestinationEntity = InferEntity<typeof Destination>;

@@ -5,7 +5,9 @@ import { scopeFilter } from '../scope-filter.ts';
 export const Event = defineEntity({
   name: 'Event',
   tableName: 'event',
-  filters: scopeFilter((accountId) => ({ account: accountId })),
+  filters: scopeFilter((accountId) => ({
+    account: { ...(accountId !== undefined && { id: accountId }), deletedAt: null },
+  })),
   properties: {
     id: p.uuid().primary(),
     account: () => p.manyToOne(Account).ref().deleteRule('cascade').updateRule('no action').index(false),

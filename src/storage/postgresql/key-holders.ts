@@ -1,6 +1,8 @@
 import { sql } from 'kysely';
-import { PackedBytes } from '../packed-bytes.ts';
 import { ID_STEM_CHARACTERS } from '../../core/ids.ts';
+import { EVERYTHING } from '../../core/scope.ts';
+import { isLivingDestination } from '../living.ts';
+import { PackedBytes } from '../packed-bytes.ts';
 import type { EarlierEvent, Statements } from '../statements.ts';
 
 type Row = EarlierEvent & { readonly place: number };
@@ -31,7 +33,7 @@ export const KEY_HOLDERS: Statements['keyHolders'] = {
           update event set idempotency_key = null where id in (select id from expired)
         )
         select h.place, h.id, (select count(*)::int from delivery
-                where id > h.id and id <= (left(h.id::text, ${sql.lit(ID_STEM_CHARACTERS)}) || 'fff')::uuid) as "deliveries",
+                where ${isLivingDestination(sql`destination_id`, EVERYTHING)} and id > h.id and id <= (left(h.id::text, ${sql.lit(ID_STEM_CHARACTERS)}) || 'fff')::uuid) as "deliveries",
                h.payload = substring(${payloads.toBuffer()}::bytea from h.start for h.length) as "hasSamePayload"
         from holder h where not h.is_expired`,
     ];

@@ -2,6 +2,7 @@ import { defineConfig, MikroORM } from '@mikro-orm/postgresql';
 import { type DatabaseConnection, type Kysely, sql } from 'kysely';
 import type { Vault } from '../../core/vault.ts';
 import type { Scope } from '../../core/scope.ts';
+import { Cleaning } from '../cleaning.ts';
 import { DeliveryStore } from '../delivery-store.ts';
 import { EventStore } from '../event-store.ts';
 import { GroupCommit, type Transact } from '../group-commit.ts';
@@ -14,6 +15,7 @@ import { withScope } from '../scope-filter.ts';
 import { sealWhatIsPlain } from '../sealing.ts';
 import type { StorageOverrides, Storage } from '../storage.ts';
 import { PostgresqlBell } from './bell.ts';
+import { CLEANING } from './cleaning.ts';
 import { migrateAlone } from './migrate-alone.ts';
 import { explainServerError } from './server-error.ts';
 import { POSTGRESQL_STATEMENTS } from './statements.ts';
@@ -87,6 +89,7 @@ function assemble(orm: MikroORM, listenUrl: string, vault: Vault): Omit<Storage,
       { claims: commits(), laneClaims: commits(), records: commits(), releases: commits() },
       { database, vault, statements: POSTGRESQL_STATEMENTS },
     ),
+    cleaning: new Cleaning({ database, transact, statements: CLEANING }),
     isSoleOwner: false,
     bell: new PostgresqlBell(database, listenUrl),
     fork,

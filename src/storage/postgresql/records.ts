@@ -6,7 +6,7 @@ import type { AttemptRecord, Statements } from '../statements.ts';
 /** Tables are reached by this list of keys, whatever their statistics say; see claims.ts. */
 const MINE = sql`array(select id from mine)`;
 
-/** The rows of the queue are locked in the order of their ids, so that no two statements wait for each other. */
+/** The rows of the queue, and those of destinations, are locked in the order of their ids: no two statements wait for each other. */
 export const RECORDS: Statements['records'] = {
   bytesOf: ({ outcome }) => outcome.responseBody?.length ?? 0,
 
@@ -36,10 +36,15 @@ export const RECORDS: Statements['records'] = {
         ), finished as (
           update delivery d set status = m.status, attempt_count = m.attempt, completed_at = to_timestamp(m.completed_at)
           from mine m where d.id = m.id and m.status <> 'PENDING' and d.id = any (${MINE})
+        ), gone as materialized (
+          select x.id, g.at from (
+            select destination_id, version, to_timestamp(min(completed_at)) as at from mine where gone group by 1, 2 order by 1
+          ) g cross join lateral (
+            select id from destination
+            where id = g.destination_id and version = g.version and disabled_at is null limit 1 for update
+          ) x
         ), disabled as (
-          update destination x set disabled_at = g.at
-          from (select destination_id, version, to_timestamp(min(completed_at)) as at from mine where gone group by 1, 2) g
-          where x.id = g.destination_id and x.version = g.version and x.disabled_at is null
+          update destination x set disabled_at = g.at from gone g where x.id = g.id
         ), logged as (
           insert into attempt (delivery_id, number, started_at, duration_ms, status_code, error, response_body,
                                destination_version)

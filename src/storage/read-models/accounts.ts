@@ -67,7 +67,7 @@ export class AccountReads {
   async accountCount(): Promise<number | null> {
     this.#requireEverything();
     const counted = sql<Omit<Count, 'key'>>`
-      select count(*) as count from (select 1 from account limit ${COUNT_LIMIT}) counted`;
+      select count(*) as count from (select 1 from account where deleted_at is null limit ${COUNT_LIMIT}) counted`;
     const [row] = await this.#meter.read(() => select(this.#em, counted));
     return exactly(row?.count);
   }

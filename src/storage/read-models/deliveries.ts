@@ -4,7 +4,8 @@ import type { DeliveryStatus } from '../../core/delivery.ts';
 import { DESTINATIONS_PER_ACCOUNT_MAX } from '../../core/destination-input.ts';
 import { DomainError } from '../../core/errors.ts';
 import { deliveryIdOf, ORDINAL_MAX } from '../../core/ids.ts';
-import { EVERYTHING, type Scope } from '../../core/scope.ts';
+import type { Scope } from '../../core/scope.ts';
+import { isLivingDestination } from '../living.ts';
 import type { KeyedId, Statements } from '../statements.ts';
 import type { EntityManager } from '../storage.ts';
 import { allFound, type Count, COUNT_LIMIT, COUNTS_PER_STATEMENT, exactly, manyByKey, oneByKey } from './by-key.ts';
@@ -121,7 +122,6 @@ export class DeliveryReads {
   }
 
   async #count(destinationIds: readonly string[], status: StatusFilter): Promise<Count[]> {
-    const own = this.#scope === EVERYTHING ? sql`` : sql`and o.account_id = ${this.#scope.accountId}`;
     const withStatus = status === undefined ? sql`` : sql`and d.status = ${status}`;
     return select(
       this.#em,
@@ -131,7 +131,8 @@ export class DeliveryReads {
           select 1 from delivery d where d.destination_id = o.id ${withStatus} limit ${COUNT_LIMIT}
         ) counted
       ) as count
-      from destination o where o.id in (${sql.join(destinationIds)}) ${own}`,
+      from destination o
+      where o.id in (${sql.join(destinationIds)}) and ${isLivingDestination(sql`o.id`, this.#scope)}`,
     );
   }
 

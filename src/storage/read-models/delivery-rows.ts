@@ -1,6 +1,7 @@
 import { type RawBuilder, sql } from 'kysely';
 import type { AttemptError, DeliveryStatus } from '../../core/delivery.ts';
-import { EVERYTHING, type Scope } from '../../core/scope.ts';
+import type { Scope } from '../../core/scope.ts';
+import { isLivingDestination } from '../living.ts';
 import type { EntityManager } from '../storage.ts';
 import { select } from './select.ts';
 
@@ -43,8 +44,6 @@ export async function findDeliveries(
   scope: Scope,
   which: RawBuilder<unknown>,
 ): Promise<DeliveryRow[]> {
-  // What a destination that was deleted leaves behind is gone to readers, though its rows go later.
-  const own = scope === EVERYTHING ? sql`` : sql`and o.account_id = ${scope.accountId}`;
   const rows = await select(
     em,
     sql<StoredDelivery>`
@@ -52,8 +51,8 @@ export async function findDeliveries(
            coalesce((select q.attempt_count from queue q where q.delivery_id = d.id), d.attempt_count) as "attemptCount",
            (select coalesce(q.leased_until, q.due_at) from queue q where q.delivery_id = d.id) as "dueAt",
            d.completed_at as "completedAt"
-    from delivery d
-    where (${which}) and exists (select 1 from destination o where o.id = d.destination_id ${own}) order by d.id`,
+    from delivery d where (${which}) and ${isLivingDestination(sql`d.destination_id`, scope)}
+    order by d.id`,
   );
   return rows.map(({ id, eventId, destinationId, status, attemptCount, dueAt, completedAt }) => ({
     id,
@@ -78,7 +77,7 @@ export async function findAttempts(
     sql<Omit<AttemptRow, 'startedAt'> & { startedAt: StoredDate }>`
     select a.delivery_id as "deliveryId", a.number, a.started_at as "startedAt", a.duration_ms as "durationMs",
            a.status_code as "statusCode", a.error, octet_length(a.response_body) as "bodyBytes"
-    from attempt a where a.delivery_id in (${sql.join(deliveryIds)}) ${ownAttempts(scope)}
+    from attempt a where a.delivery_id in (${sql.join(deliveryIds)}) and ${ofLiving(sql`a.delivery_id`, scope)}
     order by a.delivery_id, a.number limit ${limit}`,
   );
   return rows.map(({ startedAt, ...row }) => Object.assign(row, { startedAt: new Date(startedAt) }));
@@ -100,15 +99,12 @@ export async function findBodies(
     em,
     sql<BodyRow>`
     select a.delivery_id as "deliveryId", a.number, a.response_body as "responseBody"
-    from attempt a where (${sql.join(which, sql` or `)}) ${ownAttempts(scope)}`,
+    from attempt a where (${sql.join(which, sql` or `)}) and ${ofLiving(sql`a.delivery_id`, scope)}`,
   );
 }
 
-function ownAttempts(scope: Scope) {
-  return scope === EVERYTHING
-    ? sql``
-    : sql`and exists (select 1 from delivery d join destination o on o.id = d.destination_id
-                      where d.id = a.delivery_id and o.account_id = ${scope.accountId})`;
+function ofLiving(deliveryId: RawBuilder<unknown>, scope: Scope) {
+  return sql`(select ${isLivingDestination(sql`d.destination_id`, scope)} from delivery d where d.id = ${deliveryId})`;
 }
 
 function toDate(stored: StoredDate | null): Date | null {

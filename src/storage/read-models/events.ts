@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import { includes, type Scope } from '../../core/scope.ts';
 import { Event, type EventEntity } from '../entities/index.ts';
+import { isLivingAccount } from '../living.ts';
 import type { KeyedId, Statements } from '../statements.ts';
 import type { EntityManager } from '../storage.ts';
 import { allFound, type Count, COUNT_LIMIT, COUNTS_PER_STATEMENT, exactly, manyByKey, oneByKey } from './by-key.ts';
@@ -71,7 +72,7 @@ export class EventReads {
   }
 
   async #findIds(parentIds: readonly string[], { first, after }: PageArguments): Promise<KeyedId[]> {
-    const page = { parentIds, before: after ?? ID_BEYOND_ALL, limit: first + 1 };
+    const page = { parentIds, before: after ?? ID_BEYOND_ALL, limit: first + 1, scope: this.#scope };
     return select(this.#em, this.#statements.eventIdsOf(page));
   }
 
@@ -85,7 +86,8 @@ export class EventReads {
       select a.id as key, (
         select count(*) from (select 1 from event e where e.account_id = a.id limit ${COUNT_LIMIT}) counted
       ) as count
-      from account a where a.id in (${sql.join(accountIds)})`,
+      from account a
+      where a.id in (${sql.join(accountIds)}) and ${isLivingAccount(sql`a.id`, this.#scope)}`,
     );
   }
 }

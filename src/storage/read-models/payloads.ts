@@ -1,7 +1,8 @@
 import type DataLoader from 'dataloader';
 import { sql } from 'kysely';
-import { EVERYTHING, type Scope } from '../../core/scope.ts';
+import type { Scope } from '../../core/scope.ts';
 import type { EntityManager } from '../storage.ts';
+import { isLivingAccount } from '../living.ts';
 import { oneByKey } from './by-key.ts';
 import { select } from './select.ts';
 import type { Meter } from './meter.ts';
@@ -79,6 +80,6 @@ export class PayloadReads {
   }
 
   #own() {
-    return this.#scope === EVERYTHING ? sql`` : sql`and account_id = ${this.#scope.accountId}`;
+    return sql`and ${isLivingAccount(sql`event.account_id`, this.#scope)}`;
   }
 }

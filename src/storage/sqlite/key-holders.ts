@@ -1,5 +1,7 @@
 import { sql } from 'kysely';
 import { ID_STEM_CHARACTERS } from '../../core/ids.ts';
+import { EVERYTHING } from '../../core/scope.ts';
+import { isLivingDestination } from '../living.ts';
 import { PackedBytes } from '../packed-bytes.ts';
 import type { EarlierEvent, Statements } from '../statements.ts';
 
@@ -26,7 +28,7 @@ export const KEY_HOLDERS: Statements['keyHolders'] = {
         where id in (select e.id ${holders} where e.received_at <= q.value ->> 2)`,
       sql`
         select q.key as place, e.id, (select count(*) from delivery
-                where id > e.id and id <= substr(e.id, 1, ${sql.lit(ID_STEM_CHARACTERS)}) || 'fff') as deliveries,
+                where ${isLivingDestination(sql`destination_id`, EVERYTHING)} and id > e.id and id <= substr(e.id, 1, ${sql.lit(ID_STEM_CHARACTERS)}) || 'fff') as deliveries,
                e.payload = substr(${payloads.toBuffer()}, q.value ->> 3, q.value ->> 4) as "hasSamePayload"
         ${holders}`,
     ];

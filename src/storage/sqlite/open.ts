@@ -2,8 +2,9 @@ import { defineConfig, MikroORM } from '@mikro-orm/sqlite';
 import type { Vault } from '../../core/vault.ts';
 import type { Scope } from '../../core/scope.ts';
 import { type Clock, steadyClock } from '../../core/clock.ts';
+import { Cleaning } from '../cleaning.ts';
 import { DeliveryStore } from '../delivery-store.ts';
-import { GroupCommit } from '../group-commit.ts';
+import { GroupCommit, type Transact } from '../group-commit.ts';
 import { EventStore } from '../event-store.ts';
 import { explainFileError } from '../file-error.ts';
 import { sqliteMigrations } from '../migrations/sqlite/index.ts';
@@ -15,6 +16,7 @@ import { createReads } from '../read-models/reads.ts';
 import { withScope } from '../scope-filter.ts';
 import { sealWhatIsPlain } from '../sealing.ts';
 import type { StorageOverrides, Storage } from '../storage.ts';
+import { CLEANING } from './cleaning.ts';
 import { ThreadedConnection } from './connection.ts';
 import { erase, requireRoomToErase } from './erase.ts';
 import { threadedSqliteDialect } from './dialect.ts';
@@ -81,14 +83,11 @@ interface Parts {
 function assemble({ orm, reader, connection, vault, clock }: Parts): Omit<Storage, 'migrated' | 'close'> {
   const database = orm.em.getDriver().getConnection().getClient<unknown>();
   const statements = sqliteStatements(clock);
+  // Kysely hands the connection out in turns; holding it, no transaction of MikroORM's can be open on it.
+  const transact: Transact = (list) =>
+    database.connection().execute(() => connection.transact(list.map((one) => one.compile(database))));
   // One for all kinds: there is one writer, and what shares a commit shares its price.
-  const commits = new GroupCommit({
-    // Kysely hands the connection out in turns; holding it, no transaction of MikroORM's can be open on it.
-    transact: (list) =>
-      database.connection().execute(() => connection.transact(list.map((one) => one.compile(database)))),
-    underWayMax: 1,
-    blamesItems,
-  });
+  const commits = new GroupCommit({ transact, underWayMax: 1, blamesItems });
   const fork = (scope: Scope) => withScope(orm.em.fork(), scope);
   return {
     vault,
@@ -97,6 +96,7 @@ function assemble({ orm, reader, connection, vault, clock }: Parts): Omit<Storag
       { claims: commits, laneClaims: commits, records: commits, releases: commits },
       { database, vault, statements },
     ),
+    cleaning: new Cleaning({ database, transact, statements: CLEANING }),
     isSoleOwner: true,
     bell: undefined,
     fork,
