@@ -1,3 +1,4 @@
+import type { ApiClient } from './api-client.ts';
 import type { Answer } from './receiver.ts';
 import type { TestApp } from './test-app.ts';
 
@@ -20,7 +21,7 @@ export async function sendOne(app: TestApp, url: string): Promise<Sent> {
 
 /** Waits until a delivery stands so. */
 // oxlint-disable-next-line typescript/no-explicit-any -- the shape is what each test asserts
-export async function settled(app: TestApp, deliveryId: string, status: string): Promise<any> {
+export async function settled(app: ApiClient, deliveryId: string, status: string): Promise<any> {
   const query = `query ($id: ID!) { delivery(id: $id) {
     id status attemptCount nextAttemptAt completedAt event { id } destination { id }
     attempts { number startedAt durationMs statusCode error responseBody }
