@@ -124,18 +124,19 @@ describe('after the answer to a deletion nothing more is sent', () => {
 
   test.each(deletions)('of what is pending when its %s goes, be it claimed already', async (_title, remove) => {
     const { answer, release } = heldAnswers();
-    let isHeld = false;
+    let quickUntil = 0;
     await using slow = await Receiver.start((response, ...rest) =>
-      isHeld ? answer(response, ...rest) : void response.end(),
+      slow.received.length > quickUntil ? answer(response, ...rest) : void response.end(),
     );
     const { id: account, token } = await administrator.createAccount();
     const destination = await administrator.createDestination(account, slow.url());
-    // One that answers quickly gets claims ahead; then it hangs.
-    await app.sendAccepted(token, '{}');
-    await slow.arrived(1);
-    isHeld = true;
-    await Promise.all(Array.from({ length: 40 }, () => app.sendAccepted(token, '{}')));
-    await slow.arrived(3);
+    await Promise.all(Array.from({ length: 60 }, () => app.sendAccepted(token, '{}')));
+    await slow.arrived(2);
+    // While it answers quickly it gets claims ahead; then it hangs.
+    quickUntil = 20;
+    release();
+    await slow.arrived(22);
+    await deliverElsewhere();
     await remove({ account, destination });
     const sent = slow.received.length;
     release();
