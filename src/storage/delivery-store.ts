@@ -3,7 +3,7 @@ import type { HeaderEntry } from '../core/destination-input.ts';
 import type { SigningSecret } from '../core/signature.ts';
 import type { Ticket } from '../core/ticket.ts';
 import { type Vault, VaultError } from '../core/vault.ts';
-import type { GroupCommit } from './group-commit.ts';
+import type { Commits } from './group-commit.ts';
 import { OpenedSecrets } from './opened-secrets.ts';
 import {
   type AttemptRecord,
@@ -22,10 +22,10 @@ import {
 
 /** Where writes wait for their commit; one for all kinds, or one for each, so that none waits for another. */
 export interface DeliveryCommits {
-  readonly claims: GroupCommit;
-  readonly laneClaims: GroupCommit;
-  readonly records: GroupCommit;
-  readonly releases: GroupCommit;
+  readonly claims: Commits;
+  readonly laneClaims: Commits;
+  readonly records: Commits;
+  readonly releases: Commits;
 }
 
 /** What every store is made of. */

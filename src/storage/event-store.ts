@@ -25,16 +25,29 @@ export interface AcceptedEvent extends StoredEvent {
   readonly earlier?: EarlierEvent;
 }
 
+/** What is written in groups. */
+export interface EventWrites {
+  readonly store: (event: NewEvent) => Promise<StoredEvent | typeof KEY_TAKEN | undefined>;
+  readonly findKeyHolder: (question: KeyQuestion) => Promise<EarlierEvent | undefined>;
+}
+
+export function eventWrites<Step>(
+  commits: GroupCommit<Step>,
+  { events, keyHolders }: Pick<Statements<Step>, 'events' | 'keyHolders'>,
+): EventWrites {
+  return { store: commits.register(events), findKeyHolder: commits.register(keyHolders) };
+}
+
 /** Stores events together with their fan-out. */
 export class EventStore {
-  readonly #store: (event: NewEvent) => Promise<StoredEvent | typeof KEY_TAKEN | undefined>;
-  readonly #findKeyHolder: (question: KeyQuestion) => Promise<EarlierEvent | undefined>;
+  readonly #store: EventWrites['store'];
+  readonly #findKeyHolder: EventWrites['findKeyHolder'];
   readonly #database: Kysely<unknown>;
 
-  constructor(commits: GroupCommit, database: Kysely<unknown>, statements: Statements) {
+  constructor({ store, findKeyHolder }: EventWrites, database: Kysely<unknown>) {
     this.#database = database;
-    this.#store = commits.register(statements.events);
-    this.#findKeyHolder = commits.register(statements.keyHolders);
+    this.#store = store;
+    this.#findKeyHolder = findKeyHolder;
   }
 
   /**

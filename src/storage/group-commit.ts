@@ -5,16 +5,16 @@ export type Statement = RawBuilder<unknown>;
 export type Rows = readonly unknown[];
 
 /**
- * Runs the statements in one transaction and commits durably before it resolves. They are known before it
- * begins, so that it takes one round trip to the database, not one for each.
+ * Runs the steps in one transaction and commits durably before it resolves. They are known before it begins, so
+ * that it takes one round trip to the database, not one for each. A step is a statement; a database may know others.
  */
-export type Transact = (statements: readonly Statement[]) => Promise<readonly Rows[]>;
+export type Transact<Step = Statement> = (steps: readonly Step[]) => Promise<readonly Rows[]>;
 
 /** How items of one kind are written, many at once. */
-export interface BatchKind<Item, Result> {
+export interface BatchKind<Item, Result, Step = Statement> {
   /** @param items never empty */
-  readonly statements: (items: readonly Item[]) => readonly Statement[];
-  /** Reads what the statements answered; the results are in the items' order. */
+  readonly statements: (items: readonly Item[]) => readonly Step[];
+  /** Reads what the steps answered; the results are in the items' order. */
   readonly results: (items: readonly Item[], answers: readonly Rows[]) => readonly Result[];
   /** The bytes that the item brings along, beside a few hundred; 0 where this is left out. */
   readonly bytesOf?: (item: Item) => number;
@@ -39,18 +39,21 @@ interface Entry {
   readonly reject: (cause: unknown) => void;
 }
 
-interface Kind {
-  readonly kind: BatchKind<unknown, unknown>;
+interface Kind<Step> {
+  readonly kind: BatchKind<unknown, unknown, Step>;
   waiting: Entry[];
 }
 
-interface Batch {
-  readonly kind: BatchKind<unknown, unknown>;
+/** Where kinds of items are registered, whatever else may be. */
+export type Commits<Step = Statement> = Pick<GroupCommit<Step>, 'register'>;
+
+interface Batch<Step> {
+  readonly kind: BatchKind<unknown, unknown, Step>;
   readonly entries: readonly Entry[];
 }
 
-export interface GroupCommitOptions {
-  readonly transact: Transact;
+export interface GroupCommitOptions<Step = Statement> {
+  readonly transact: Transact<Step>;
   /** Commits that may be under way at the same time. */
   readonly underWayMax: number;
   /** Whether the items are to blame for the error, and not the database that may be away. */
@@ -65,19 +68,19 @@ export interface GroupCommitOptions {
  * that fails because the database is away fails for all that share it, and for all that have waited for it for
  * more than a second.
  */
-export class GroupCommit {
-  readonly #options: GroupCommitOptions;
-  readonly #kinds: Kind[] = [];
+export class GroupCommit<Step = Statement> {
+  readonly #options: GroupCommitOptions<Step>;
+  readonly #kinds: Kind<Step>[] = [];
   #underWay = 0;
   #isScheduled = false;
 
-  constructor(options: GroupCommitOptions) {
+  constructor(options: GroupCommitOptions<Step>) {
     this.#options = options;
   }
 
   /** @returns a function that writes one item, and resolves when its commit is durable. */
-  register<Item, Result>(batchKind: BatchKind<Item, Result>): (item: Item) => Promise<Result> {
-    const kind: Kind = { kind: batchKind as unknown as BatchKind<unknown, unknown>, waiting: [] };
+  register<Item, Result>(batchKind: BatchKind<Item, Result, Step>): (item: Item) => Promise<Result> {
+    const kind: Kind<Step> = { kind: batchKind as unknown as BatchKind<unknown, unknown, Step>, waiting: [] };
     this.#kinds.push(kind);
     return (item) =>
       new Promise<Result>((resolve, reject) => {
@@ -104,14 +107,15 @@ export class GroupCommit {
         return;
       }
       this.#underWay += 1;
-      void this.#commit(batches).then(() => {
+      // The next is on its way before anybody goes on who has waited for this one: the database need not wait for them.
+      void this.#commit(batches, () => {
         this.#underWay -= 1;
         this.#next();
       });
     }
   }
 
-  async #commit(batches: readonly Batch[]): Promise<void> {
+  async #commit(batches: readonly Batch<Step>[], ended: () => void): Promise<void> {
     let answers: readonly Rows[];
     let lengths: readonly number[];
     try {
@@ -120,8 +124,10 @@ export class GroupCommit {
       answers = await this.#options.transact(statements.flat());
     } catch (error) {
       await this.#fail(batches, error);
+      ended();
       return;
     }
+    ended();
     let from = 0;
     for (const [index, batch] of batches.entries()) {
       const to = from + (lengths[index] ?? 0);
@@ -130,7 +136,7 @@ export class GroupCommit {
     }
   }
 
-  async #fail(batches: readonly Batch[], error: unknown): Promise<void> {
+  async #fail(batches: readonly Batch<Step>[], error: unknown): Promise<void> {
     const [first] = batches;
     const isDivisible = batches.length > 1 || (first?.entries.length ?? 0) > 1;
     if (!this.#options.blamesItems(error)) {
@@ -139,7 +145,7 @@ export class GroupCommit {
       }
     } else if (isDivisible) {
       for (const half of halvesOf(batches)) {
-        await this.#commit(half);
+        await this.#commit(half, () => {});
       }
     } else {
       first?.entries[0]?.reject(new ItemRefusedError('The database refuses the values.', { cause: error }));
@@ -155,7 +161,7 @@ export class GroupCommit {
   }
 }
 
-function takeBatch({ kind, waiting }: Kind): Batch {
+function takeBatch<Step>({ kind, waiting }: Kind<Step>): Batch<Step> {
   let count = 0;
   let bytes = 0;
   while (count < Math.min(waiting.length, ITEMS_MAX)) {
@@ -168,7 +174,7 @@ function takeBatch({ kind, waiting }: Kind): Batch {
   return { kind, entries: waiting.splice(0, count) };
 }
 
-function halvesOf(batches: readonly Batch[]): (readonly Batch[])[] {
+function halvesOf<Step>(batches: readonly Batch<Step>[]): (readonly Batch<Step>[])[] {
   const [first] = batches;
   if (batches.length > 1 || first === undefined) {
     return batches.map((batch) => [batch]);
@@ -178,7 +184,7 @@ function halvesOf(batches: readonly Batch[]): (readonly Batch[])[] {
 }
 
 /** An answer that cannot be read is no reason to write the items again. */
-function settle({ kind, entries }: Batch, answers: readonly Rows[]): void {
+function settle<Step>({ kind, entries }: Batch<Step>, answers: readonly Rows[]): void {
   let results: readonly unknown[];
   try {
     results = kind.results(

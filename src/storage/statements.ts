@@ -162,13 +162,14 @@ export interface NestedPage {
 
 /**
  * The statements that are beyond the mapper, because they do much at once, in the words of one database. One
- * that does not belong to a transaction of several must be atomic by itself.
+ * that does not belong to a transaction of several must be atomic by itself. `Step` is what a transaction of the
+ * database is made of.
  */
-export interface Statements {
+export interface Statements<Step = unknown> {
   /** Stores events with their fan-out. An account has each key once. */
-  readonly events: BatchKind<NewEvent, StoredEvent | typeof KEY_TAKEN | undefined>;
+  readonly events: BatchKind<NewEvent, StoredEvent | typeof KEY_TAKEN | undefined, Step>;
   /** Finds the events that have the keys, and takes the keys that have expired off theirs. */
-  readonly keyHolders: BatchKind<KeyQuestion, EarlierEvent | undefined>;
+  readonly keyHolders: BatchKind<KeyQuestion, EarlierEvent | undefined, Step>;
   /**
    * Leases deliveries, begins their next attempt, and reads what its request is made of. The attempt number
    * guards the claim: of all who hold a ticket for the same attempt, one gets it. A destination that is

@@ -50,9 +50,9 @@ describe('an event that cannot be committed gets 503, never a false 202', () => 
 
   test('of many that share a commit, all are refused and none is stored', async () => {
     const before = await storedPayloads();
-    await intruder.execute('alter table delivery rename to away');
+    await intruder.execute('alter table event rename to away');
     const refused = await Promise.all(Array.from({ length: 20 }, (_, index) => post(`{"refused":${index}}`)));
-    await intruder.execute('alter table away rename to delivery');
+    await intruder.execute('alter table away rename to event');
     for (const answer of refused) {
       expectUnavailable(answer);
     }

@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import { ID_STEM_CHARACTERS, ORDINAL_DIGITS } from '../../core/ids.ts';
 import { PackedBytes } from '../packed-bytes.ts';
+import type { Statement } from '../group-commit.ts';
 import { type NewEvent, type Statements } from '../statements.ts';
 import { type FanOut, storedEvents } from '../stored-events.ts';
 
@@ -21,7 +22,7 @@ const UNLESS_TAKEN = sql`
  * statement may take. Of two batches with the same key the later waits for the earlier one's commit: keys come in
  * one order in all of them, or two batches would wait for each other.
  */
-export const EVENTS: Statements['events'] = {
+export const EVENTS: Statements<Statement>['events'] = {
   bytesOf: ({ payload }) => payload.length,
 
   statements(events) {

@@ -3,12 +3,13 @@ import { ID_STEM_CHARACTERS } from '../../core/ids.ts';
 import { EVERYTHING } from '../../core/scope.ts';
 import { isLivingDestination } from '../living.ts';
 import { PackedBytes } from '../packed-bytes.ts';
+import type { Statement } from '../group-commit.ts';
 import type { EarlierEvent, Statements } from '../statements.ts';
 
 type Row = EarlierEvent & { readonly place: number };
 
 /** Rows are locked in the order of their ids, so that two of these statements cannot wait for each other. */
-export const KEY_HOLDERS: Statements['keyHolders'] = {
+export const KEY_HOLDERS: Statements<Statement>['keyHolders'] = {
   statements(questions) {
     const payloads = new PackedBytes();
     const rows = JSON.stringify(

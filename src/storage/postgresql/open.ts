@@ -4,7 +4,7 @@ import type { Vault } from '../../core/vault.ts';
 import type { Scope } from '../../core/scope.ts';
 import { Cleaning } from '../cleaning.ts';
 import { DeliveryStore } from '../delivery-store.ts';
-import { EventStore } from '../event-store.ts';
+import { EventStore, eventWrites } from '../event-store.ts';
 import { GroupCommit, type Transact } from '../group-commit.ts';
 import { postgresqlMigrations } from '../migrations/postgresql/index.ts';
 import { isUp } from '../is-up.ts';
@@ -84,7 +84,7 @@ function assemble(orm: MikroORM, listenUrl: string, vault: Vault): Omit<Storage,
   const fork = (scope: Scope) => withScope(orm.em.fork(), scope);
   return {
     vault,
-    events: new EventStore(commits(), database, POSTGRESQL_STATEMENTS),
+    events: new EventStore(eventWrites(commits(), POSTGRESQL_STATEMENTS), database),
     deliveries: new DeliveryStore(
       { claims: commits(), laneClaims: commits(), records: commits(), releases: commits() },
       { database, vault, statements: POSTGRESQL_STATEMENTS },

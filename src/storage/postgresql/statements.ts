@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import type { Rows } from '../group-commit.ts';
+import type { Rows, Statement } from '../group-commit.ts';
 import type { Claim, FoundLane, FoundRetry, Statements } from '../statements.ts';
 import { CLAIMS, LANE_CLAIMS } from './claims.ts';
 import { EVENTS } from './events.ts';
@@ -9,7 +9,7 @@ import { RECORDS } from './records.ts';
 
 const LOWEST_ID = '00000000-0000-0000-0000-000000000000';
 
-export const POSTGRESQL_STATEMENTS: Statements = {
+export const POSTGRESQL_STATEMENTS: Statements<Statement> = {
   events: EVENTS,
   keyHolders: KEY_HOLDERS,
   claims: CLAIMS,

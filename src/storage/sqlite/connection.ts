@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import type { CompiledQuery, DatabaseConnection, QueryResult } from 'kysely';
 import type { Rows } from '../group-commit.ts';
-import type { Opening, Reply, Request, StatementResult } from './protocol.ts';
+import type { Opening, Reply, Request, StatementResult, Step } from './protocol.ts';
 
 interface Waiting {
   readonly resolve: (reply: Reply) => void;
@@ -25,7 +25,9 @@ export class ThreadedConnection implements DatabaseConnection {
   /** Resolves when the thread has ended by itself: nothing can be read or stored any more. */
   readonly died: Promise<Error>;
   readonly #worker: Worker;
-  #waiting: Waiting[] = [];
+  /** By the ids of their requests. */
+  readonly #waiting = new Map<number, Waiting>();
+  #lastId = 0;
   #failure: unknown;
   #isClosing = false;
 
@@ -35,7 +37,7 @@ export class ThreadedConnection implements DatabaseConnection {
     this.#worker = new Worker(new URL(file, import.meta.url), {
       workerData: { path, isForReading } satisfies Opening,
     });
-    this.#worker.on('message', (reply: Reply) => this.#waiting.shift()?.resolve(reply));
+    this.#worker.on('message', (reply: Reply) => this.#settle(reply));
     this.#worker.on('error', (error) => this.#fail(error));
     this.#worker.on('exit', () =>
       this.#fail(new SqliteError('The connection to the database is closed.', 'DATABASE_CLOSED')),
@@ -46,14 +48,15 @@ export class ThreadedConnection implements DatabaseConnection {
   }
 
   async executeQuery<Row>({ sql, parameters }: CompiledQuery): Promise<QueryResult<Row>> {
-    const [result] = await this.#ask({ kind: 'statement', statement: { sql, parameters } });
+    const [result] = await this.#ask((id) => ({ kind: 'statement', id, statement: { sql, parameters } }));
     return { rows: (result?.rows ?? []) as Row[], numAffectedRows: BigInt(result?.changes ?? 0) };
   }
 
-  /** Must not be called while another transaction is open on this connection. */
-  async transact(statements: readonly CompiledQuery[]): Promise<readonly Rows[]> {
-    const plain = statements.map(({ sql, parameters }) => ({ sql, parameters }));
-    return (await this.#ask({ kind: 'transaction', statements: plain })).map(({ rows }) => rows);
+  /** Waits in the thread while a transaction of statements is open. Bytes that are not shared are handed over. */
+  async transact(steps: readonly Step[]): Promise<readonly Rows[]> {
+    const chunks = steps.flatMap((step) => ('chunks' in step ? step.chunks : []));
+    const owned = chunks.flatMap(({ buffer }) => (buffer instanceof ArrayBuffer ? [buffer] : []));
+    return (await this.#ask((id) => ({ kind: 'transaction', id, steps }), owned)).map(({ rows }) => rows);
   }
 
   streamQuery(): never {
@@ -77,14 +80,18 @@ export class ThreadedConnection implements DatabaseConnection {
     this.#worker.unref();
   }
 
-  async #ask(request: Request): Promise<readonly StatementResult[]> {
+  async #ask(
+    requestOf: (id: number) => Request,
+    transfer: readonly ArrayBuffer[] = [],
+  ): Promise<readonly StatementResult[]> {
     const reply = await new Promise<Reply>((resolve, reject) => {
       if (this.#failure !== undefined) {
         reject(this.#failure);
         return;
       }
-      this.#waiting.push({ resolve, reject });
-      this.#post(request);
+      this.#lastId += 1;
+      this.#waiting.set(this.#lastId, { resolve, reject });
+      this.#post(requestOf(this.#lastId), transfer);
     });
     if ('message' in reply) {
       throw new SqliteError(reply.message, reply.code);
@@ -95,8 +102,14 @@ export class ThreadedConnection implements DatabaseConnection {
     return reply.results;
   }
 
-  #post(request: Request): void {
-    this.#worker.postMessage(request);
+  #settle(reply: Reply): void {
+    const waiting = this.#waiting.get(reply.id);
+    this.#waiting.delete(reply.id);
+    waiting?.resolve(reply);
+  }
+
+  #post(request: Request, transfer: readonly ArrayBuffer[] = []): void {
+    this.#worker.postMessage(request, transfer);
   }
 
   #death(): Error {
@@ -111,9 +124,10 @@ export class ThreadedConnection implements DatabaseConnection {
 
   #fail(error: unknown): void {
     this.#failure ??= error;
-    for (const { reject } of this.#waiting.splice(0)) {
+    for (const { reject } of this.#waiting.values()) {
       reject(this.#failure);
     }
+    this.#waiting.clear();
   }
 }
 

@@ -3,11 +3,12 @@ import { ID_STEM_CHARACTERS } from '../../core/ids.ts';
 import { EVERYTHING } from '../../core/scope.ts';
 import { isLivingDestination } from '../living.ts';
 import { PackedBytes } from '../packed-bytes.ts';
+import type { Statement } from '../group-commit.ts';
 import type { EarlierEvent, Statements } from '../statements.ts';
 
 type Row = Omit<EarlierEvent, 'hasSamePayload'> & { readonly place: number; readonly hasSamePayload: number };
 
-export const KEY_HOLDERS: Statements['keyHolders'] = {
+export const KEY_HOLDERS: Statements<Statement>['keyHolders'] = {
   statements(questions) {
     const payloads = new PackedBytes();
     const rows = JSON.stringify(

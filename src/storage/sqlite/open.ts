@@ -4,8 +4,8 @@ import type { Scope } from '../../core/scope.ts';
 import { type Clock, steadyClock } from '../../core/clock.ts';
 import { Cleaning } from '../cleaning.ts';
 import { DeliveryStore } from '../delivery-store.ts';
-import { GroupCommit, type Transact } from '../group-commit.ts';
-import { EventStore } from '../event-store.ts';
+import { GroupCommit, type Statement, type Transact } from '../group-commit.ts';
+import { EventStore, eventWrites } from '../event-store.ts';
 import { explainFileError } from '../file-error.ts';
 import { sqliteMigrations } from '../migrations/sqlite/index.ts';
 import { migrateUp } from '../newer-database.ts';
@@ -20,6 +20,7 @@ import { CLEANING } from './cleaning.ts';
 import { ThreadedConnection } from './connection.ts';
 import { erase, requireRoomToErase } from './erase.ts';
 import { threadedSqliteDialect } from './dialect.ts';
+import type { StoreEvents } from './protocol.ts';
 import { ReadingConnection } from './reading-connection.ts';
 import { becomeSoleOwner } from './sole-owner.ts';
 import { sqliteStatements } from './statements.ts';
@@ -83,15 +84,21 @@ interface Parts {
 function assemble({ orm, reader, connection, vault, clock }: Parts): Omit<Storage, 'migrated' | 'close'> {
   const database = orm.em.getDriver().getConnection().getClient<unknown>();
   const statements = sqliteStatements(clock);
-  // Kysely hands the connection out in turns; holding it, no transaction of MikroORM's can be open on it.
-  const transact: Transact = (list) =>
-    database.connection().execute(() => connection.transact(list.map((one) => one.compile(database))));
+  const plain = (statement: Statement) => {
+    const { sql, parameters } = statement.compile(database);
+    return { sql, parameters };
+  };
+  const transact: Transact = (list) => connection.transact(list.map(plain));
   // One for all kinds: there is one writer, and what shares a commit shares its price.
-  const commits = new GroupCommit({ transact, underWayMax: 1, blamesItems });
+  const commits = new GroupCommit<Statement | StoreEvents>({
+    transact: (steps) => connection.transact(steps.map((step) => ('procedure' in step ? step : plain(step)))),
+    underWayMax: 1,
+    blamesItems,
+  });
   const fork = (scope: Scope) => withScope(orm.em.fork(), scope);
   return {
     vault,
-    events: new EventStore(commits, database, statements),
+    events: new EventStore(eventWrites(commits, statements), database),
     deliveries: new DeliveryStore(
       { claims: commits, laneClaims: commits, records: commits, releases: commits },
       { database, vault, statements },

@@ -1,14 +1,16 @@
 import { sql } from 'kysely';
 import type { Clock } from '../../core/clock.ts';
+import type { Statement } from '../group-commit.ts';
 import type { FoundLane, FoundRetry, Statements } from '../statements.ts';
 import { claimsBy, laneClaimsBy } from './claims.ts';
 import { eventsBy } from './events.ts';
 import { KEY_HOLDERS } from './key-holders.ts';
 import { LISTS } from './lists.ts';
+import type { StoreEvents } from './protocol.ts';
 import { recordsBy } from './records.ts';
 
 /** @param clock says what time it is: a database in a file has none of its own */
-export function sqliteStatements(clock: Clock): Statements {
+export function sqliteStatements(clock: Clock): Statements<Statement | StoreEvents> {
   return {
     events: eventsBy(clock),
     keyHolders: KEY_HOLDERS,

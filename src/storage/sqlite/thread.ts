@@ -5,8 +5,9 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import type Database from 'better-sqlite3';
 import { openDurably } from './durable-database.ts';
-import type { Opening, PlainStatement, Reply, Request, StatementResult } from './protocol.ts';
+import type { Opening, PlainStatement, Reply, Request, StatementResult, Step } from './protocol.ts';
 import { openForReading } from './read-only-database.ts';
+import { storeEvents } from './store-events.ts';
 
 /** The product has a few dozen statements; those that MikroORM composes from inputs are not without number either. */
 const STATEMENTS_KEPT_MAX = 256;
@@ -15,29 +16,43 @@ const { path, isForReading } = workerData as Opening;
 const database = isForReading ? openForReading(path) : openDurably(path);
 const statements = new Map<string, Database.Statement>();
 
+/** Transactions that came while one of single statements was open. */
+let postponed: Exclude<Request, { kind: 'close' }>[] = [];
+
 parentPort?.on('message', (request: Request) => {
   if (request.kind === 'close') {
     database.close();
     parentPort?.close();
-    return;
+  } else if (request.kind === 'transaction' && database.inTransaction) {
+    postponed.push(request);
+  } else {
+    answer(request);
+    if (postponed.length > 0 && !database.inTransaction) {
+      const requests = postponed;
+      postponed = [];
+      requests.forEach(answer);
+    }
   }
-  parentPort?.postMessage(replyTo(request));
 });
 
+function answer(request: Exclude<Request, { kind: 'close' }>): void {
+  parentPort?.postMessage(replyTo(request));
+}
+
 function replyTo(request: Exclude<Request, { kind: 'close' }>): Reply {
+  const { id } = request;
   try {
-    const results = request.kind === 'statement' ? [run(request.statement)] : runAll(request.statements);
-    return { results };
+    return { id, results: request.kind === 'statement' ? [run(request.statement)] : runAll(request.steps) };
   } catch (error) {
     const { message, code } = error as Error & { code?: string };
-    return { message, code };
+    return { id, message, code };
   }
 }
 
-function runAll(list: readonly PlainStatement[]): StatementResult[] {
+function runAll(steps: readonly Step[]): StatementResult[] {
   prepared('begin immediate').run();
   try {
-    const results = list.map(run);
+    const results = steps.map((step) => ('procedure' in step ? storeEvents(prepared, step) : run(step)));
     prepared('commit').run();
     return results;
   } catch (error) {
