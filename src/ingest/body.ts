@@ -86,9 +86,9 @@ export class Bodies {
   async #readLarge(arrival: Arrival, maxBytes: number, beginning = NOTHING): Promise<Body> {
     const { request, decompress, check } = arrival;
     const room = await this.#roomFor(arrival, maxBytes + (decompress === undefined ? 0 : this.#unpackingBytes));
+    // The system gives the memory as it is written to.
+    const target = Buffer.allocUnsafeSlow(maxBytes);
     try {
-      // The system gives the memory as it is written to. A thread that stores it can share it.
-      const target = Buffer.from(new SharedArrayBuffer(maxBytes));
       let length = 0;
       const take = (chunk: Buffer): void => {
         length += chunk.copy(target, length);
@@ -103,9 +103,9 @@ export class Bodies {
         return await this.#unpackLarge(bytes, decompress, room);
       }
       check?.end(bytes);
-      return { bytes, free: () => room.free() };
+      return { bytes, free: () => release(target, room) };
     } catch (error) {
-      room.free();
+      release(target, room);
       throw error;
     }
   }
@@ -158,6 +158,14 @@ export class Bodies {
       request.off('aborted', leave);
     }
   }
+}
+
+/** At once, and not when the garbage is collected: a few large bodies would add up. */
+function release({ buffer }: Buffer<ArrayBuffer>, room: Holding): void {
+  if (!buffer.detached) {
+    buffer.transfer(0);
+  }
+  room.free();
 }
 
 async function checked(bytes: Buffer, holding: Holding): Promise<Body> {

@@ -52,10 +52,9 @@ export class ThreadedConnection implements DatabaseConnection {
     return { rows: (result?.rows ?? []) as Row[], numAffectedRows: BigInt(result?.changes ?? 0) };
   }
 
-  /** Waits in the thread while a transaction of statements is open. Bytes that are not shared are handed over. */
+  /** Waits in the thread while a transaction of statements is open. Payloads are handed over to it. */
   async transact(steps: readonly Step[]): Promise<readonly Rows[]> {
-    const chunks = steps.flatMap((step) => ('chunks' in step ? step.chunks : []));
-    const owned = chunks.flatMap(({ buffer }) => (buffer instanceof ArrayBuffer ? [buffer] : []));
+    const owned = steps.flatMap((step) => ('payloads' in step ? [step.payloads.buffer] : []));
     return (await this.#ask((id) => ({ kind: 'transaction', id, steps }), owned)).map(({ rows }) => rows);
   }
 

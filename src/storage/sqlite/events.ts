@@ -7,8 +7,8 @@ export const eventsBy = (clock: Clock): Statements<StoreEvents>['events'] => ({
   bytesOf: ({ payload }) => payload.length,
 
   statements(list) {
-    const { rows, chunks } = packed(list);
-    return [{ procedure: 'store events', rows: JSON.stringify(rows), chunks, now: clock.now() }];
+    const { rows, payloads } = packed(list);
+    return [{ procedure: 'store events', rows: JSON.stringify(rows), payloads, now: clock.now() }];
   },
 
   results(list, [rows = []]) {
@@ -20,25 +20,14 @@ export const eventsBy = (clock: Clock): Statements<StoreEvents>['events'] => ({
   },
 });
 
-/** All payloads end to end; but memory that threads share already goes along as it is. */
-function packed(list: readonly NewEvent[]): { rows: EventRow[]; chunks: Uint8Array[] } {
-  const bytes = list.reduce((sum, { payload }) => sum + (isShared(payload) ? 0 : payload.length), 0);
+function packed(list: readonly NewEvent[]): { rows: EventRow[]; payloads: Buffer<ArrayBuffer> } {
   // Of its own: a Buffer from Node's pool would take all of its slab along between the threads.
-  const pack = Buffer.allocUnsafeSlow(bytes);
-  const chunks: Uint8Array[] = [pack];
+  const payloads = Buffer.allocUnsafeSlow(list.reduce((sum, { payload }) => sum + payload.length, 0));
   let filled = 0;
   const rows = list.map(({ id, tokenHash, receivedAt, idempotencyKey, hops, payload }): EventRow => {
-    const event = [id, tokenHash, receivedAt, idempotencyKey, hops] as const;
-    if (isShared(payload)) {
-      return [...event, chunks.push(payload) - 1, 0, payload.length];
-    }
     const start = filled;
-    filled += payload.copy(pack, start);
-    return [...event, 0, start, filled];
+    filled += payload.copy(payloads, start);
+    return [id, tokenHash, receivedAt, idempotencyKey, hops, start, filled];
   });
-  return { rows, chunks };
-}
-
-function isShared({ buffer }: Buffer): boolean {
-  return buffer instanceof SharedArrayBuffer;
+  return { rows, payloads };
 }

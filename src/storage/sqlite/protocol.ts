@@ -23,8 +23,8 @@ export interface StoreEvents {
   readonly procedure: 'store events';
   /** An `EventRow[]` as JSON, which passes between threads at less cost than the rows themselves. */
   readonly rows: string;
-  /** What payloads are parts of. */
-  readonly chunks: readonly Uint8Array[];
+  /** All payloads end to end. The thread releases the memory. */
+  readonly payloads: Uint8Array<ArrayBuffer>;
   /** Milliseconds since the Unix epoch. */
   readonly now: number;
 }
@@ -36,7 +36,6 @@ export type EventRow = readonly [
   idempotencyKey: string | null,
   hops: number,
   /** Where the payload is. */
-  chunk: number,
   start: number,
   end: number,
 ];

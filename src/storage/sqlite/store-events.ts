@@ -24,19 +24,19 @@ interface Sender {
  * Runs within a transaction. Bound values cost less than rows of JSON that SQLite takes apart again for each
  * statement, and an account is asked for once in a transaction.
  */
-export function storeEvents(prepare: Prepare, { rows, chunks, now }: StoreEvents): StatementResult {
+export function storeEvents(prepare: Prepare, { rows, payloads, now }: StoreEvents): StatementResult {
   const senders = new Map<string, Sender | undefined>();
   const insertEvent = prepare(INSERT_EVENT);
   const fanOut = { delivery: prepare(INSERT_DELIVERY), queued: prepare(INSERT_QUEUED) };
   const taken: number[] = [];
   for (const [place, row] of (JSON.parse(rows) as EventRow[]).entries()) {
-    const [id, tokenHash, receivedAt, idempotencyKey, hops, chunk, start, end] = row;
+    const [id, tokenHash, receivedAt, idempotencyKey, hops, start, end] = row;
     if (!senders.has(tokenHash)) {
       senders.set(tokenHash, findSender(prepare, tokenHash));
     }
     const sender = senders.get(tokenHash);
     if (sender !== undefined) {
-      const payload = bytesOf(chunks[chunk] as Uint8Array, start, end);
+      const payload = bytesOf(payloads, start, end);
       const { changes } = insertEvent.run(id, sender.accountId, payload, receivedAt, idempotencyKey, hops);
       if (changes === 0) {
         taken.push(place);

@@ -61,6 +61,15 @@ function runAll(steps: readonly Step[]): StatementResult[] {
       prepared('rollback').run();
     }
     throw error;
+  } finally {
+    steps.forEach(release);
+  }
+}
+
+/** At once, and not when the garbage is collected: a few large payloads would add up. */
+function release(step: Step): void {
+  if ('payloads' in step) {
+    step.payloads.buffer.transfer(0);
   }
 }
 
