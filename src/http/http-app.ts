@@ -42,7 +42,7 @@ export function createHttpApp({ api, isReady, facts }: HttpAppDependencies): Exp
   app.disable('etag');
   if (api !== undefined) {
     app.set('trust proxy', api.trustProxy);
-    app.all(INGEST_PATHS, api.ingest);
+    app.route(INGEST_PATHS).all(api.ingest);
   }
   app.use('/health', healthRoutes(isReady));
   if (api !== undefined) {
