@@ -2,20 +2,23 @@ import type { Timer } from '../core/clock.ts';
 import { saysGone } from '../core/delivery.ts';
 import type { Ticket, TicketLane } from '../core/ticket.ts';
 import type { DeliveryStore } from '../storage/delivery-store.ts';
-import { ItemRefusedError } from '../storage/group-commit.ts';
 import type { AttemptRecord, ClaimedDelivery } from '../storage/statements.ts';
 import { deliver, type DeliverDependencies } from './deliver.ts';
 import type { Claims, Lane, Leased, Line } from './lane.ts';
+import type { Rescue } from './lost-lanes.ts';
 import { type Bounds, Scheduler } from './scheduler.ts';
+import { STORE_PAUSE_MS, StorePause } from './store-pause.ts';
 import { TaskGroup } from './task-group.ts';
 
-/** How long nothing is claimed after the store has failed. */
-const STORE_PAUSE_MS = 1_000;
+/** A delivery that ends its worker is expected to do it by then. */
+const RESCUE_WATCHED_MS = 500;
+/** However often it was lost. */
+const LOST_MOST = 1_000_000;
 /** On top of the time that a claim made ahead may wait and the time that its request may take. */
 const LEASE_MARGIN_MS = 15_000;
 
 export interface DispatcherOptions extends DeliverDependencies {
-  readonly deliveries: Pick<DeliveryStore, 'claim' | 'claimLane' | 'record' | 'release'>;
+  readonly deliveries: Pick<DeliveryStore, 'claim' | 'claimLane' | 'claimLost' | 'record' | 'release'>;
   readonly bounds: Bounds;
   /** Upper bound of one request. */
   readonly timeoutMs: number;
@@ -31,14 +34,15 @@ export class Dispatcher {
   readonly #scheduler: Scheduler;
   readonly #claims = new TaskGroup();
   readonly #exchanges = new TaskGroup();
+  readonly #pause: StorePause;
   readonly #leaseMs: number;
   #pumpIsDue = false;
-  #pausedUntil = Number.NEGATIVE_INFINITY;
   #isStopping = false;
 
   constructor(options: DispatcherOptions) {
     this.#options = options;
     this.#scheduler = new Scheduler(options.bounds);
+    this.#pause = new StorePause(options.facts, options.timer);
     this.#leaseMs = 2 * options.timeoutMs + LEASE_MARGIN_MS;
   }
 
@@ -63,6 +67,14 @@ export class Dispatcher {
         this.#scheduler.offerLane(lane, line, isAnywhere);
       }
       // Also without lanes: nothing else ends a pause when no request is left to end.
+      this.#pumpSoon();
+    }
+  }
+
+  /** Destinations with deliveries whose worker has died; see `Scheduler.offerLost`. */
+  offerLost(lane: TicketLane, lost: number): void {
+    if (!this.#isStopping) {
+      this.#scheduler.offerLost(lane, lost);
       this.#pumpSoon();
     }
   }
@@ -110,10 +122,13 @@ export class Dispatcher {
 
   #pump(): void {
     const now = this.#options.timer.now();
-    if (this.#isStopping || now < this.#pausedUntil) {
+    if (this.#isStopping || this.#pause.isOn) {
       return;
     }
-    const { tickets, lookUps } = this.#scheduler.takeTurn(now);
+    const { tickets, lookUps, rescues } = this.#scheduler.takeTurn(now);
+    for (const rescue of rescues) {
+      this.#claims.add(this.#rescue(rescue, now + this.#leaseMs));
+    }
     for (const { lane, ticket } of tickets) {
       this.#claims.add(this.#claim(lane, ticket, now + this.#leaseMs));
     }
@@ -126,7 +141,7 @@ export class Dispatcher {
   async #claim(lane: Lane, ticket: Ticket, until: number): Promise<void> {
     const { deliveries } = this.#options;
     const { withdrawals } = lane;
-    const answer = await this.#storing('claim', async () => [await deliveries.claim(ticket, this.#leaseMs)], []);
+    const answer = await this.#pause.around('claim', async () => [await deliveries.claim(ticket, this.#leaseMs)], []);
     if (answer === undefined) {
       this.#scheduler.offerLane(lane, 'fresh', true);
     }
@@ -137,12 +152,31 @@ export class Dispatcher {
     const { deliveries } = this.#options;
     const { withdrawals } = lane;
     const request = { destinationId: lane.destinationId, limit, from: lane.from, leaseMs: this.#leaseMs };
-    const found = await this.#storing('look-up', () => deliveries.claimLane(request), []);
+    const found = await this.#pause.around('look-up', () => deliveries.claimLane(request), []);
     if (found === undefined) {
       this.#scheduler.offerLane(lane, 'fresh', request.from === 0);
     }
     this.#scheduler.lookedUp(lane, found?.length === limit ? found.at(-1)?.dueAt : undefined);
     this.#claimed(lane, { asked: limit, found: found ?? [], until, withdrawals });
+  }
+
+  async #rescue(rescue: Rescue, until: number): Promise<void> {
+    const { lane, isAlone } = rescue;
+    const { timer, deliveries } = this.#options;
+    const request = { destinationId: lane.destinationId, lostMost: isAlone ? LOST_MOST : 0, leaseMs: this.#leaseMs };
+    const found = await this.#pause.around('rescue', async () => [await deliveries.claimLost(request)], []);
+    const delivery = found?.[0];
+    const { promise: ended, resolve: onEnd } = Promise.withResolvers<void>();
+    this.#scheduler.count(lane, () => {
+      lane.claiming -= 1;
+      lane.ready.unshift(...(delivery === undefined ? [] : [{ delivery, until, onEnd }]));
+    });
+    this.#startReady(lane);
+    if (delivery !== undefined) {
+      await Promise.race([ended, new Promise<void>((resolve) => void timer.after(RESCUE_WATCHED_MS, resolve))]);
+    }
+    this.#scheduler.rescued(rescue, delivery !== undefined);
+    this.#pumpSoon();
   }
 
   #claimed(lane: Lane, { asked, found, until, withdrawals }: Claims): void {
@@ -176,15 +210,16 @@ export class Dispatcher {
     }
   }
 
-  async #exchange(lane: Lane, { delivery, until }: Leased): Promise<void> {
+  async #exchange(lane: Lane, { delivery, until, onEnd }: Leased): Promise<void> {
     const { withdrawals } = lane;
     const isCalledOff = (): boolean => lane.withdrawals !== withdrawals;
     const exchange = async () => ({ record: await deliver(delivery, this.#options, isCalledOff) });
-    const answer = await this.#storing('payload', exchange);
+    const answer = await this.#pause.around('payload', exchange);
     this.#scheduler.count(lane, () => {
       lane.active -= 1;
       lane.lastFinishedAt = this.#options.timer.now();
     });
+    onEnd?.();
     if (answer?.record !== undefined && saysGone(answer.record.outcome)) {
       this.#options.facts.destinationGone(delivery);
       // What was claimed ahead keeps its attempts for when the destination is enabled again.
@@ -201,7 +236,7 @@ export class Dispatcher {
 
   async #release(unsent: readonly ClaimedDelivery[]): Promise<void> {
     if (unsent.length > 0) {
-      await this.#storing('release', () => this.#options.deliveries.release(unsent));
+      await this.#pause.around('release', () => this.#options.deliveries.release(unsent));
     }
   }
 
@@ -209,37 +244,11 @@ export class Dispatcher {
   async #record(record: AttemptRecord, until: number): Promise<void> {
     const { deliveries, timer } = this.#options;
     for (;;) {
-      const recorded = await this.#storing('record', () => deliveries.record(record), false);
+      const recorded = await this.#pause.around('record', () => deliveries.record(record), false);
       if (recorded !== undefined || this.#isStopping || timer.now() + STORE_PAUSE_MS >= until) {
         return;
       }
       await new Promise<void>((resolve) => void timer.after(STORE_PAUSE_MS, resolve));
-    }
-  }
-
-  /**
-   * A store that fails stops the dispatcher for a while; nothing is lost, every lease and every due time stands.
-   *
-   * @param whenRefused what comes of an item that the store refuses for its own sake; that stops nobody else.
-   */
-  async #storing<Result>(
-    during: string,
-    work: () => Promise<Result>,
-    whenRefused?: Result,
-  ): Promise<Result | undefined> {
-    try {
-      return await work();
-    } catch (error) {
-      const now = this.#options.timer.now();
-      if (error instanceof ItemRefusedError) {
-        this.#options.facts.unexpectedError(during, error);
-        return whenRefused;
-      }
-      if (now >= this.#pausedUntil) {
-        this.#options.facts.storageFailed(during, error);
-        this.#pausedUntil = now + STORE_PAUSE_MS;
-      }
-      return undefined;
     }
   }
 }

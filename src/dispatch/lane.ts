@@ -9,6 +9,8 @@ export interface Leased {
   readonly delivery: ClaimedDelivery;
   /** On the monotonic clock, in milliseconds. */
   readonly until: number;
+  /** Called when the request has ended. */
+  readonly onEnd?: () => void;
 }
 
 /** What the store has answered. */
@@ -37,6 +39,8 @@ export class Lane implements TicketLane {
   mustLookAgain = false;
   /** The next look-up begins at the oldest. */
   mustRewind = false;
+  /** Deliveries whose worker has died: how often the best of them was lost before. */
+  lost: number | undefined;
   /** Claimed ahead of their turn, so that a slot that falls free is filled without waiting for a commit. */
   readonly ready: Leased[] = [];
   /** Requests under way. */
@@ -68,6 +72,6 @@ export class Lane implements TicketLane {
   }
 
   get isIdle(): boolean {
-    return this.claimed === 0 && this.line === undefined && !this.isLookingUp;
+    return this.claimed === 0 && this.line === undefined && this.lost === undefined && !this.isLookingUp;
   }
 }

@@ -3,6 +3,7 @@ import type { Ticket, TicketLane } from '../core/ticket.ts';
 import type { ClaimedDelivery } from '../storage/statements.ts';
 import { AccountTurns, move } from './account-turns.ts';
 import { Lane, type Leased, type Line } from './lane.ts';
+import { LostLanes, type Rescue } from './lost-lanes.ts';
 
 /** Tickets a worker holds in memory; about 3 MB. What does not fit is looked up in the database. */
 const TICKETS_MAX = 16_384;
@@ -39,6 +40,8 @@ export interface Turn {
   readonly tickets: readonly { readonly lane: Lane; readonly ticket: Ticket }[];
   /** Deliveries that are looked up in the database. */
   readonly lookUps: readonly { readonly lane: Lane; readonly limit: number }[];
+  /** Deliveries whose worker has died. */
+  readonly rescues: readonly Rescue[];
 }
 
 /**
@@ -54,6 +57,7 @@ export class Scheduler {
   readonly #full = new Set<Lane>();
   /** Up to where each destination's deliveries were claimed in the order of their due times. */
   readonly #places = new RecentMap<string, number>(PLACES_MAX);
+  readonly #lost = new LostLanes();
   #tickets = 0;
   #slots: number;
   #ahead = AHEAD_MAX;
@@ -107,8 +111,18 @@ export class Scheduler {
     }
   }
 
+  /** @param lost how often a delivery of this destination was lost before whose worker has died now, the fewest */
+  offerLost(reference: TicketLane, lost: number): void {
+    const lane = this.#laneOf(reference);
+    if (lane !== undefined) {
+      lane.lost = Math.min(lane.lost ?? lost, lost);
+      this.#update(lane);
+    }
+  }
+
   /** @param now on the monotonic clock */
   takeTurn(now: number): Turn {
+    const rescues = this.#takeRescues();
     const tickets: { lane: Lane; ticket: Ticket }[] = [];
     const wanted = new Map<Lane, number>();
     const claimOne = (lane: Lane, line: Line): void => {
@@ -139,7 +153,13 @@ export class Scheduler {
       lane.mustRewind = false;
       this.#update(lane);
     }
-    return { tickets, lookUps };
+    return { tickets, lookUps, rescues };
+  }
+
+  /** A rescue has ended, or has been under way for long enough. */
+  rescued(rescue: Rescue, hasFound: boolean): void {
+    this.#lost.ended(rescue, hasFound);
+    this.#update(rescue.lane);
   }
 
   /** Every change of what a lane has under way is made through here, so that the slots are counted. */
@@ -184,6 +204,7 @@ export class Scheduler {
       lane.tickets.fresh.length = 0;
       lane.tickets.retries.length = 0;
       lane.inStore = undefined;
+      lane.lost = undefined;
       this.#update(lane);
     }
     this.#tickets = 0;
@@ -197,12 +218,29 @@ export class Scheduler {
     move(account.waiting.fresh, lane, hasSlot && line === 'fresh');
     move(account.waiting.retries, lane, hasSlot && line === 'retries');
     move(this.#full, lane, !hasSlot && line !== undefined);
+    this.#lost.place(lane, hasSlot);
     // One that was dropped may still be held by who ended its last request, and must not be counted off again.
     if (lane.isIdle && this.#lanes.get(lane.destinationId) === lane) {
       this.#lanes.delete(lane.destinationId);
       account.lanes -= 1;
     }
     this.#accounts.place(account);
+  }
+
+  #takeRescues(): Rescue[] {
+    const rescues: Rescue[] = [];
+    while (this.#slots > 0) {
+      const rescue = this.#lost.next();
+      if (rescue === undefined) {
+        break;
+      }
+      const { lane } = rescue;
+      rescues.push(rescue);
+      this.count(lane, () => {
+        lane.claiming += 1;
+      });
+    }
+    return rescues;
   }
 
   #laneOf(reference: TicketLane): Lane | undefined {

@@ -80,6 +80,7 @@ export async function startDispatch(options: DispatchOptions): Promise<Dispatch>
     // A process that is told of no tickets does not wait for any.
     graceMs: () => (queue.isConsuming ? queue.visibilityMs : 0),
     offerLanes: (lanes, line) => dispatcher.offerLanes(lanes, line, true),
+    offerLost: (lane, lost) => dispatcher.offerLost(lane, lost),
     aheadOf: () => dispatcher.aheadOf,
     withdraw: (destinationIds) => dispatcher.withdraw(destinationIds),
   });

@@ -2,6 +2,7 @@ import type { Timer } from '../core/clock.ts';
 import type { TicketLane } from '../core/ticket.ts';
 import type { Facts } from '../observe/facts.ts';
 import type { DeliveryStore } from '../storage/delivery-store.ts';
+import type { FoundLane } from '../storage/statements.ts';
 import type { Line } from './lane.ts';
 
 const SWEEP_INTERVAL_MS = 500;
@@ -24,6 +25,7 @@ export interface SweeperOptions {
   /** Destinations that get nothing from now on. */
   readonly withdraw: (destinationIds: readonly string[]) => void;
   readonly offerLanes: (lanes: readonly TicketLane[], line: Line) => void;
+  readonly offerLost: (lane: TicketLane, lost: number) => void;
 }
 
 /**
@@ -119,7 +121,7 @@ export class Sweeper {
   }
 
   async #findLanes(): Promise<void> {
-    const { deliveries, graceMs, offerLanes } = this.#options;
+    const { deliveries, graceMs } = this.#options;
     const isWhole = this.#isUrgent;
     this.#isUrgent = false;
     this.#after = isWhole ? '' : this.#after;
@@ -130,11 +132,19 @@ export class Sweeper {
         graceMs: isWhole ? 0 : Math.max(graceMs(), GRACE_MS_MIN),
       });
       this.#after = found.length < LANES_PER_SWEEP ? '' : (found.at(-1)?.destinationId ?? '');
-      for (const { destinationId, accountId, due } of found) {
-        if (due !== null && accountId !== null) {
-          offerLanes([{ destinationId, accountId }], due);
-        }
+      for (const lane of found) {
+        this.#offer(lane);
       }
     } while (isWhole && this.#after !== '' && this.#isRunning);
+  }
+
+  #offer({ destinationId, accountId, due, lost }: FoundLane): void {
+    const { offerLanes, offerLost } = this.#options;
+    if (accountId !== null && due !== null) {
+      offerLanes([{ destinationId, accountId }], due);
+    }
+    if (accountId !== null && lost !== null) {
+      offerLost({ destinationId, accountId }, lost);
+    }
   }
 }

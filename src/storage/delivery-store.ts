@@ -15,6 +15,7 @@ import {
   type LaneClaimRequest,
   type LaneSearch,
   LOST_ATTEMPTS_MAX,
+  type LostClaimRequest,
   type RetrySearch,
   type SealedDelivery,
   type Statements,
@@ -42,6 +43,7 @@ export class DeliveryStore {
   readonly #secrets: OpenedSecrets;
   readonly #claim: (request: ClaimRequest) => Promise<SealedDelivery | undefined>;
   readonly #claimLane: (request: LaneClaimRequest) => Promise<readonly SealedDelivery[]>;
+  readonly #claimLost: (request: LostClaimRequest) => Promise<SealedDelivery | undefined>;
   readonly #record: (record: AttemptRecord) => Promise<boolean>;
   readonly #release: (claim: Claim) => Promise<boolean>;
 
@@ -51,6 +53,7 @@ export class DeliveryStore {
     this.#statements = statements;
     this.#claim = commits.claims.register(statements.claims);
     this.#claimLane = commits.laneClaims.register(statements.laneClaims);
+    this.#claimLost = commits.laneClaims.register(statements.lostClaims);
     this.#record = commits.records.register(statements.records);
     this.#release = commits.releases.register(statements.releases);
   }
@@ -71,6 +74,16 @@ export class DeliveryStore {
    */
   async claimLane(request: LaneClaimRequest): Promise<ClaimedDelivery[]> {
     return (await this.#claimLane(request)).map((sealed) => this.#open(sealed));
+  }
+
+  /**
+   * Takes over a delivery whose worker has died, the one that was lost least often before.
+   *
+   * @returns `undefined` when there is none.
+   */
+  async claimLost(request: LostClaimRequest): Promise<ClaimedDelivery | undefined> {
+    const sealed = await this.#claimLost(request);
+    return sealed && this.#open(sealed);
   }
 
   /** @returns false when the delivery was deleted, or a newer attempt has begun; nothing is recorded then. */

@@ -68,7 +68,7 @@ interface ClaimedAttempt {
   readonly attempt: number;
   /** The same, counted from the last manual retry: the place in the retry schedule. */
   readonly attemptInRound: number;
-  /** Attempts in a row whose worker has died, this one not included unless it is given up for that. */
+  /** Attempts in a row whose worker has died. */
   readonly lostCount: number;
   /** When the delivery was due, in milliseconds since the Unix epoch. */
   readonly dueAt: number;
@@ -102,6 +102,18 @@ export const INLINE_PAYLOAD_BYTES_MAX = 16 * 1024;
 /** So many attempts in a row may end with their worker; then the delivery is given up. */
 export const LOST_ATTEMPTS_MAX = 3;
 
+/** Asks for a delivery of one destination whose lease ran out: its worker has died. */
+export interface LostClaimRequest {
+  readonly destinationId: string;
+  /** Deliveries that were lost more often before are left alone. */
+  readonly lostMost: number;
+  /** Milliseconds from now. */
+  readonly leaseMs: number;
+}
+
+/** Of a destination's due deliveries so many are looked at for leases that ran out; the leased ones are the oldest. */
+export const LOST_AMONG_MAX = 64;
+
 /** Names a claim. */
 export interface Claim {
   readonly deliveryId: string;
@@ -130,6 +142,8 @@ export interface FoundLane {
   readonly accountId: string | null;
   /** What its oldest delivery is that can be claimed at this moment; `null` when there is none. */
   readonly due: 'fresh' | 'retries' | null;
+  /** How often a delivery was lost before whose lease has run out, the fewest; `null` when there is none. */
+  readonly lost: number | null;
 }
 
 export interface RetrySearch {
@@ -173,12 +187,16 @@ export interface Statements<Step = unknown> {
   /**
    * Leases deliveries, begins their next attempt, and reads what its request is made of. The attempt number
    * guards the claim: of all who hold a ticket for the same attempt, one gets it. A destination that is
-   * disabled gets nothing. A lease that ran out is taken over, and counts as a lost attempt; the one after
-   * which the delivery is given up is handed out again, to be recorded.
+   * disabled gets nothing.
    */
   readonly claims: BatchKind<ClaimRequest, SealedDelivery | undefined>;
   /** The same for the oldest due deliveries of destinations. Rows that somebody else is taking are passed over. */
   readonly laneClaims: BatchKind<LaneClaimRequest, readonly SealedDelivery[]>;
+  /**
+   * Takes over a lease that ran out, which counts as a lost attempt. The attempt after which the delivery is given
+   * up is handed out again, to be recorded.
+   */
+  readonly lostClaims: BatchKind<LostClaimRequest, SealedDelivery | undefined>;
   /**
    * Writes attempts and the new states of their deliveries, guarded by the attempt number and the lease, so that
    * a worker that comes late cannot overwrite a newer attempt. An attempt that is recorded already stays as it is,

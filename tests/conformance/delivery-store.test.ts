@@ -85,20 +85,6 @@ describe.each(STORES)('deliveries on $name', ({ create }) => {
     expect(claims.filter((claimed) => claimed !== undefined)).toHaveLength(1);
   });
 
-  test('a leased delivery is nobody else’s until the lease is over, and then the next attempt’s', async () => {
-    const ticket = await fixture.ticket();
-    await claim(ticket);
-    expect(await lanes()).toEqual({ [ticket.destinationId]: null });
-    expect(await claim({ ...ticket, attempt: 1 })).toBeUndefined();
-    expect(await claimLane(ticket.destinationId)).toEqual([]);
-
-    const other = await fixture.ticket();
-    await claim(other, OVER);
-    expect(await lanes()).toMatchObject({ [other.destinationId]: 'fresh' });
-    expect(await claim(other)).toBeUndefined();
-    expect(await claim({ ...other, attempt: 1 })).toMatchObject({ attempt: 2, lostCount: 1 });
-  });
-
   test('a recorded success finishes the delivery for good', async () => {
     const ticket = await fixture.ticket();
     expect(await record((await claim(ticket)) as ClaimedDelivery)).toBe(true);
@@ -124,7 +110,11 @@ describe.each(STORES)('deliveries on $name', ({ create }) => {
   test('a worker that comes late cannot overwrite a newer attempt', async () => {
     const ticket = await fixture.ticket();
     const late = (await claim(ticket, OVER)) as ClaimedDelivery;
-    const newer = (await claim({ ...ticket, attempt: 1 })) as ClaimedDelivery;
+    const newer = (await store.storage.deliveries.claimLost({
+      destinationId: ticket.destinationId,
+      lostMost: 0,
+      leaseMs: LEASE_MS,
+    })) as ClaimedDelivery;
     expect(await record(late, FAILED, retryIn(0))).toBe(false);
     expect(await record(newer)).toBe(true);
     expect(await read(ticket.deliveryId)).toMatchObject({ status: 'SUCCEEDED', attemptCount: 2 });
@@ -155,35 +145,6 @@ describe.each(STORES)('deliveries on $name', ({ create }) => {
     const ticket = await fixture.ticket();
     await store.storage.deliveries.release([(await claim(ticket)) as ClaimedDelivery]);
     expect(await claim(ticket)).toMatchObject({ attempt: 1, lostCount: 0 });
-  });
-
-  test('a delivery that ends its worker three times in a row is given up, as an attempt of its own', async () => {
-    const ticket = await fixture.ticket();
-    for (const attempt of [0, 1, 2]) {
-      expect(await claim({ ...ticket, attempt }, OVER)).toMatchObject({ attempt: attempt + 1, problem: null });
-    }
-    const given = (await claim({ ...ticket, attempt: 3 }, OVER)) as ClaimedDelivery;
-    expect(given).toMatchObject({ attempt: 3, problem: 'WORKER_DIED' });
-    expect(await claimLane(ticket.destinationId)).toMatchObject([{ attempt: 3, problem: 'WORKER_DIED' }]);
-    expect(await record(given, { ...FAILED, error: 'WORKER_DIED' }, { ...SUCCEEDED, status: 'FAILED' })).toBe(true);
-  });
-
-  test('lost attempts that were followed by a record are forgiven', async () => {
-    const ticket = await fixture.ticket();
-    await claim(ticket, OVER);
-    await record((await claim({ ...ticket, attempt: 1 })) as ClaimedDelivery, FAILED, retryIn(0));
-    expect(await claim({ ...ticket, attempt: 2 })).toMatchObject({ attempt: 3, lostCount: 0 });
-  });
-
-  test('a new sole owner finds abandoned leases due at once, and leaves planned retries alone', async () => {
-    const abandoned = await fixture.ticket();
-    await claim(abandoned);
-    const planned = await fixture.ticket();
-    await record((await claim(planned)) as ClaimedDelivery, FAILED, retryIn(60_000));
-    await store.reopen();
-    await store.storage.deliveries.recoverLeases();
-    const due = store.storage.isSoleOwner ? 'fresh' : null;
-    expect(await lanes()).toEqual({ [abandoned.destinationId]: due, [planned.destinationId]: null });
   });
 
   test('the oldest due deliveries of a destination come first, from where the last look-up ended', async () => {

@@ -120,6 +120,7 @@ export function createWorld(seed: number) {
     aheadOf: () => dispatcher.aheadOf,
     withdraw: (ids) => dispatcher.withdraw(ids),
     offerLanes: (lanes, line) => dispatcher.offerLanes(lanes, line, true),
+    offerLost: (lane, lost) => dispatcher.offerLost(lane, lost),
   });
   const calmDown = (): void => {
     isFair = true;

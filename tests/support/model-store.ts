@@ -8,6 +8,7 @@ import type {
   FoundLane,
   FoundRetry,
   LaneClaimRequest,
+  LostClaimRequest,
 } from '../../src/storage/statements.ts';
 
 const PAYLOAD = Buffer.from('{}');
@@ -29,7 +30,15 @@ export class ModelStore
   implements
     Pick<
       DeliveryStore,
-      'claim' | 'claimLane' | 'record' | 'release' | 'payload' | 'findLanes' | 'findRetries' | 'disabledAmong'
+      | 'claim'
+      | 'claimLane'
+      | 'claimLost'
+      | 'record'
+      | 'release'
+      | 'payload'
+      | 'findLanes'
+      | 'findRetries'
+      | 'disabledAmong'
     >
 {
   readonly rows = new Map<string, Row>();
@@ -77,6 +86,13 @@ export class ModelStore
     );
   }
 
+  claimLost({ destinationId, lostMost, leaseMs }: LostClaimRequest): Promise<ClaimedDelivery | undefined> {
+    return this.#weather(() => {
+      const row = this.#lostOf(destinationId).find(({ lostCount }) => lostCount <= lostMost);
+      return row && this.#take(row, leaseMs);
+    });
+  }
+
   record({ deliveryId, attempt, outcome, state }: AttemptRecord): Promise<boolean> {
     return this.#weather(() => {
       const row = this.rows.get(deliveryId);
@@ -122,7 +138,8 @@ export class ModelStore
         const [first] = this.#dueOf(destinationId);
         const owner = [...this.rows.values()].find((row) => row.destinationId === destinationId);
         const due = first === undefined ? null : first.waits ? 'retries' : 'fresh';
-        return { destinationId, accountId: owner?.accountId ?? null, due } as const;
+        const [lost] = this.#lostOf(destinationId);
+        return { destinationId, accountId: owner?.accountId ?? null, due, lost: lost?.lostCount ?? null } as const;
       });
     });
   }
@@ -145,8 +162,15 @@ export class ModelStore
       .toSorted((a, b) => a.dueAt - b.dueAt);
   }
 
+  #lostOf(destinationId: string): Row[] {
+    return [...this.rows.values()]
+      .filter((row) => row.destinationId === destinationId && (row.leasedUntil ?? Infinity) <= this.#now())
+      .filter(() => !this.disabled.has(destinationId))
+      .toSorted((a, b) => a.lostCount - b.lostCount);
+  }
+
   #isFree({ destinationId, leasedUntil }: Row): boolean {
-    return !this.disabled.has(destinationId) && (leasedUntil === undefined || leasedUntil <= this.#now());
+    return !this.disabled.has(destinationId) && leasedUntil === undefined;
   }
 
   #take(row: Row, leaseMs: number): ClaimedDelivery {

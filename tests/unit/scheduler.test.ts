@@ -87,8 +87,9 @@ describe('the scheduler', () => {
     const scheduler = new Scheduler({ maxConcurrency: 8, maxConcurrencyPerDestination: 4 });
     scheduler.offerLane({ destinationId: 'a', accountId: 'a' }, 'fresh', false);
     scheduler.offer(tickets('a', 1)[0] as Ticket);
-    expect(scheduler.takeTurn(NOW)).toEqual({ tickets: [], lookUps: [{ lane: laneOf(scheduler, 'a'), limit: 4 }] });
-    expect(scheduler.takeTurn(NOW)).toEqual({ tickets: [], lookUps: [] });
+    const nothing = { tickets: [], lookUps: [], rescues: [] };
+    expect(scheduler.takeTurn(NOW)).toEqual({ ...nothing, lookUps: [{ lane: laneOf(scheduler, 'a'), limit: 4 }] });
+    expect(scheduler.takeTurn(NOW)).toEqual(nothing);
   });
 
   test('goes on where the last look-up ended, until nothing is left, and remembers the place', () => {
@@ -193,6 +194,37 @@ describe('the scheduler', () => {
     ]);
     expect(laneOf(scheduler, 'a').tickets.retries).toHaveLength(512);
     expect(laneOf(scheduler, 'a').tickets.fresh).toHaveLength(512);
+  });
+
+  test('tries what was lost once a few at a time, and then what was lost again one by one', () => {
+    const scheduler = new Scheduler({ maxConcurrency: 32, maxConcurrencyPerDestination: 32 });
+    const once = { destinationId: 'once', accountId: 'a' };
+    const again = { destinationId: 'again', accountId: 'b' };
+    scheduler.offerLost(again, 1);
+    scheduler.offerLost(once, 0);
+    const first = scheduler.takeTurn(NOW).rescues;
+    expect(first.map(({ lane, isAlone }) => [lane.destinationId, isAlone])).toEqual(
+      Array.from({ length: 8 }, () => ['once', false]),
+    );
+    const end = (rescues: Turn['rescues'], hasFound: boolean): void => {
+      for (const rescue of rescues) {
+        scheduler.rescued(rescue, hasFound);
+        release(scheduler, rescue.lane);
+      }
+    };
+    end(first.slice(1), true);
+    const next = scheduler.takeTurn(NOW).rescues;
+    expect(next).toHaveLength(7);
+    end([...first.slice(0, 1), ...next], false);
+    // Nothing is left that was lost once.
+    for (let count = 0; count < 2; count += 1) {
+      const alone = scheduler.takeTurn(NOW).rescues;
+      expect(alone.map(({ isAlone }) => isAlone)).toEqual([true]);
+      expect(scheduler.takeTurn(NOW).rescues).toEqual([]);
+      end(alone, false);
+    }
+    expect(scheduler.takeTurn(NOW).rescues).toEqual([]);
+    expect([...scheduler.lanes]).toEqual([]);
   });
 
   test('forgets a destination of which nothing is left', () => {

@@ -1,10 +1,15 @@
 import { type RawBuilder, sql } from 'kysely';
-import { INLINE_PAYLOAD_BYTES_MAX, LOST_ATTEMPTS_MAX, type SealedDelivery, type Statements } from '../statements.ts';
+import {
+  INLINE_PAYLOAD_BYTES_MAX,
+  LOST_AMONG_MAX,
+  LOST_ATTEMPTS_MAX,
+  type SealedDelivery,
+  type Statements,
+} from '../statements.ts';
 
 type ClaimedRow = Omit<SealedDelivery, 'attemptInRound'> & { readonly roundStart: number };
 
-/** Nobody has it, or who had it is over its time. The database's clock decides, so that no worker's matters. */
-const IS_FREE = sql`(q.leased_until is null or q.leased_until <= now())`;
+/** Whoever had it is over its time. The database's clock decides, so that no worker's matters. */
 const IS_LOST = sql`(q.leased_until is not null)`;
 const IS_GIVEN_UP = sql`(q.leased_until is not null and q.lost_count >= ${sql.lit(LOST_ATTEMPTS_MAX - 1)})`;
 
@@ -25,7 +30,7 @@ export const CLAIMS: Statements['claims'] = {
         ), free as materialized (
           select q.delivery_id, t.lease_ms from ticket t cross join lateral (
             select q.delivery_id, q.destination_id from queue q
-            where q.delivery_id = t.id and q.attempt_count = t.attempt and ${IS_FREE}
+            where q.delivery_id = t.id and q.attempt_count = t.attempt and q.leased_until is null
             limit 1 for update skip locked
           ) q cross join lateral (
             select from destination where id = q.destination_id and disabled_at is null limit 1
@@ -63,7 +68,7 @@ export const LANE_CLAIMS: Statements['laneClaims'] = {
             select from destination where id = l.id and disabled_at is null limit 1
           ) x cross join lateral (
             select q.delivery_id from queue q
-            where q.destination_id = l.id and q.due_at >= to_timestamp(l.since) and q.due_at <= now() and ${IS_FREE}
+            where q.destination_id = l.id and q.due_at >= to_timestamp(l.since) and q.due_at <= now() and q.leased_until is null
             order by q.due_at limit l.most for update skip locked
           ) q
         )`),
@@ -76,6 +81,47 @@ export const LANE_CLAIMS: Statements['laneClaims'] = {
       const found = (byDestination.get(destinationId) ?? []).toSorted((a, b) => a.dueAt - b.dueAt);
       byDestination.set(destinationId, found.slice(limit));
       return found.slice(0, limit).map(toSealed);
+    });
+  },
+};
+
+export const LOST_CLAIMS: Statements['lostClaims'] = {
+  statements(requests) {
+    const lanes = JSON.stringify(
+      requests.map(({ destinationId, lostMost, leaseMs }) => ({
+        id: destinationId,
+        most: lostMost,
+        lease_ms: leaseMs,
+      })),
+    );
+    return [
+      take(sql`
+        with lane as materialized (
+          select id, most, lease_ms, row_number() over (partition by id) as place
+          from json_to_recordset(${lanes}::json) as l (id uuid, most int, lease_ms int)
+        ), free as materialized (
+          select q.delivery_id, l.lease_ms from lane l cross join lateral (
+            select from destination where id = l.id and disabled_at is null limit 1
+          ) x cross join lateral (
+            select delivery_id from (
+              select delivery_id, leased_until, lost_count, due_at from queue
+              where destination_id = l.id and due_at <= now() order by due_at limit ${sql.lit(LOST_AMONG_MAX)}
+            ) oldest
+            where leased_until <= now() and lost_count <= l.most
+            order by lost_count, due_at offset l.place - 1 limit 1
+          ) lost cross join lateral (
+            select delivery_id from queue where delivery_id = lost.delivery_id and leased_until <= now()
+            limit 1 for update skip locked
+          ) q
+        )`),
+    ];
+  },
+
+  results(requests, [rows = []]) {
+    const byDestination = Map.groupBy(rows as readonly ClaimedRow[], ({ destinationId }) => destinationId);
+    return requests.map(({ destinationId }) => {
+      const row = byDestination.get(destinationId)?.shift();
+      return row && toSealed(row);
     });
   },
 };

@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import type { Rows, Statement } from '../group-commit.ts';
-import type { Claim, FoundLane, FoundRetry, Statements } from '../statements.ts';
-import { CLAIMS, LANE_CLAIMS } from './claims.ts';
+import { type Claim, type FoundLane, type FoundRetry, LOST_AMONG_MAX, type Statements } from '../statements.ts';
+import { CLAIMS, LANE_CLAIMS, LOST_CLAIMS } from './claims.ts';
 import { EVENTS } from './events.ts';
 import { KEY_HOLDERS } from './key-holders.ts';
 import { LISTS } from './lists.ts';
@@ -14,6 +14,7 @@ export const POSTGRESQL_STATEMENTS: Statements<Statement> = {
   keyHolders: KEY_HOLDERS,
   claims: CLAIMS,
   laneClaims: LANE_CLAIMS,
+  lostClaims: LOST_CLAIMS,
   records: RECORDS,
 
   releases: {
@@ -55,10 +56,15 @@ export const POSTGRESQL_STATEMENTS: Statements<Statement> = {
     select h.destination_id as "destinationId", x.account_id as "accountId",
       (select case when q.waits then 'retries' else 'fresh' end from queue q
        where x.account_id is not null and x.disabled_at is null
-         and q.destination_id = h.destination_id and q.due_at <= now()
-         and case when q.leased_until is not null then q.leased_until <= now()
-                  else q.waits or q.due_at <= now() - ${graceMs} * interval '1 ms' end
-       order by q.due_at limit 1) as "due"
+         and q.destination_id = h.destination_id and q.due_at <= now() and q.leased_until is null
+         and (q.waits or q.due_at <= now() - ${graceMs} * interval '1 ms')
+       order by q.due_at limit 1) as "due",
+      (select min(lost_count) from (
+         select q.lost_count, q.leased_until from queue q
+         where x.account_id is not null and x.disabled_at is null
+           and q.destination_id = h.destination_id and q.due_at <= now()
+         order by q.due_at limit ${sql.lit(LOST_AMONG_MAX)}
+       ) oldest where leased_until <= now()) as "lost"
     from hop h left join lateral (
       select account_id, disabled_at from destination where id = h.destination_id limit 1
     ) x on true where h.destination_id is not null order by h.place`,

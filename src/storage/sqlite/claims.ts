@@ -1,7 +1,13 @@
 import { type RawBuilder, sql } from 'kysely';
 import type { Clock } from '../../core/clock.ts';
 import type { HttpMethod } from '../../core/destination-input.ts';
-import { INLINE_PAYLOAD_BYTES_MAX, LOST_ATTEMPTS_MAX, type SealedDelivery, type Statements } from '../statements.ts';
+import {
+  INLINE_PAYLOAD_BYTES_MAX,
+  LOST_AMONG_MAX,
+  LOST_ATTEMPTS_MAX,
+  type SealedDelivery,
+  type Statements,
+} from '../statements.ts';
 
 interface ClaimedRow {
   readonly deliveryId: string;
@@ -40,7 +46,7 @@ export const claimsBy = (clock: Clock): Statements['claims'] => ({
         update queue set ${taken(sql`t.value ->> 2`)}
         from json_each(${tickets}) t
         where delivery_id = t.value ->> 0 and attempt_count = t.value ->> 1
-          and (leased_until is null or leased_until <= ${now})
+          and leased_until is null
           and (select disabled_at from destination where id = destination_id) is null
         ${RETURNING}`,
     ];
@@ -66,7 +72,7 @@ export const laneClaimsBy = (clock: Clock): Statements['laneClaims'] => ({
         where delivery_id in (
           select q.delivery_id from destination x cross join queue q on q.destination_id = x.id
           where x.id = ${destinationId} and x.disabled_at is null and q.due_at >= ${from} and q.due_at <= ${now}
-            and (q.leased_until is null or q.leased_until <= ${now})
+            and q.leased_until is null
           order by q.due_at limit ${limit}
         )
         ${RETURNING}`,
@@ -77,6 +83,32 @@ export const laneClaimsBy = (clock: Clock): Statements['laneClaims'] => ({
     requests.map((_, place) =>
       ((answers[place] ?? []) as ClaimedRow[]).toSorted((a, b) => a.dueAt - b.dueAt).map(toSealed),
     ),
+});
+
+export const lostClaimsBy = (clock: Clock): Statements['lostClaims'] => ({
+  statements(requests) {
+    const now = clock.now();
+    return requests.map(
+      ({ destinationId, lostMost, leaseMs }) => sql`
+        update queue set ${taken(sql`${now + leaseMs}`)}
+        where delivery_id in (
+          select delivery_id from (
+            select q.delivery_id, q.leased_until, q.lost_count, q.due_at
+            from destination x cross join queue q on q.destination_id = x.id
+            where x.id = ${destinationId} and x.disabled_at is null and q.due_at <= ${now}
+            order by q.due_at limit ${sql.lit(LOST_AMONG_MAX)}
+          )
+          where leased_until <= ${now} and lost_count <= ${lostMost} order by lost_count, due_at limit 1
+        )
+        ${RETURNING}`,
+    );
+  },
+
+  results: (requests, answers) =>
+    requests.map((_, place) => {
+      const [row] = (answers[place] ?? []) as ClaimedRow[];
+      return row && toSealed(row);
+    }),
 });
 
 /** What a claim writes; the right side of each assignment sees the row as it was. */

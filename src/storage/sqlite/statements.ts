@@ -1,8 +1,8 @@
 import { sql } from 'kysely';
 import type { Clock } from '../../core/clock.ts';
 import type { Statement } from '../group-commit.ts';
-import type { FoundLane, FoundRetry, Statements } from '../statements.ts';
-import { claimsBy, laneClaimsBy } from './claims.ts';
+import { type FoundLane, type FoundRetry, LOST_AMONG_MAX, type Statements } from '../statements.ts';
+import { claimsBy, laneClaimsBy, lostClaimsBy } from './claims.ts';
 import { eventsBy } from './events.ts';
 import { KEY_HOLDERS } from './key-holders.ts';
 import { LISTS } from './lists.ts';
@@ -16,6 +16,7 @@ export function sqliteStatements(clock: Clock): Statements<Statement | StoreEven
     keyHolders: KEY_HOLDERS,
     claims: claimsBy(clock),
     laneClaims: laneClaimsBy(clock),
+    lostClaims: lostClaimsBy(clock),
     records: recordsBy(clock),
     releases: RELEASES,
     ...searchesBy(clock),
@@ -57,10 +58,15 @@ function searchesBy(clock: Clock): Pick<Statements, 'recoverLeases' | 'findLanes
         select h.destination_id as "destinationId", x.account_id as "accountId",
           (select iif(q.waits, 'retries', 'fresh') from queue q
            where x.account_id is not null and x.disabled_at is null
-             and q.destination_id = h.destination_id and q.due_at <= ${now}
-             and case when q.leased_until is not null then q.leased_until <= ${now}
-                      else q.waits or q.due_at <= ${now - graceMs} end
-           order by q.due_at limit 1) as "due"
+             and q.destination_id = h.destination_id and q.due_at <= ${now} and q.leased_until is null
+             and (q.waits or q.due_at <= ${now - graceMs})
+           order by q.due_at limit 1) as "due",
+          (select min(lost_count) from (
+             select q.lost_count, q.leased_until from queue q
+             where x.account_id is not null and x.disabled_at is null
+               and q.destination_id = h.destination_id and q.due_at <= ${now}
+             order by q.due_at limit ${sql.lit(LOST_AMONG_MAX)}
+           ) where leased_until <= ${now}) as "lost"
         from hop h left join destination x on x.id = h.destination_id
         where h.destination_id is not null order by h.place`;
     },

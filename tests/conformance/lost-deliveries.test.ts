@@ -1,0 +1,132 @@
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import type { Ticket } from '../../src/core/ticket.ts';
+import type { AttemptRecord, ClaimedDelivery } from '../../src/storage/statements.ts';
+import { DELIVERED, NOW, StoreFixture } from '../support/store-fixture.ts';
+import { STORES, type StoreUnderTest } from './backends.ts';
+
+const LEASE_MS = 45_000;
+/** A lease that has run out when it begins. */
+const OVER = -1;
+const SUCCEEDED = { status: 'SUCCEEDED', retryInMs: null, completedAt: NOW + 12 } as const;
+const FAILED = { ...DELIVERED, statusCode: 500, error: 'HTTP_STATUS' } as const;
+
+function retryIn(retryInMs: number): AttemptRecord['state'] {
+  return { status: 'PENDING', retryInMs, completedAt: null };
+}
+
+describe.each(STORES)('lost deliveries on $name', ({ create }) => {
+  let store: StoreUnderTest;
+  let fixture: StoreFixture;
+
+  beforeEach(async () => {
+    store = await create();
+    fixture = new StoreFixture(() => store.storage);
+  });
+  afterEach(() => store.dispose());
+
+  const claim = (ticket: Ticket, leaseMs = LEASE_MS) => store.storage.deliveries.claim(ticket, leaseMs);
+  const claimLane = (destinationId: string, limit = 100, from = 0) =>
+    store.storage.deliveries.claimLane({ destinationId, limit, from, leaseMs: LEASE_MS });
+  const record = (
+    { deliveryId, attempt, destinationVersion }: ClaimedDelivery,
+    outcome: AttemptRecord['outcome'] = DELIVERED,
+    state: AttemptRecord['state'] = SUCCEEDED,
+  ) => store.storage.deliveries.record({ deliveryId, attempt, destinationVersion, outcome, state });
+  const claimLost = (destinationId: string, lostMost = 100, leaseMs = LEASE_MS) =>
+    store.storage.deliveries.claimLost({ destinationId, lostMost, leaseMs });
+  const lost = async () =>
+    Object.fromEntries(
+      (await store.storage.deliveries.findLanes({ after: '', limit: 100, graceMs: 0 })).map((lane) => [
+        lane.destinationId,
+        lane.lost,
+      ]),
+    );
+  const lanes = async (graceMs = 0) =>
+    Object.fromEntries(
+      (await store.storage.deliveries.findLanes({ after: '', limit: 100, graceMs })).map(({ destinationId, due }) => [
+        destinationId,
+        due,
+      ]),
+    );
+
+  test('a leased delivery is nobody else’s until the lease is over, and then it is found as lost', async () => {
+    const ticket = await fixture.ticket();
+    await claim(ticket);
+    expect(await lanes()).toEqual({ [ticket.destinationId]: null });
+    expect(await lost()).toEqual({ [ticket.destinationId]: null });
+    expect(await claim({ ...ticket, attempt: 1 })).toBeUndefined();
+    expect(await claimLane(ticket.destinationId)).toEqual([]);
+    expect(await claimLost(ticket.destinationId)).toBeUndefined();
+
+    const other = await fixture.ticket();
+    await claim(other, OVER);
+    expect(await lost()).toMatchObject({ [other.destinationId]: 0 });
+    expect(await claim({ ...other, attempt: 1 })).toBeUndefined();
+    expect(await claimLane(other.destinationId)).toEqual([]);
+    expect(await claimLost(other.destinationId)).toMatchObject({ attempt: 2, lostCount: 1 });
+  });
+
+  test('a delivery that ends its worker three times in a row is given up, as an attempt of its own', async () => {
+    const { deliveryId, destinationId, ...ticket } = await fixture.ticket();
+    await claim({ deliveryId, destinationId, ...ticket }, OVER);
+    for (const attempt of [2, 3]) {
+      expect(await claimLost(destinationId, 100, OVER)).toMatchObject({
+        attempt,
+        lostCount: attempt - 1,
+        problem: null,
+      });
+    }
+    const given = (await claimLost(destinationId, 100, OVER)) as ClaimedDelivery;
+    expect(given).toMatchObject({ attempt: 3, problem: 'WORKER_DIED' });
+    expect(await claimLost(destinationId)).toMatchObject({ attempt: 3, problem: 'WORKER_DIED' });
+    expect(await record(given, { ...FAILED, error: 'WORKER_DIED' }, { ...SUCCEEDED, status: 'FAILED' })).toBe(true);
+  });
+
+  test('of the lost deliveries the one comes first that was lost least often, and others can be left alone', async () => {
+    const { token, destinationIds } = await fixture.account(1);
+    const [destinationId] = destinationIds as [string];
+    const [again] = await fixture.event(token);
+    await claim(again as Ticket, OVER);
+    await claimLost(destinationId, 0, OVER);
+    const [once] = await fixture.event(token);
+    await claim(once as Ticket, OVER);
+    expect(await lost()).toEqual({ [destinationId]: 0 });
+    expect(await claimLost(destinationId, 0)).toMatchObject({ deliveryId: once?.deliveryId });
+    expect(await claimLost(destinationId, 0)).toBeUndefined();
+    expect(await lost()).toEqual({ [destinationId]: 1 });
+    expect(await claimLost(destinationId)).toMatchObject({ deliveryId: again?.deliveryId, lostCount: 2 });
+  });
+
+  test('of the lost deliveries each of several that ask gets another', async () => {
+    const { token, destinationIds } = await fixture.account(1);
+    const [destinationId] = destinationIds as [string];
+    const tickets = (await Promise.all(Array.from({ length: 5 }, () => fixture.event(token)))).flat();
+    await Promise.all(tickets.map((ticket) => claim(ticket, OVER)));
+    const taken: string[] = [];
+    // Two that ask at the same moment may look at the same one.
+    for (let round = 0; taken.length < 5 && round < 5; round += 1) {
+      const found = await Promise.all(Array.from({ length: 8 }, () => claimLost(destinationId, 0)));
+      taken.push(...found.flatMap((one) => one?.deliveryId ?? []));
+    }
+    expect(taken).toHaveLength(5);
+    expect(new Set(taken).size).toBe(5);
+  });
+
+  test('lost attempts that were followed by a record are forgiven', async () => {
+    const ticket = await fixture.ticket();
+    await claim(ticket, OVER);
+    await record((await claimLost(ticket.destinationId)) as ClaimedDelivery, FAILED, retryIn(0));
+    expect(await claim({ ...ticket, attempt: 2 })).toMatchObject({ attempt: 3, lostCount: 0 });
+  });
+
+  test('a new sole owner finds abandoned leases due at once, and leaves planned retries alone', async () => {
+    const abandoned = await fixture.ticket();
+    await claim(abandoned);
+    const planned = await fixture.ticket();
+    await record((await claim(planned)) as ClaimedDelivery, FAILED, retryIn(60_000));
+    await store.reopen();
+    await store.storage.deliveries.recoverLeases();
+    const abandonedLost = store.storage.isSoleOwner ? 0 : null;
+    expect(await lost()).toEqual({ [abandoned.destinationId]: abandonedLost, [planned.destinationId]: null });
+  });
+});
