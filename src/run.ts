@@ -2,7 +2,6 @@ import { constants } from 'node:os';
 import { startApp } from './app.ts';
 import { ConfigError, loadConfig } from './config.ts';
 import { explain } from './explain.ts';
-import { giveBackSpareMemory } from './spare-memory.ts';
 import { welcome } from './welcome.ts';
 
 /** Runs what the command line asks for: the server, unless it names a command. */
@@ -38,7 +37,6 @@ function commandOf(name: string | undefined): Command {
 async function serve(): Promise<void> {
   const app = await startApp(loadConfig());
   const signal = stopSignal();
-  giveBackSpareMemory();
   process.stdout.write(welcome(app));
   const death = await Promise.race([signal, app.died]);
   if (death !== undefined) {
