@@ -4,10 +4,10 @@ import type { Cleaning, Marked, Place } from './cleaning.ts';
 const MARKED_MAX = 500;
 const ROWS_MIN = 25;
 const ROWS_FIRST = 200;
-const ROWS_MAX = 1_000;
+const ROWS_MAX = 500;
 /** A step that took longer is followed by a smaller one, and one that took less by a larger one. */
-const STEP_MS_MAX = 25;
-const STEP_MS_MIN = 8;
+const STEP_MS_MAX = 20;
+const STEP_MS_MIN = 10;
 /** The database is left to the others for so many times as long as a step took. */
 const PAUSE_FACTOR = 3;
 const PAUSE_MS_MIN = 10;
