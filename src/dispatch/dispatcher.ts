@@ -2,7 +2,7 @@ import type { Timer } from '../core/clock.ts';
 import { saysGone } from '../core/delivery.ts';
 import type { Ticket, TicketLane } from '../core/ticket.ts';
 import type { DeliveryStore } from '../storage/delivery-store.ts';
-import type { AttemptRecord, ClaimedDelivery } from '../storage/statements.ts';
+import { type AttemptRecord, type Blame, type ClaimedDelivery, LOST_COUNT_MAX } from '../storage/statements.ts';
 import { deliver, type DeliverDependencies } from './deliver.ts';
 import type { Claims, Lane, Leased, Line } from './lane.ts';
 import type { Rescue } from './lost-lanes.ts';
@@ -12,8 +12,8 @@ import { TaskGroup } from './task-group.ts';
 
 /** A delivery that ends its worker is expected to do it by then. */
 const RESCUE_WATCHED_MS = 500;
-/** However often it was lost. */
-const LOST_MOST = 1_000_000;
+/** A worker that dies with so few deliveries under way has probably died of one of them. */
+const FEW_UNDER_WAY = 2;
 /** On top of the time that a claim made ahead may wait and the time that its request may take. */
 const LEASE_MARGIN_MS = 15_000;
 
@@ -137,11 +137,19 @@ export class Dispatcher {
     }
   }
 
+  get #lease(): { leaseMs: number; blame: Blame } {
+    return { leaseMs: this.#leaseMs, blame: this.#scheduler.claimed <= FEW_UNDER_WAY ? 2 : 1 };
+  }
+
   /** A ticket whose claim fails is not tried again: the database tells of its delivery. */
   async #claim(lane: Lane, ticket: Ticket, until: number): Promise<void> {
     const { deliveries } = this.#options;
     const { withdrawals } = lane;
-    const answer = await this.#pause.around('claim', async () => [await deliveries.claim(ticket, this.#leaseMs)], []);
+    const answer = await this.#pause.around(
+      'claim',
+      async () => [await deliveries.claim({ ticket, ...this.#lease })],
+      [],
+    );
     if (answer === undefined) {
       this.#scheduler.offerLane(lane, 'fresh', true);
     }
@@ -151,7 +159,7 @@ export class Dispatcher {
   async #lookUp(lane: Lane, limit: number, until: number): Promise<void> {
     const { deliveries } = this.#options;
     const { withdrawals } = lane;
-    const request = { destinationId: lane.destinationId, limit, from: lane.from, leaseMs: this.#leaseMs };
+    const request = { destinationId: lane.destinationId, limit, from: lane.from, ...this.#lease };
     const found = await this.#pause.around('look-up', () => deliveries.claimLane(request), []);
     if (found === undefined) {
       this.#scheduler.offerLane(lane, 'fresh', request.from === 0);
@@ -163,7 +171,7 @@ export class Dispatcher {
   async #rescue(rescue: Rescue, until: number): Promise<void> {
     const { lane, isAlone } = rescue;
     const { timer, deliveries } = this.#options;
-    const request = { destinationId: lane.destinationId, lostMost: isAlone ? LOST_MOST : 0, leaseMs: this.#leaseMs };
+    const request = { destinationId: lane.destinationId, lostMost: isAlone ? LOST_COUNT_MAX : 0, ...this.#lease };
     const found = await this.#pause.around('rescue', async () => [await deliveries.claimLost(request)], []);
     const delivery = found?.[0];
     const { promise: ended, resolve: onEnd } = Promise.withResolvers<void>();

@@ -39,7 +39,7 @@ export class Lane implements TicketLane {
   mustLookAgain = false;
   /** The next look-up begins at the oldest. */
   mustRewind = false;
-  /** Deliveries whose worker has died: how often the best of them was lost before. */
+  /** Set while there are deliveries whose worker has died: what the least of them has counted before. */
   lost: number | undefined;
   /** Claimed ahead of their turn, so that a slot that falls free is filled without waiting for a commit. */
   readonly ready: Leased[] = [];

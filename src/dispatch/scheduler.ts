@@ -72,6 +72,11 @@ export class Scheduler {
     return this.#lanes.values();
   }
 
+  /** Deliveries that this worker has leased, or is about to. */
+  get claimed(): number {
+    return this.#bounds.maxConcurrency - this.#slots + AHEAD_MAX - this.#ahead;
+  }
+
   /** Destinations for which something was claimed that has not begun. */
   get aheadOf(): string[] {
     return [...this.#lanes.values()].filter(({ ready }) => ready.length > 0).map((lane) => lane.destinationId);
@@ -111,7 +116,7 @@ export class Scheduler {
     }
   }
 
-  /** @param lost how often a delivery of this destination was lost before whose worker has died now, the fewest */
+  /** @param lost what the lost attempts of a delivery have counted before whose worker has died now, the least */
   offerLost(reference: TicketLane, lost: number): void {
     const lane = this.#laneOf(reference);
     if (lane !== undefined) {

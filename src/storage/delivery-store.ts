@@ -1,7 +1,6 @@
 import { type Kysely, sql } from 'kysely';
 import type { HeaderEntry } from '../core/destination-input.ts';
 import type { SigningSecret } from '../core/signature.ts';
-import type { Ticket } from '../core/ticket.ts';
 import { type Vault, VaultError } from '../core/vault.ts';
 import type { Commits } from './group-commit.ts';
 import { OpenedSecrets } from './opened-secrets.ts';
@@ -14,7 +13,7 @@ import {
   type FoundRetry,
   type LaneClaimRequest,
   type LaneSearch,
-  LOST_ATTEMPTS_MAX,
+  LOST_COUNT_MAX,
   type LostClaimRequest,
   type RetrySearch,
   type SealedDelivery,
@@ -59,11 +58,12 @@ export class DeliveryStore {
   }
 
   /**
-   * @param leaseMs for so long the delivery is the caller's
+   * The delivery is the caller's until the lease ends.
+   *
    * @returns `undefined` when the delivery is finished, deleted, or somebody else's.
    */
-  async claim(ticket: Ticket, leaseMs: number): Promise<ClaimedDelivery | undefined> {
-    const sealed = await this.#claim({ ticket, leaseMs });
+  async claim(request: ClaimRequest): Promise<ClaimedDelivery | undefined> {
+    const sealed = await this.#claim(request);
     return sealed && this.#open(sealed);
   }
 
@@ -77,7 +77,7 @@ export class DeliveryStore {
   }
 
   /**
-   * Takes over a delivery whose worker has died, the one that was lost least often before.
+   * Takes over a delivery whose worker has died, the one whose lost attempts count least.
    *
    * @returns `undefined` when there is none.
    */
@@ -149,5 +149,5 @@ export class DeliveryStore {
 }
 
 function givenUp({ lostCount }: SealedDelivery): 'WORKER_DIED' | null {
-  return lostCount >= LOST_ATTEMPTS_MAX ? 'WORKER_DIED' : null;
+  return lostCount >= LOST_COUNT_MAX ? 'WORKER_DIED' : null;
 }

@@ -46,6 +46,7 @@ export interface ClaimRequest {
   readonly ticket: Ticket;
   /** Milliseconds from now. */
   readonly leaseMs: number;
+  readonly blame: Blame;
 }
 
 /** Asks for the oldest due deliveries of one destination. */
@@ -56,6 +57,7 @@ export interface LaneClaimRequest {
   readonly from: number;
   /** Milliseconds from now. */
   readonly leaseMs: number;
+  readonly blame: Blame;
 }
 
 interface ClaimedAttempt {
@@ -68,7 +70,7 @@ interface ClaimedAttempt {
   readonly attempt: number;
   /** The same, counted from the last manual retry: the place in the retry schedule. */
   readonly attemptInRound: number;
-  /** Attempts in a row whose worker has died. */
+  /** What attempts in a row count together whose worker has died. */
   readonly lostCount: number;
   /** When the delivery was due, in milliseconds since the Unix epoch. */
   readonly dueAt: number;
@@ -99,16 +101,22 @@ export interface SealedDelivery extends ClaimedAttempt {
 
 /** Larger payloads are read one by one, so that a batch of claims stays small in memory. */
 export const INLINE_PAYLOAD_BYTES_MAX = 16 * 1024;
-/** So many attempts in a row may end with their worker; then the delivery is given up. */
-export const LOST_ATTEMPTS_MAX = 3;
+/**
+ * What an attempt counts whose worker dies: 2 where the worker had little else under way, 1 where it may have been
+ * any of many. Who kills a busy process a few times in a row must not make deliveries fail that had no part in it.
+ */
+export type Blame = 1 | 2;
+/** A delivery is given up when its lost attempts in a row have counted so much: three alone, or six among others. */
+export const LOST_COUNT_MAX = 6;
 
 /** Asks for a delivery of one destination whose lease ran out: its worker has died. */
 export interface LostClaimRequest {
   readonly destinationId: string;
-  /** Deliveries that were lost more often before are left alone. */
+  /** Deliveries whose lost attempts have counted more before are left alone. */
   readonly lostMost: number;
   /** Milliseconds from now. */
   readonly leaseMs: number;
+  readonly blame: Blame;
 }
 
 /** Of a destination's due deliveries so many are looked at for leases that ran out; the leased ones are the oldest. */
@@ -142,7 +150,7 @@ export interface FoundLane {
   readonly accountId: string | null;
   /** What its oldest delivery is that can be claimed at this moment; `null` when there is none. */
   readonly due: 'fresh' | 'retries' | null;
-  /** How often a delivery was lost before whose lease has run out, the fewest; `null` when there is none. */
+  /** What the lost attempts of a delivery have counted before whose lease has run out, the least; `null` for none. */
   readonly lost: number | null;
 }
 

@@ -39,7 +39,7 @@ describe.each(STORES)('what was deleted, on $name', ({ create }) => {
   }
 
   async function deliver(ticket: Ticket): Promise<void> {
-    const claimed = await store.storage.deliveries.claim(ticket, 45_000);
+    const claimed = await store.storage.deliveries.claim({ ticket: ticket, leaseMs: 45_000, blame: 1 });
     await store.storage.deliveries.record({ ...(claimed as ClaimedDelivery), outcome: DELIVERED, state: SUCCEEDED });
   }
 
@@ -164,7 +164,11 @@ describe.each(STORES)('what was deleted, on $name', ({ create }) => {
   test('gets no record of a request that was under way, however late it comes', async () => {
     const { token, id } = await fixture.account(1);
     const [ticket] = (await fixture.event(token)) as [Ticket];
-    const claimed = (await store.storage.deliveries.claim(ticket, 45_000)) as ClaimedDelivery;
+    const claimed = (await store.storage.deliveries.claim({
+      ticket: ticket,
+      leaseMs: 45_000,
+      blame: 1,
+    })) as ClaimedDelivery;
     await fixture.deleteAccount(id);
     await new TestCleaner(store.storage).finish();
     expect(await store.storage.deliveries.record({ ...claimed, outcome: DELIVERED, state: SUCCEEDED })).toBe(false);

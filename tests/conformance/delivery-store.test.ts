@@ -25,9 +25,9 @@ describe.each(STORES)('deliveries on $name', ({ create }) => {
   });
   afterEach(() => store.dispose());
 
-  const claim = (ticket: Ticket, leaseMs = LEASE_MS) => store.storage.deliveries.claim(ticket, leaseMs);
+  const claim = (ticket: Ticket, leaseMs = LEASE_MS) => store.storage.deliveries.claim({ ticket, leaseMs, blame: 1 });
   const claimLane = (destinationId: string, limit = 100, from = 0) =>
-    store.storage.deliveries.claimLane({ destinationId, limit, from, leaseMs: LEASE_MS });
+    store.storage.deliveries.claimLane({ destinationId, limit, from, leaseMs: LEASE_MS, blame: 1 });
   const record = (
     { deliveryId, attempt, destinationVersion }: ClaimedDelivery,
     outcome: AttemptRecord['outcome'] = DELIVERED,
@@ -114,6 +114,7 @@ describe.each(STORES)('deliveries on $name', ({ create }) => {
       destinationId: ticket.destinationId,
       lostMost: 0,
       leaseMs: LEASE_MS,
+      blame: 1,
     })) as ClaimedDelivery;
     expect(await record(late, FAILED, retryIn(0))).toBe(false);
     expect(await record(newer)).toBe(true);

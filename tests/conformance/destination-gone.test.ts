@@ -25,7 +25,7 @@ describe.each(STORES)('a destination that is gone, on $name', ({ create }) => {
   });
   afterEach(() => store.dispose());
 
-  const claim = (ticket: Ticket, leaseMs = LEASE_MS) => store.storage.deliveries.claim(ticket, leaseMs);
+  const claim = (ticket: Ticket, leaseMs = LEASE_MS) => store.storage.deliveries.claim({ ticket, leaseMs, blame: 1 });
   const recordGone = (claimed: ClaimedDelivery, completedAt = FAILED.completedAt) =>
     store.storage.deliveries.record({ ...claimed, outcome: GONE, state: { ...FAILED, completedAt } });
   const dueOf = async (id: string) =>
@@ -33,7 +33,7 @@ describe.each(STORES)('a destination that is gone, on $name', ({ create }) => {
       ({ destinationId }) => destinationId === id,
     )?.due;
   const claimLane = (destinationId: string) =>
-    store.storage.deliveries.claimLane({ destinationId, limit: 10, from: 0, leaseMs: LEASE_MS });
+    store.storage.deliveries.claimLane({ destinationId, limit: 10, from: 0, leaseMs: LEASE_MS, blame: 1 });
   const disabledAt = async (id: string) =>
     (await store.storage.reads(EVERYTHING).accounts.destination(id))?.disabledAt?.getTime() ?? null;
 
@@ -93,7 +93,7 @@ describe.each(STORES)('a destination that is gone, on $name', ({ create }) => {
     const ticket = await fixture.ticket();
     const late = (await claim(ticket, OVER)) as ClaimedDelivery;
     const { destinationId } = ticket;
-    await store.storage.deliveries.claimLost({ destinationId, lostMost: 0, leaseMs: LEASE_MS });
+    await store.storage.deliveries.claimLost({ destinationId, lostMost: 0, leaseMs: LEASE_MS, blame: 1 });
     expect(await recordGone(late)).toBe(false);
     expect(await disabledAt(ticket.destinationId)).toBeNull();
   });
@@ -138,7 +138,9 @@ describe.each(STORES)('signing secrets on $name', ({ create }) => {
   afterEach(() => store.dispose());
 
   const secretsOf = async (ticket: Ticket) =>
-    (await store.storage.deliveries.claim(ticket, LEASE_MS))?.signingSecrets.map(({ signsUntil }) => signsUntil);
+    (await store.storage.deliveries.claim({ ticket, leaseMs: LEASE_MS, blame: 1 }))?.signingSecrets.map(
+      ({ signsUntil }) => signsUntil,
+    );
 
   test('come with a claim: one, and after a rotation the newest two with when the older one ends', async () => {
     const { token, destinationIds } = await fixture.account(1);

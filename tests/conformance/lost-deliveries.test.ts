@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { Ticket } from '../../src/core/ticket.ts';
-import type { AttemptRecord, ClaimedDelivery } from '../../src/storage/statements.ts';
+import type { AttemptRecord, Blame, ClaimedDelivery } from '../../src/storage/statements.ts';
 import { DELIVERED, NOW, StoreFixture } from '../support/store-fixture.ts';
 import { STORES, type StoreUnderTest } from './backends.ts';
 
@@ -24,16 +24,17 @@ describe.each(STORES)('lost deliveries on $name', ({ create }) => {
   });
   afterEach(() => store.dispose());
 
-  const claim = (ticket: Ticket, leaseMs = LEASE_MS) => store.storage.deliveries.claim(ticket, leaseMs);
+  const claim = (ticket: Ticket, leaseMs = LEASE_MS, blame: Blame = 1) =>
+    store.storage.deliveries.claim({ ticket, leaseMs, blame });
   const claimLane = (destinationId: string, limit = 100, from = 0) =>
-    store.storage.deliveries.claimLane({ destinationId, limit, from, leaseMs: LEASE_MS });
+    store.storage.deliveries.claimLane({ destinationId, limit, from, leaseMs: LEASE_MS, blame: 1 });
   const record = (
     { deliveryId, attempt, destinationVersion }: ClaimedDelivery,
     outcome: AttemptRecord['outcome'] = DELIVERED,
     state: AttemptRecord['state'] = SUCCEEDED,
   ) => store.storage.deliveries.record({ deliveryId, attempt, destinationVersion, outcome, state });
-  const claimLost = (destinationId: string, lostMost = 100, leaseMs = LEASE_MS) =>
-    store.storage.deliveries.claimLost({ destinationId, lostMost, leaseMs });
+  const claimLost = (destinationId: string, lostMost = 100, leaseMs = LEASE_MS, blame: Blame = 1) =>
+    store.storage.deliveries.claimLost({ destinationId, lostMost, leaseMs, blame });
   const lost = async () =>
     Object.fromEntries(
       (await store.storage.deliveries.findLanes({ after: '', limit: 100, graceMs: 0 })).map((lane) => [
@@ -66,19 +67,20 @@ describe.each(STORES)('lost deliveries on $name', ({ create }) => {
     expect(await claimLost(other.destinationId)).toMatchObject({ attempt: 2, lostCount: 1 });
   });
 
-  test('a delivery that ends its worker three times in a row is given up, as an attempt of its own', async () => {
-    const { deliveryId, destinationId, ...ticket } = await fixture.ticket();
-    await claim({ deliveryId, destinationId, ...ticket }, OVER);
-    for (const attempt of [2, 3]) {
-      expect(await claimLost(destinationId, 100, OVER)).toMatchObject({
-        attempt,
-        lostCount: attempt - 1,
-        problem: null,
-      });
+  test.each([
+    ['three times in a row while there is little else under way', 2, 3],
+    ['six times in a row among many others', 1, 6],
+  ] as const)('a delivery whose worker dies %s is given up', async (_when, blame, times) => {
+    const ticket = await fixture.ticket();
+    const { destinationId } = ticket;
+    await claim(ticket, OVER, blame);
+    for (let attempt = 2; attempt <= times; attempt += 1) {
+      const lostCount = (attempt - 1) * blame;
+      expect(await claimLost(destinationId, 100, OVER, blame)).toMatchObject({ attempt, lostCount, problem: null });
     }
     const given = (await claimLost(destinationId, 100, OVER)) as ClaimedDelivery;
-    expect(given).toMatchObject({ attempt: 3, problem: 'WORKER_DIED' });
-    expect(await claimLost(destinationId)).toMatchObject({ attempt: 3, problem: 'WORKER_DIED' });
+    expect(given).toMatchObject({ attempt: times, problem: 'WORKER_DIED' });
+    expect(await claimLost(destinationId)).toMatchObject({ attempt: times, problem: 'WORKER_DIED' });
     expect(await record(given, { ...FAILED, error: 'WORKER_DIED' }, { ...SUCCEEDED, status: 'FAILED' })).toBe(true);
   });
 

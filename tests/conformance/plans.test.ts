@@ -71,16 +71,16 @@ describeWhere(
     if (ticket === undefined || other === undefined) {
       throw new Error('There are no tickets.');
     }
-    const claimed = await storage.deliveries.claim(other, 60_000);
+    const claimed = await storage.deliveries.claim({ ticket: other, leaseMs: 60_000, blame: 1 });
     const claim = { deliveryId: other.deliveryId, attempt: claimed?.attempt ?? 0 };
     const state = { status: 'SUCCEEDED', retryInMs: null, completedAt: NOW } as const;
     const { events, claims, laneClaims, lostClaims, records, releases, findLanes, findRetries } = POSTGRESQL_STATEMENTS;
     const event = { id: fixture.newId(), tokenHash: 'nobody', payload: Buffer.from('{}'), receivedAt: NOW };
     return {
       events: events.statements([{ ...event, idempotencyKey: null, hops: 0 }])[0],
-      claims: claims.statements([{ ticket, leaseMs: 60_000 }])[0],
-      laneClaims: laneClaims.statements([{ destinationId, limit: 8, from: 0, leaseMs: 60_000 }])[0],
-      lostClaims: lostClaims.statements([{ destinationId, lostMost: 9, leaseMs: 60_000 }])[0],
+      claims: claims.statements([{ ticket, leaseMs: 60_000, blame: 1 }])[0],
+      laneClaims: laneClaims.statements([{ destinationId, limit: 8, from: 0, leaseMs: 60_000, blame: 1 }])[0],
+      lostClaims: lostClaims.statements([{ destinationId, lostMost: 9, leaseMs: 60_000, blame: 1 }])[0],
       records: records.statements([{ ...claim, destinationVersion: 1, outcome: DELIVERED, state }])[0],
       releases: releases.statements([claim])[0],
       findLanes: findLanes({ after: '', limit: 256, graceMs: 0 }),

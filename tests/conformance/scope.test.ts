@@ -25,7 +25,7 @@ describe.each(STORES)('a scope on $name', ({ create }) => {
     const other = await fixture.account(1);
     theirs = other.id;
     [ticket] = (await fixture.event(other.token)) as [Ticket];
-    await store.storage.deliveries.claim(ticket, 60_000);
+    await store.storage.deliveries.claim({ ticket, leaseMs: 60_000, blame: 1 });
     await store.storage.deliveries.record({
       deliveryId: ticket.deliveryId,
       attempt: 1,

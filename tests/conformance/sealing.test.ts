@@ -56,7 +56,7 @@ describe.each(STORES)('secrets on $name', ({ create }) => {
     expect(whole).not.toContain(token);
     expect(whole).not.toContain('a header value');
     const [ticket] = await fixture.event(token);
-    const claimed = ticket && (await store.storage.deliveries.claim(ticket, 60_000));
+    const claimed = ticket && (await store.storage.deliveries.claim({ ticket, leaseMs: 60_000, blame: 1 }));
     expect(claimed).toMatchObject({ destinationId, headers: [['X-Key', 'a header value']] });
   });
 

@@ -1,14 +1,16 @@
 import type { DeliveryStatus } from '../../src/core/delivery.ts';
 import type { Ticket, TicketLane } from '../../src/core/ticket.ts';
 import type { DeliveryStore } from '../../src/storage/delivery-store.ts';
-import type {
-  AttemptRecord,
-  Claim,
-  ClaimedDelivery,
-  FoundLane,
-  FoundRetry,
-  LaneClaimRequest,
-  LostClaimRequest,
+import {
+  type AttemptRecord,
+  type Claim,
+  type ClaimedDelivery,
+  type ClaimRequest,
+  LOST_COUNT_MAX,
+  type FoundLane,
+  type FoundRetry,
+  type LaneClaimRequest,
+  type LostClaimRequest,
 } from '../../src/storage/statements.ts';
 
 const PAYLOAD = Buffer.from('{}');
@@ -17,6 +19,7 @@ interface Row extends TicketLane {
   readonly deliveryId: string;
   attempt: number;
   lostCount: number;
+  blame: number;
   dueAt: number;
   leasedUntil: number | undefined;
   waits: boolean;
@@ -57,7 +60,7 @@ export class ModelStore
   }
 
   insert(ticket: Ticket): void {
-    const fields = { lostCount: 0, dueAt: this.#now(), leasedUntil: undefined, waits: false };
+    const fields = { lostCount: 0, blame: 1, dueAt: this.#now(), leasedUntil: undefined, waits: false };
     this.rows.set(ticket.deliveryId, { ...ticket, ...fields });
   }
 
@@ -68,28 +71,28 @@ export class ModelStore
     }
   }
 
-  claim({ deliveryId, attempt }: Ticket, leaseMs: number): Promise<ClaimedDelivery | undefined> {
+  claim({ ticket: { deliveryId, attempt }, ...lease }: ClaimRequest): Promise<ClaimedDelivery | undefined> {
     this.asked += 1;
     return this.#weather(() => {
       const row = this.rows.get(deliveryId);
-      return row !== undefined && row.attempt === attempt && this.#isFree(row) ? this.#take(row, leaseMs) : undefined;
+      return row !== undefined && row.attempt === attempt && this.#isFree(row) ? this.#take(row, lease) : undefined;
     });
   }
 
-  claimLane({ destinationId, limit, from, leaseMs }: LaneClaimRequest): Promise<ClaimedDelivery[]> {
+  claimLane({ destinationId, limit, from, ...lease }: LaneClaimRequest): Promise<ClaimedDelivery[]> {
     this.asked += 1;
     return this.#weather(() =>
       this.#dueOf(destinationId)
         .filter(({ dueAt }) => dueAt >= from)
         .slice(0, limit)
-        .map((row) => this.#take(row, leaseMs)),
+        .map((row) => this.#take(row, lease)),
     );
   }
 
-  claimLost({ destinationId, lostMost, leaseMs }: LostClaimRequest): Promise<ClaimedDelivery | undefined> {
+  claimLost({ destinationId, lostMost, ...lease }: LostClaimRequest): Promise<ClaimedDelivery | undefined> {
     return this.#weather(() => {
       const row = this.#lostOf(destinationId).find(({ lostCount }) => lostCount <= lostMost);
-      return row && this.#take(row, leaseMs);
+      return row && this.#take(row, lease);
     });
   }
 
@@ -173,10 +176,11 @@ export class ModelStore
     return !this.disabled.has(destinationId) && leasedUntil === undefined;
   }
 
-  #take(row: Row, leaseMs: number): ClaimedDelivery {
-    const isGivenUp = row.leasedUntil !== undefined && row.lostCount >= 2;
+  #take(row: Row, { leaseMs, blame }: Pick<ClaimRequest, 'leaseMs' | 'blame'>): ClaimedDelivery {
+    const isGivenUp = row.leasedUntil !== undefined && row.lostCount + row.blame >= LOST_COUNT_MAX;
     this.taken += 1;
-    row.lostCount += row.leasedUntil === undefined ? 0 : 1;
+    row.lostCount += row.leasedUntil === undefined ? 0 : row.blame;
+    row.blame = blame;
     row.attempt += isGivenUp ? 0 : 1;
     row.leasedUntil = this.#now() + leaseMs;
     const { deliveryId, accountId, destinationId, attempt, lostCount, dueAt } = row;

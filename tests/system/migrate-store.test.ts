@@ -80,7 +80,7 @@ describeWhere(
   test('says so when the source was used between two runs, because what it copied is stale', async () => {
     const ticket = await using(source(), (storage) => new StoreFixture(() => storage).ticket());
     expect(await copy().exited).toEqual({ code: 0, signal: null });
-    await using(source(), (storage) => storage.deliveries.claim(ticket, LEASE_MS));
+    await using(source(), (storage) => storage.deliveries.claim({ ticket, leaseMs: LEASE_MS, blame: 1 }));
     const again = copy();
     expect(await again.exited).toEqual({ code: 1, signal: null });
     expect(again.stderr).toMatch(/^The two databases differ[^\n]*\n$/u);
@@ -124,7 +124,7 @@ async function fill(storage: Storage, url: string) {
   await attempt(storage, finished, DELIVERED, { status: 'SUCCEEDED', retryInMs: null, completedAt: NOW + 7 });
   await attempt(storage, failed, FAILED, { status: 'FAILED', retryInMs: null, completedAt: NOW + 8 });
   await attempt(storage, waiting?.slice(0, 100), FAILED, { status: 'PENDING', retryInMs: LEASE_MS, completedAt: null });
-  await Promise.all((leased ?? []).map((ticket) => storage.deliveries.claim(ticket, LEASE_MS)));
+  await Promise.all((leased ?? []).map((ticket) => storage.deliveries.claim({ ticket, leaseMs: LEASE_MS, blame: 1 })));
   return { accountId, pending: 200, leased: 300 };
 }
 
@@ -136,7 +136,7 @@ async function attempt(
 ): Promise<void> {
   await Promise.all(
     tickets.map(async (ticket) => {
-      await storage.deliveries.claim(ticket, LEASE_MS);
+      await storage.deliveries.claim({ ticket, leaseMs: LEASE_MS, blame: 1 });
       const responseBody = outcome.responseBody && Buffer.from([0, 255, 10, 13, ...Buffer.from(ticket.deliveryId)]);
       const record = {
         deliveryId: ticket.deliveryId,

@@ -17,12 +17,14 @@ export const QueuedDelivery = defineEntity({
     attemptCount: p.integer(),
     /** Attempts made before the present retry cycle; a manual retry begins a new one. */
     roundStart: p.integer(),
-    /** Attempts in a row whose worker has died: their leases ran out, and nothing was recorded. */
+    /** What attempts in a row count together whose worker has died: their leases ran out, and nothing was recorded. */
     lostCount: p.integer(),
     /** When the delivery may be claimed first. A claim leaves it as it is. */
     dueAt: p.datetime(3),
     /** Until when a worker has the delivery to itself; `null` when nobody has it. */
     leasedUntil: p.datetime(3).nullable(),
+    /** What the attempt under way counts if its worker dies; see `Blame`. */
+    leaseBlame: p.integer().default(1),
     /** True once a retry was planned: a sweep looks for the row when its time has come. */
     waits: p.boolean(),
   },

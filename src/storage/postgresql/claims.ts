@@ -2,7 +2,7 @@ import { type RawBuilder, sql } from 'kysely';
 import {
   INLINE_PAYLOAD_BYTES_MAX,
   LOST_AMONG_MAX,
-  LOST_ATTEMPTS_MAX,
+  LOST_COUNT_MAX,
   type SealedDelivery,
   type Statements,
 } from '../statements.ts';
@@ -11,7 +11,7 @@ type ClaimedRow = Omit<SealedDelivery, 'attemptInRound'> & { readonly roundStart
 
 /** Whoever had it is over its time. The database's clock decides, so that no worker's matters. */
 const IS_LOST = sql`(q.leased_until is not null)`;
-const IS_GIVEN_UP = sql`(q.leased_until is not null and q.lost_count >= ${sql.lit(LOST_ATTEMPTS_MAX - 1)})`;
+const IS_GIVEN_UP = sql`(q.leased_until is not null and q.lost_count + q.lease_blame >= ${sql.lit(LOST_COUNT_MAX)})`;
 
 /**
  * Every look-up is fenced in a lateral query with a limit, or goes by a list of keys, so that it uses the index:
@@ -21,14 +21,19 @@ const IS_GIVEN_UP = sql`(q.leased_until is not null and q.lost_count >= ${sql.li
 export const CLAIMS: Statements['claims'] = {
   statements(requests) {
     const tickets = JSON.stringify(
-      requests.map(({ ticket, leaseMs }) => ({ id: ticket.deliveryId, attempt: ticket.attempt, lease_ms: leaseMs })),
+      requests.map(({ ticket, leaseMs, blame }) => ({
+        id: ticket.deliveryId,
+        attempt: ticket.attempt,
+        lease_ms: leaseMs,
+        blame,
+      })),
     );
     return [
       take(sql`
         with ticket as materialized (
-          select distinct on (id) * from json_to_recordset(${tickets}::json) as t (id uuid, attempt int, lease_ms int)
+          select distinct on (id) * from json_to_recordset(${tickets}::json) as t (id uuid, attempt int, lease_ms int, blame int)
         ), free as materialized (
-          select q.delivery_id, t.lease_ms from ticket t cross join lateral (
+          select q.delivery_id, t.lease_ms, t.blame from ticket t cross join lateral (
             select q.delivery_id, q.destination_id from queue q
             where q.delivery_id = t.id and q.attempt_count = t.attempt and q.leased_until is null
             limit 1 for update skip locked
@@ -52,19 +57,20 @@ export const CLAIMS: Statements['claims'] = {
 export const LANE_CLAIMS: Statements['laneClaims'] = {
   statements(requests) {
     const lanes = JSON.stringify(
-      requests.map(({ destinationId, limit, from, leaseMs }) => ({
+      requests.map(({ destinationId, limit, from, leaseMs, blame }) => ({
         id: destinationId,
         most: limit,
         since: from / 1_000,
         lease_ms: leaseMs,
+        blame,
       })),
     );
     return [
       take(sql`
         with lane as materialized (
-          select * from json_to_recordset(${lanes}::json) as l (id uuid, most int, since float8, lease_ms int)
+          select * from json_to_recordset(${lanes}::json) as l (id uuid, most int, since float8, lease_ms int, blame int)
         ), free as materialized (
-          select q.delivery_id, l.lease_ms from lane l cross join lateral (
+          select q.delivery_id, l.lease_ms, l.blame from lane l cross join lateral (
             select from destination where id = l.id and disabled_at is null limit 1
           ) x cross join lateral (
             select q.delivery_id from queue q
@@ -88,19 +94,20 @@ export const LANE_CLAIMS: Statements['laneClaims'] = {
 export const LOST_CLAIMS: Statements['lostClaims'] = {
   statements(requests) {
     const lanes = JSON.stringify(
-      requests.map(({ destinationId, lostMost, leaseMs }) => ({
+      requests.map(({ destinationId, lostMost, leaseMs, blame }) => ({
         id: destinationId,
         most: lostMost,
         lease_ms: leaseMs,
+        blame,
       })),
     );
     return [
       take(sql`
         with lane as materialized (
-          select id, most, lease_ms, row_number() over (partition by id) as place
-          from json_to_recordset(${lanes}::json) as l (id uuid, most int, lease_ms int)
+          select id, most, lease_ms, blame, row_number() over (partition by id) as place
+          from json_to_recordset(${lanes}::json) as l (id uuid, most int, lease_ms int, blame int)
         ), free as materialized (
-          select q.delivery_id, l.lease_ms from lane l cross join lateral (
+          select q.delivery_id, l.lease_ms, l.blame from lane l cross join lateral (
             select from destination where id = l.id and disabled_at is null limit 1
           ) x cross join lateral (
             select delivery_id from (
@@ -126,14 +133,15 @@ export const LOST_CLAIMS: Statements['lostClaims'] = {
   },
 };
 
-/** @param free names the rows to take, which are locked, as `free (delivery_id, lease_ms)` */
+/** @param free names the rows to take, which are locked, as `free (delivery_id, lease_ms, blame)` */
 function take(free: RawBuilder<unknown>) {
   return sql`
     ${free}, claimed as (
       update queue q set
         leased_until = now() + f.lease_ms * interval '1 ms',
         attempt_count = q.attempt_count + (not ${IS_GIVEN_UP})::int,
-        lost_count = q.lost_count + ${IS_LOST}::int
+        lost_count = q.lost_count + case when ${IS_LOST} then q.lease_blame else 0 end,
+        lease_blame = f.blame
       from free f
       where q.delivery_id = f.delivery_id and q.delivery_id = any (array(select delivery_id from free))
       returning q.*

@@ -4,7 +4,7 @@ import type { HttpMethod } from '../../core/destination-input.ts';
 import {
   INLINE_PAYLOAD_BYTES_MAX,
   LOST_AMONG_MAX,
-  LOST_ATTEMPTS_MAX,
+  LOST_COUNT_MAX,
   type SealedDelivery,
   type Statements,
 } from '../statements.ts';
@@ -39,11 +39,11 @@ export const claimsBy = (clock: Clock): Statements['claims'] => ({
   statements(requests) {
     const now = clock.now();
     const tickets = JSON.stringify(
-      requests.map(({ ticket, leaseMs }) => [ticket.deliveryId, ticket.attempt, now + leaseMs]),
+      requests.map(({ ticket, leaseMs, blame }) => [ticket.deliveryId, ticket.attempt, now + leaseMs, blame]),
     );
     return [
       sql`
-        update queue set ${taken(sql`t.value ->> 2`)}
+        update queue set ${taken(sql`t.value ->> 2`, sql`t.value ->> 3`)}
         from json_each(${tickets}) t
         where delivery_id = t.value ->> 0 and attempt_count = t.value ->> 1
           and leased_until is null
@@ -67,8 +67,8 @@ export const laneClaimsBy = (clock: Clock): Statements['laneClaims'] => ({
   statements(requests) {
     const now = clock.now();
     return requests.map(
-      ({ destinationId, limit, from, leaseMs }) => sql`
-        update queue set ${taken(sql`${now + leaseMs}`)}
+      ({ destinationId, limit, from, leaseMs, blame }) => sql`
+        update queue set ${taken(sql`${now + leaseMs}`, sql`${blame}`)}
         where delivery_id in (
           select q.delivery_id from destination x cross join queue q on q.destination_id = x.id
           where x.id = ${destinationId} and x.disabled_at is null and q.due_at >= ${from} and q.due_at <= ${now}
@@ -89,8 +89,8 @@ export const lostClaimsBy = (clock: Clock): Statements['lostClaims'] => ({
   statements(requests) {
     const now = clock.now();
     return requests.map(
-      ({ destinationId, lostMost, leaseMs }) => sql`
-        update queue set ${taken(sql`${now + leaseMs}`)}
+      ({ destinationId, lostMost, leaseMs, blame }) => sql`
+        update queue set ${taken(sql`${now + leaseMs}`, sql`${blame}`)}
         where delivery_id in (
           select delivery_id from (
             select q.delivery_id, q.leased_until, q.lost_count, q.due_at
@@ -112,12 +112,13 @@ export const lostClaimsBy = (clock: Clock): Statements['lostClaims'] => ({
 });
 
 /** What a claim writes; the right side of each assignment sees the row as it was. */
-function taken(leasedUntil: RawBuilder<unknown>) {
+function taken(leasedUntil: RawBuilder<unknown>, blame: RawBuilder<unknown>) {
   return sql`
           leased_until = ${leasedUntil},
           attempt_count = attempt_count
-            + (leased_until is null or lost_count < ${sql.lit(LOST_ATTEMPTS_MAX - 1)}),
-          lost_count = lost_count + (leased_until is not null)`;
+            + (leased_until is null or lost_count + lease_blame < ${sql.lit(LOST_COUNT_MAX)}),
+          lost_count = lost_count + iif(leased_until is null, 0, lease_blame),
+          lease_blame = ${blame}`;
 }
 
 const RETURNING = sql`

@@ -20,6 +20,7 @@ export class Queue extends Migration {
       lost_count int not null,
       due_at timestamptz(3) not null,
       leased_until timestamptz(3) null,
+      lease_blame int not null default 1,
       waits boolean not null
     ) with (
       fillfactor = 50, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 5000,
@@ -27,7 +28,7 @@ export class Queue extends Migration {
     )`);
     this.addSql(`insert into queue
       select d.id, d.event_id, d.destination_id, d.attempt_count, d.round_start, 0, d.due_at,
-        case when d.attempt_count > d.round_start and a.delivery_id is null then d.due_at end,
+        case when d.attempt_count > d.round_start and a.delivery_id is null then d.due_at end, 1,
         a.delivery_id is not null
       from delivery d left join attempt a on a.delivery_id = d.id and a.number = d.attempt_count
       where d.status = 'PENDING'`);

@@ -20,11 +20,12 @@ export class Queue extends Migration {
       lost_count integer not null,
       due_at datetime not null,
       leased_until datetime null,
+      lease_blame integer not null default 1,
       waits integer not null
     )`);
     this.addSql(`insert into queue
       select d.id, d.event_id, d.destination_id, d.attempt_count, d.round_start, 0, d.due_at,
-        case when d.attempt_count > d.round_start and a.delivery_id is null then d.due_at end,
+        case when d.attempt_count > d.round_start and a.delivery_id is null then d.due_at end, 1,
         a.delivery_id is not null
       from delivery d left join attempt a on a.delivery_id = d.id and a.number = d.attempt_count
       where d.status = 'PENDING'`);
