@@ -179,11 +179,13 @@ export class Dispatcher {
       lane.claiming -= 1;
       lane.ready.unshift(...(delivery === undefined ? [] : [{ delivery, until, onEnd }]));
     });
+    this.#scheduler.rescued(rescue, delivery !== undefined);
     this.#startReady(lane);
+    this.#pumpSoon();
     if (delivery !== undefined) {
       await Promise.race([ended, new Promise<void>((resolve) => void timer.after(RESCUE_WATCHED_MS, resolve))]);
     }
-    this.#scheduler.rescued(rescue, delivery !== undefined);
+    this.#scheduler.rescueEnded();
     this.#pumpSoon();
   }
 

@@ -41,6 +41,8 @@ export class Lane implements TicketLane {
   mustRewind = false;
   /** Set while there are deliveries whose worker has died: what the least of them has counted before. */
   lost: number | undefined;
+  /** One of them is asked for at this moment. */
+  isRescuing = false;
   /** Claimed ahead of their turn, so that a slot that falls free is filled without waiting for a commit. */
   readonly ready: Leased[] = [];
   /** Requests under way. */
@@ -72,6 +74,8 @@ export class Lane implements TicketLane {
   }
 
   get isIdle(): boolean {
-    return this.claimed === 0 && this.line === undefined && this.lost === undefined && !this.isLookingUp;
+    return (
+      this.claimed === 0 && this.line === undefined && this.lost === undefined && !this.isRescuing && !this.isLookingUp
+    );
   }
 }

@@ -23,27 +23,42 @@ export class LostLanes {
 
   /** Puts the lane where it belongs. */
   place(lane: Lane, hasSlot: boolean): void {
-    move(this.#once, lane, hasSlot && lane.lost === 0);
-    move(this.#again, lane, hasSlot && lane.lost !== undefined && lane.lost > 0);
+    const canAsk = hasSlot && !lane.isRescuing && lane.lost !== undefined;
+    move(this.#once, lane, canAsk && lane.lost === 0);
+    move(this.#again, lane, canAsk && lane.lost !== 0);
   }
 
-  /** What is to be tried next; `undefined` when that is nothing at this moment. Lanes take turns. */
+  /** What is to be asked for next; `undefined` when that is nothing at this moment. Lanes take turns. */
   next(): Rescue | undefined {
     const isAlone = this.#once.size === 0;
-    const [lane] = isAlone ? this.#again : this.#once;
+    const lane = isAlone ? leastLost(this.#again) : this.#once.values().next().value;
     if (lane === undefined || this.#underWay >= (isAlone ? 1 : UNDER_WAY_MAX)) {
       return undefined;
     }
-    (isAlone ? this.#again : this.#once).delete(lane);
+    lane.isRescuing = true;
     this.#underWay += 1;
     return { lane, isAlone };
   }
 
-  /** A rescue has ended, or has been under way for long enough. The lane is to be placed anew. */
-  ended({ lane, isAlone }: Rescue, hasFound: boolean): void {
-    this.#underWay -= 1;
+  /** The store has answered; the lane is to be placed anew, and may be asked for another. */
+  answered({ lane, isAlone }: Rescue, hasFound: boolean): void {
+    lane.isRescuing = false;
     if (!hasFound && lane.lost !== undefined) {
       lane.lost = isAlone ? undefined : Math.max(lane.lost, 1);
     }
   }
+
+  /** It has come to its end, or has been under way for long enough. */
+  ended(): void {
+    this.#underWay -= 1;
+  }
+}
+
+/** What was lost least is the least likely to end this worker too. */
+function leastLost(lanes: Iterable<Lane>): Lane | undefined {
+  let least: Lane | undefined;
+  for (const lane of lanes) {
+    least = least === undefined || (lane.lost ?? 0) < (least.lost ?? 0) ? lane : least;
+  }
+  return least;
 }

@@ -161,10 +161,15 @@ export class Scheduler {
     return { tickets, lookUps, rescues };
   }
 
-  /** A rescue has ended, or has been under way for long enough. */
+  /** The store has answered whether there is something to rescue. */
   rescued(rescue: Rescue, hasFound: boolean): void {
-    this.#lost.ended(rescue, hasFound);
+    this.#lost.answered(rescue, hasFound);
     this.#update(rescue.lane);
+  }
+
+  /** What was rescued has come to its end, or has been under way for long enough. */
+  rescueEnded(): void {
+    this.#lost.ended();
   }
 
   /** Every change of what a lane has under way is made through here, so that the slots are counted. */

@@ -1,6 +1,5 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { Receiver } from '../support/receiver.ts';
-import { ServerProcess } from '../support/server-process.ts';
 import { Workbench } from '../support/workbench.ts';
 
 const QUERY = `query ($id: ID!) { event(id: $id) { deliveries {
@@ -15,10 +14,11 @@ beforeEach(() => {
 afterEach(() => bench.clear());
 
 test('a delivery that ends its process each time is failed after three attempts, and others arrive', async () => {
-  let server: ServerProcess | undefined;
-  await using deadly = await Receiver.start(() => void server?.signal('SIGKILL'));
+  // An attempt may come before the start of its server is known here.
+  let starting = bench.start();
+  await using deadly = await Receiver.start(() => void starting.then((one) => one.signal('SIGKILL')));
   await using sound = await Receiver.start();
-  server = await bench.start();
+  let server = await starting;
   const { id, token } = await server.createAccount();
   for (const url of [deadly.url(), sound.url()]) {
     await server.createDestination(id, url);
@@ -31,13 +31,14 @@ test('a delivery that ends its process each time is failed after three attempts,
   for (let attempt = 1; attempt <= 3; attempt += 1) {
     await deadly.arrived(attempt);
     expect(await server.exited).toEqual({ code: null, signal: 'SIGKILL' });
-    server = await bench.start();
+    starting = bench.start();
+    server = await starting;
   }
   const list = await server.data(`query ($id: ID!) { account(id: $id) { events { nodes { id } } } }`, { id });
   const eventId = list.account.events.nodes[0].id as string;
   expect(response === undefined || response.status === 202).toBe(true);
   const { event } = await server.eventually(
-    () => (server as ServerProcess).data(QUERY, { id: eventId }),
+    () => server.data(QUERY, { id: eventId }),
     ({ event: { deliveries } }) => deliveries.every(({ status }: { status: string }) => status !== 'PENDING'),
     30_000,
   );

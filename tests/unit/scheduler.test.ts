@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import type { Ticket } from '../../src/core/ticket.ts';
 import type { Lane } from '../../src/dispatch/lane.ts';
+import type { Rescue } from '../../src/dispatch/lost-lanes.ts';
 import { type Bounds, Scheduler, type Turn } from '../../src/dispatch/scheduler.ts';
 
 const NOW = 1_000_000;
@@ -198,33 +199,33 @@ describe('the scheduler', () => {
 
   test('tries what was lost once a few at a time, and then what was lost again one by one', () => {
     const scheduler = new Scheduler({ maxConcurrency: 32, maxConcurrencyPerDestination: 32 });
-    const once = { destinationId: 'once', accountId: 'a' };
-    const again = { destinationId: 'again', accountId: 'b' };
-    scheduler.offerLost(again, 1);
-    scheduler.offerLost(once, 0);
-    const first = scheduler.takeTurn(NOW).rescues;
-    expect(first.map(({ lane, isAlone }) => [lane.destinationId, isAlone])).toEqual(
-      Array.from({ length: 8 }, () => ['once', false]),
-    );
-    const end = (rescues: Turn['rescues'], hasFound: boolean): void => {
-      for (const rescue of rescues) {
-        scheduler.rescued(rescue, hasFound);
-        release(scheduler, rescue.lane);
-      }
-    };
-    end(first.slice(1), true);
-    const next = scheduler.takeTurn(NOW).rescues;
-    expect(next).toHaveLength(7);
-    end([...first.slice(0, 1), ...next], false);
-    // Nothing is left that was lost once.
-    for (let count = 0; count < 2; count += 1) {
-      const alone = scheduler.takeTurn(NOW).rescues;
-      expect(alone.map(({ isAlone }) => isAlone)).toEqual([true]);
-      expect(scheduler.takeTurn(NOW).rescues).toEqual([]);
-      end(alone, false);
+    scheduler.offerLost({ destinationId: 'again', accountId: 'b' }, 3);
+    scheduler.offerLost({ destinationId: 'less', accountId: 'c' }, 2);
+    scheduler.offerLost({ destinationId: 'once', accountId: 'a' }, 0);
+    const rescue = () =>
+      scheduler.takeTurn(NOW).rescues.map((one) => Object.assign(one, { id: one.lane.destinationId }));
+    // As long as something is found, the next is asked for, up to eight at the same time.
+    for (let count = 0; count < 8; count += 1) {
+      const [one, ...more] = rescue();
+      expect([one?.id, one?.isAlone, more]).toEqual(['once', false, []]);
+      scheduler.rescued(one as Rescue, true);
     }
-    expect(scheduler.takeTurn(NOW).rescues).toEqual([]);
-    expect([...scheduler.lanes]).toEqual([]);
+    expect(rescue()).toEqual([]);
+    scheduler.rescueEnded();
+    const [last] = rescue();
+    scheduler.rescued(last as Rescue, false);
+    for (let count = 0; count < 8; count += 1) {
+      expect(rescue()).toEqual([]);
+      scheduler.rescueEnded();
+    }
+    for (const id of ['once', 'less', 'again']) {
+      const [alone, ...more] = rescue();
+      expect([alone?.id, alone?.isAlone, more]).toEqual([id, true, []]);
+      scheduler.rescued(alone as Rescue, false);
+      expect(rescue()).toEqual([]);
+      scheduler.rescueEnded();
+    }
+    expect(rescue()).toEqual([]);
   });
 
   test('forgets a destination of which nothing is left', () => {
