@@ -61,7 +61,16 @@ async function createSender({
 /** So that all threads send the same bytes. */
 async function loadShared(deliveries: DeliveryStore, eventId: string): Promise<Buffer | undefined> {
   const payload = await deliveries.payload(eventId);
-  return payload && sharedBytes(payload);
+  if (payload === undefined) {
+    return undefined;
+  }
+  const shared = sharedBytes(payload);
+  const { buffer } = payload;
+  // At once, and not when the garbage is collected: a few large payloads would add up.
+  if (buffer instanceof ArrayBuffer && buffer.byteLength === payload.length) {
+    buffer.transfer(0);
+  }
+  return shared;
 }
 
 /** Starts everything that makes deliveries: the dispatcher, what feeds it, and what finds the forgotten. */
