@@ -171,28 +171,29 @@ export class Dispatcher {
   async #rescue(rescue: Rescue, until: number): Promise<void> {
     const { lane, isAlone } = rescue;
     const { timer, deliveries } = this.#options;
+    const { withdrawals } = lane;
     const request = { destinationId: lane.destinationId, lostMost: isAlone ? LOST_COUNT_MAX : 0, ...this.#lease };
     const found = await this.#pause.around('rescue', async () => [await deliveries.claimLost(request)], []);
-    const delivery = found?.[0];
+    const hasFound = found?.[0] !== undefined;
     const { promise: ended, resolve: onEnd } = Promise.withResolvers<void>();
-    this.#scheduler.count(lane, () => {
-      lane.claiming -= 1;
-      lane.ready.unshift(...(delivery === undefined ? [] : [{ delivery, until, onEnd }]));
-    });
-    this.#scheduler.rescued(rescue, delivery !== undefined);
-    this.#startReady(lane);
-    this.#pumpSoon();
-    if (delivery !== undefined) {
-      await Promise.race([ended, new Promise<void>((resolve) => void timer.after(RESCUE_WATCHED_MS, resolve))]);
+    this.#scheduler.rescued(rescue, hasFound);
+    this.#claimed(lane, { asked: 1, found: found ?? [], until, withdrawals, onEnd });
+    if (hasFound) {
+      const callOff = timer.after(RESCUE_WATCHED_MS, onEnd);
+      await ended;
+      callOff();
     }
     this.#scheduler.rescueEnded();
     this.#pumpSoon();
   }
 
-  #claimed(lane: Lane, { asked, found, until, withdrawals }: Claims): void {
+  #claimed(lane: Lane, { asked, found, withdrawals, ...lease }: Claims): void {
+    const claimed = found.filter((delivery) => delivery !== undefined);
     this.#scheduler.count(lane, () => {
       lane.claiming -= asked;
-      lane.ready.push(...found.filter((delivery) => delivery !== undefined).map((delivery) => ({ delivery, until })));
+      for (const delivery of claimed) {
+        lane.ready.push({ delivery, ...lease });
+      }
     });
     if (lane.withdrawals !== withdrawals) {
       this.#claims.add(this.#release(this.#scheduler.takeReady(lane)));

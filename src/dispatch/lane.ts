@@ -14,11 +14,9 @@ export interface Leased {
 }
 
 /** What the store has answered. */
-export interface Claims {
+export interface Claims extends Omit<Leased, 'delivery'> {
   readonly asked: number;
   readonly found: readonly (ClaimedDelivery | undefined)[];
-  /** As in `Leased`. */
-  readonly until: number;
   /** Of the lane, when the store was asked. */
   readonly withdrawals: number;
 }
