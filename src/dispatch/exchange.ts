@@ -5,12 +5,17 @@ import type { Got, Request } from 'got';
 import { type AttemptError, type AttemptOutcome, errorOfStatus, type ExchangeOutcome } from '../core/delivery.ts';
 import type { OutgoingRequest } from '../core/outgoing-request.ts';
 import { attemptErrorOf } from './attempt-error.ts';
+import { INLINE_PAYLOAD_BYTES_MAX } from '../storage/statements.ts';
 import type { EgressAgents } from './egress-agents.ts';
 
 /** The part of a response that is kept. */
 const RESPONSE_KEPT_BYTES = 8 * 1024;
 /** A response is read that far, so that its connection can be used again; a longer one costs the connection. */
 const RESPONSE_READ_BYTES_MAX = 64 * 1024;
+/** A body goes out in copied pieces of this size: the memory that it lies in is lent, and lent again afterwards. */
+const PIECE_BYTES = 256 * 1024;
+/** Bodies up to here have memory of their own; see `INLINE_PAYLOAD_BYTES_MAX`. */
+const OWN_BYTES_MAX = INLINE_PAYLOAD_BYTES_MAX;
 /** Interim answers, such as 103 Early Hints, before the final one. */
 const INTERIM_ANSWERS_MAX = 100;
 
@@ -29,6 +34,7 @@ export class Exchange {
   readonly #agents: EgressAgents;
   #stream: Request | undefined;
   #isSecondTry = false;
+  #isWritten = false;
   #isOver = false;
   #statusCode: number | null = null;
   #retryAfter: string | null = null;
@@ -77,10 +83,31 @@ export class Exchange {
     stream.once('end', () => this.#onEnd(stream));
     stream.once('close', () => this.#onEnd(stream));
     // Written and not given as an option: of an option got makes a copy for every request.
-    if (body !== undefined) {
+    if (body === undefined) {
+      this.#isWritten = true;
+    } else if (body.length <= OWN_BYTES_MAX) {
+      this.#isWritten = true;
       stream.end(body);
+    } else {
+      this.#isWritten = false;
+      this.#writePiece(stream, body);
     }
     return stream;
+  }
+
+  /** Never after the end of the exchange: the memory may hold the payload of somebody else by then. */
+  #writePiece(stream: Request, rest: Buffer): void {
+    const piece = Buffer.from(rest.subarray(0, PIECE_BYTES));
+    if (rest.length <= PIECE_BYTES) {
+      this.#isWritten = true;
+      stream.end(piece);
+      return;
+    }
+    stream.write(piece, (error) => {
+      if (!error && !this.#isOver) {
+        this.#writePiece(stream, rest.subarray(PIECE_BYTES));
+      }
+    });
   }
 
   /** Of what got would pass on nothing is needed; it lower-cases header names and merges repeated ones, besides. */
@@ -142,6 +169,10 @@ export class Exchange {
       return;
     }
     this.#finish(failure);
+    // Who answers before the whole body is there gets no more of it.
+    if (!this.#isWritten) {
+      stream.destroy();
+    }
   }
 
   #wasClosedBefore({ reusedSocket, socket }: Request): boolean {

@@ -1,8 +1,9 @@
+import { SharedMemory } from '../core/shared-memory.ts';
 import type { ClaimedDelivery } from '../storage/statements.ts';
 
 /** All large payloads of requests under way together; a larger one goes alone. */
 const BYTES_MAX = 64 * 1_048_576;
-/** Of one account: whose destinations answer slowly leaves the other half to others. */
+/** Of one account: its slow destinations leave the other half to others. */
 const BYTES_PER_ACCOUNT_MAX = BYTES_MAX / 2;
 
 interface Entry {
@@ -10,17 +11,23 @@ interface Entry {
   readonly accountId: string;
   readonly length: number;
   readonly payload: Promise<Buffer | undefined>;
-  readonly load: () => void;
+  readonly resolve: (payload: Promise<Buffer | undefined>) => void;
+  /** Set once there is room. */
+  room: Buffer<SharedArrayBuffer> | undefined;
   users: number;
 }
 
+/** Reads the payload of an event into memory that has room for it. @returns false when it was deleted */
+export type LoadPayload = (eventId: string, target: Buffer) => Promise<boolean>;
+
 /**
  * Lends large payloads to the requests that send them: one copy for all deliveries of an event, and so many bytes
- * at the same time. Small payloads come with their claims. Whoever finds no room waits for its turn; a lane that
- * waits holds up none that sends small payloads.
+ * at the same time. Small payloads come with their claims. A delivery that finds no room waits for its turn; a lane
+ * that waits holds up none that sends small payloads.
  */
 export class Payloads {
-  readonly #load: (eventId: string) => Promise<Buffer | undefined>;
+  readonly #load: LoadPayload;
+  readonly #memory = new SharedMemory(BYTES_MAX);
   readonly #entries = new Map<string, Entry>();
   /** In the order in which they came. */
   readonly #waiting = new Set<Entry>();
@@ -28,13 +35,14 @@ export class Payloads {
   readonly #bytesOf = new Map<string, number>();
   #bytes = 0;
 
-  /** @param load reads a payload; what it rejects with is handed on to the borrowers */
-  constructor(load: (eventId: string) => Promise<Buffer | undefined>) {
+  /** @param load what it rejects with is handed on to the borrowers */
+  constructor(load: LoadPayload) {
     this.#load = load;
   }
 
   /**
-   * @param use sends the payload; it is `undefined` when the event was deleted meanwhile.
+   * @param use sends the payload; it is `undefined` when the event was deleted meanwhile. Once `use` has settled,
+   * the memory may hold another payload.
    * @returns what `use` returns
    */
   async lend<Result>(
@@ -56,10 +64,9 @@ export class Payloads {
     }
   }
 
-  #add({ eventId, accountId, payloadLength }: ClaimedDelivery): Entry {
-    const { promise, resolve } = Promise.withResolvers<Buffer | undefined>();
-    const load = (): void => resolve(this.#load(eventId));
-    const entry: Entry = { eventId, accountId, length: payloadLength, payload: promise, load, users: 0 };
+  #add({ eventId, accountId, payloadLength: length }: ClaimedDelivery): Entry {
+    const { promise: payload, resolve } = Promise.withResolvers<Buffer | undefined>();
+    const entry: Entry = { eventId, accountId, length, payload, resolve, room: undefined, users: 0 };
     this.#entries.set(eventId, entry);
     this.#waiting.add(entry);
     this.#loadWaiting();
@@ -70,6 +77,9 @@ export class Payloads {
     this.#entries.delete(entry.eventId);
     if (!this.#waiting.delete(entry)) {
       this.#count(entry, -entry.length);
+      if (entry.room !== undefined && entry.length <= BYTES_MAX) {
+        this.#memory.giveBack(entry.room);
+      }
     }
     this.#loadWaiting();
   }
@@ -80,14 +90,27 @@ export class Payloads {
       if (own > 0 && own + entry.length > BYTES_PER_ACCOUNT_MAX) {
         continue;
       }
+      const room = this.#roomFor(entry);
       // Smaller ones behind it must not pass for ever.
-      if (this.#bytes > 0 && this.#bytes + entry.length > BYTES_MAX) {
+      if (room === undefined) {
         return;
       }
       this.#waiting.delete(entry);
       this.#count(entry, entry.length);
-      entry.load();
+      entry.room = room;
+      entry.resolve(this.#loadInto(entry.eventId, room));
     }
+  }
+
+  #roomFor({ length }: Entry): Buffer<SharedArrayBuffer> | undefined {
+    if (length <= BYTES_MAX) {
+      return this.#memory.take(length);
+    }
+    return this.#bytes === 0 ? Buffer.from(new SharedArrayBuffer(length)) : undefined;
+  }
+
+  async #loadInto(eventId: string, room: Buffer<SharedArrayBuffer>): Promise<Buffer | undefined> {
+    return (await this.#load(eventId, room)) ? room : undefined;
   }
 
   #count({ accountId }: Entry, bytes: number): void {

@@ -1,5 +1,4 @@
 import type { Transferable } from 'node:worker_threads';
-import { areShared } from '../core/shared-bytes.ts';
 
 /** A parcel with so much in it goes at once, so that no message is larger by more than its last piece. */
 const PARCEL_BYTES_MAX = 1024 * 1024;
@@ -66,6 +65,10 @@ export class Outbox<Content> {
 
 function packedLength(body: Buffer | undefined): number {
   return body === undefined || areShared(body) ? 0 : body.length;
+}
+
+function areShared(bytes: Buffer): bytes is Buffer<SharedArrayBuffer> {
+  return bytes.buffer instanceof SharedArrayBuffer;
 }
 
 function pack<Content>(pieces: readonly Piece<Content>[]): Parcel<Content> {

@@ -2,7 +2,6 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import type { ExchangeOutcome } from '../core/delivery.ts';
 import type { RequestSource } from '../core/outgoing-request.ts';
-import { SHARED_BYTES_MIN, sharedBytes } from '../core/shared-bytes.ts';
 import type { Facts } from '../observe/facts.ts';
 import type { Sender } from './sender.ts';
 import { Outbox, type Parcel, unpack } from './sender-parcels.ts';
@@ -82,9 +81,8 @@ export class SenderWorker implements Sender {
   #add(source: RequestSource, sentAt: number): void {
     const { deliveryId, hops, payload } = source;
     const destination = this.#told.tell(source);
-    const body = payload.length < SHARED_BYTES_MIN ? payload : sharedBytes(payload);
     this.#outbox.add(
-      { id: this.#lastId, content: { destination, deliveryId, hops, sentAt }, body },
+      { id: this.#lastId, content: { destination, deliveryId, hops, sentAt }, body: payload },
       destination.source && charactersOf(destination.source),
     );
   }

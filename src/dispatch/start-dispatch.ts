@@ -2,7 +2,6 @@ import type { LookupFunction } from 'node:net';
 import type { DeliveryQueue } from '../queue/delivery-queue.ts';
 import type { RetrySchedule } from '../core/retry-policy.ts';
 import { type Clock, systemTimer } from '../core/clock.ts';
-import { sharedBytes } from '../core/shared-bytes.ts';
 import type { Facts } from '../observe/facts.ts';
 import type { DeliveryStore } from '../storage/delivery-store.ts';
 import { Dispatcher } from './dispatcher.ts';
@@ -58,28 +57,13 @@ async function createSender({
   return new HttpSender({ userAgent, timeoutMs, egress, lookup });
 }
 
-/** So that all threads send the same bytes. */
-async function loadShared(deliveries: DeliveryStore, eventId: string): Promise<Buffer | undefined> {
-  const payload = await deliveries.payload(eventId);
-  if (payload === undefined) {
-    return undefined;
-  }
-  const shared = sharedBytes(payload);
-  const { buffer } = payload;
-  // At once, and not when the garbage is collected: a few large payloads would add up.
-  if (buffer instanceof ArrayBuffer && buffer.byteLength === payload.length) {
-    buffer.transfer(0);
-  }
-  return shared;
-}
-
 /** Starts everything that makes deliveries: the dispatcher, what feeds it, and what finds the forgotten. */
 export async function startDispatch(options: DispatchOptions): Promise<Dispatch> {
   const { queue, maxConcurrency, maxConcurrencyPerDestination } = options;
   const dispatcher = new Dispatcher({
     ...options,
     sender: await createSender(options),
-    payloads: new Payloads((eventId) => loadShared(options.deliveries, eventId)),
+    payloads: new Payloads((eventId, target) => options.deliveries.readPayload(eventId, target)),
     timer: systemTimer,
     bounds: { maxConcurrency, maxConcurrencyPerDestination },
   });

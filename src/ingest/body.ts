@@ -1,7 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 import { type Decompress, decompressorOf } from './decompress.ts';
+import { SharedMemory } from '../core/shared-memory.ts';
 import type { Holding } from './holding.ts';
-import { LargeBodies } from './large-bodies.ts';
+import { LARGE_BYTES_MAX, LargeBodies } from './large-bodies.ts';
 import { checkPayload, PayloadCheck } from './payload-check.ts';
 import { receive } from './receive.ts';
 import { Refusal } from './refusal.ts';
@@ -37,6 +38,7 @@ export class Bodies {
   readonly #smallMaxBytes: number;
   readonly #small = new SmallBodies();
   readonly #large = new LargeBodies();
+  readonly #memory = new SharedMemory(LARGE_BYTES_MAX);
 
   /** @param maxBytes of one body, before and after decompression */
   constructor(maxBytes: number) {
@@ -86,8 +88,12 @@ export class Bodies {
   async #readLarge(arrival: Arrival, maxBytes: number, beginning = NOTHING): Promise<Body> {
     const { request, decompress, check } = arrival;
     const room = await this.#roomFor(arrival, maxBytes + (decompress === undefined ? 0 : this.#unpackingBytes));
-    // The system gives the memory as it is written to.
-    const target = Buffer.allocUnsafeSlow(maxBytes);
+    // The system gives memory as it is written to.
+    const target = this.#memory.take(maxBytes) ?? Buffer.allocUnsafeSlow(maxBytes);
+    const release = (): void => {
+      this.#release(target);
+      room.free();
+    };
     try {
       let length = 0;
       const take = (chunk: Buffer): void => {
@@ -103,9 +109,9 @@ export class Bodies {
         return await this.#unpackLarge(bytes, decompress, room);
       }
       check?.end(bytes);
-      return { bytes, free: () => release(target, room) };
+      return { bytes, free: release };
     } catch (error) {
-      release(target, room);
+      release();
       throw error;
     }
   }
@@ -137,6 +143,16 @@ export class Bodies {
     return checked(bytes, room);
   }
 
+  #release(target: Buffer): void {
+    const { buffer } = target;
+    if (buffer instanceof SharedArrayBuffer) {
+      this.#memory.giveBack(target as Buffer<SharedArrayBuffer>);
+    } else if (buffer instanceof ArrayBuffer) {
+      // At once, and not when the garbage is collected: a few large bodies would add up.
+      buffer.transfer(0);
+    }
+  }
+
   /** What is unpacked comes in pieces, which are put together at the end. */
   get #unpackingBytes(): number {
     return 2 * this.#maxBytes;
@@ -158,14 +174,6 @@ export class Bodies {
       request.off('aborted', leave);
     }
   }
-}
-
-/** At once, and not when the garbage is collected: a few large bodies would add up. */
-function release({ buffer }: Buffer<ArrayBuffer>, room: Holding): void {
-  if (!buffer.detached) {
-    buffer.transfer(0);
-  }
-  room.free();
 }
 
 async function checked(bytes: Buffer, holding: Holding): Promise<Body> {

@@ -3,7 +3,7 @@ import { Refusal } from './refusal.ts';
 
 const MIB = 1_048_576;
 /** All large bodies together, from before they are read until they are answered. */
-const BYTES_MAX = 96 * MIB;
+export const LARGE_BYTES_MAX = 96 * MIB;
 /** Of one account; the rest is always for others. */
 const OWNER_BYTES_MAX = 64 * MIB;
 /** Whoever has waited so long for room is refused, while the sender still has time to send. */
@@ -63,7 +63,7 @@ export class LargeBodies {
   #grantWaiting(): void {
     for (const claimant of this.#waiting) {
       const { owner, bytes } = claimant.request;
-      if (this.#bytes > 0 && this.#bytes + bytes > BYTES_MAX) {
+      if (this.#bytes > 0 && this.#bytes + bytes > LARGE_BYTES_MAX) {
         break;
       }
       const owned = this.#bytesOfOwners.get(owner) ?? 0;

@@ -120,12 +120,24 @@ export class DeliveryStore {
     return rows.map(({ id }) => id);
   }
 
-  /** @returns the bytes as they were received; `undefined` when the event was deleted. */
-  async payload(eventId: string): Promise<Buffer | undefined> {
-    const { rows } = await sql<{ payload: Buffer }>`select payload from event where id = ${eventId}`.execute(
-      this.#database,
-    );
-    return rows[0]?.payload;
+  /**
+   * Reads the bytes as they were received.
+   *
+   * @param target is as long as the payload
+   * @returns false when the event was deleted
+   */
+  async readPayload(eventId: string, target: Buffer): Promise<boolean> {
+    let length = 0;
+    while (length < target.length) {
+      const { rows } = await this.#statements.payloadPart(eventId, length).execute(this.#database);
+      const [part] = rows;
+      if (part === undefined || part.bytes.length === 0) {
+        return false;
+      }
+      length += part.bytes.copy(target, length);
+      freeAtOnce(part.bytes);
+    }
+    return true;
   }
 
   /** What cannot be opened is the outcome of this delivery, and of no other. */
@@ -150,4 +162,11 @@ export class DeliveryStore {
 
 function givenUp({ lostCount }: SealedDelivery): 'WORKER_DIED' | null {
   return lostCount >= LOST_COUNT_MAX ? 'WORKER_DIED' : null;
+}
+
+/** And not when the garbage is collected: a few large payloads would add up. */
+function freeAtOnce({ buffer, length }: Buffer): void {
+  if (buffer instanceof ArrayBuffer && buffer.byteLength === length) {
+    buffer.transfer(0);
+  }
 }

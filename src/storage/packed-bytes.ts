@@ -15,6 +15,7 @@ export class PackedBytes {
   }
 
   toBuffer(): Buffer {
-    return Buffer.concat(this.#chunks, this.#length);
+    const [first] = this.#chunks;
+    return first !== undefined && this.#chunks.length === 1 ? first : Buffer.concat(this.#chunks, this.#length);
   }
 }

@@ -219,6 +219,8 @@ export interface Statements<Step = unknown> {
   readonly findLanes: (search: LaneSearch) => RawBuilder<FoundLane>;
   /** In the order of their due times. */
   readonly findRetries: (search: RetrySearch) => RawBuilder<FoundRetry>;
+  /** The bytes of a payload from this offset on, as many as the database can send at once without much memory. */
+  readonly payloadPart: (eventId: string, offset: number) => RawBuilder<{ bytes: Buffer }>;
   readonly eventIdsOf: (page: NestedPage) => RawBuilder<KeyedId>;
   readonly deliveryIdsOf: (page: NestedPage, status: DeliveryStatus | undefined) => RawBuilder<KeyedId>;
 }

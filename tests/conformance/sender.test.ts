@@ -1,7 +1,9 @@
+import { once } from 'node:events';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { HeaderEntry } from '../../src/core/destination-input.ts';
 import type { RequestSource } from '../../src/core/outgoing-request.ts';
-import { sharedBytes } from '../../src/core/shared-bytes.ts';
+import { SharedMemory } from '../../src/core/shared-memory.ts';
 import { HttpSender } from '../../src/dispatch/http-sender.ts';
 import type { Sender } from '../../src/dispatch/sender.ts';
 import { SenderPool } from '../../src/dispatch/sender-pool.ts';
@@ -10,6 +12,7 @@ import { createLog } from '../../src/observe/log.ts';
 import { Receiver } from '../support/receiver.ts';
 import { requestSource } from '../support/request-source.ts';
 
+const SIXTEEN_MIB = 16 * 1_048_576;
 const egress = { rule: undefined, proxyUrl: undefined };
 const facts = new Facts(createLog({ level: 'silent', readable: false }));
 
@@ -80,10 +83,41 @@ describe.each<[where: string, create: (timeoutMs: number) => Sender]>([
   });
 
   test('sends the same large body to many, whether its memory is shared or not', async () => {
-    const payload = Buffer.alloc(300_000, 'abcdefg');
-    const payloads = Array.from({ length: 20 }, (__, number) => (number % 2 === 0 ? payload : sharedBytes(payload)));
+    const payload = Buffer.alloc(1_300_000, 'abcdefg');
+    const shared = new SharedMemory(payload.length).take(payload.length) as Buffer;
+    payload.copy(shared);
+    const payloads = Array.from({ length: 20 }, (__, number) => (number % 2 === 0 ? payload : shared));
     await Promise.all(payloads.map((one) => sender.send(request({ payload: one }), 0)));
     expect(receiver.received.map(({ body }) => body.equals(payload))).toEqual(payloads.map(() => true));
+  });
+
+  test('reads no byte of a body after its answer: the memory may hold the payload of another account by then', async () => {
+    const sockets: Socket[] = [];
+    const early = createServer((socket) => {
+      sockets.push(socket);
+      socket
+        .on('error', () => undefined)
+        .once('data', () => {
+          socket.pause();
+          socket.write('HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\n\r\n');
+        });
+    });
+    early.listen(0, '127.0.0.1');
+    await once(early, 'listening');
+    const { port } = early.address() as AddressInfo;
+    const payload = new SharedMemory(SIXTEEN_MIB).take(SIXTEEN_MIB)?.fill('a') as Buffer;
+    const outcome = await sender.send(request({ url: `http://127.0.0.1:${port}/`, payload }), 0);
+    payload.fill('b');
+    let seesOther = false;
+    const [socket] = sockets;
+    const closed = once(socket as Socket, 'close');
+    socket?.on('data', (chunk: Buffer) => {
+      seesOther ||= chunk.includes('b');
+    });
+    socket?.resume();
+    await closed;
+    expect([outcome?.statusCode, seesOther]).toEqual([413, false]);
+    early.close();
   });
 
   test('knows each version of a destination, of more than it can keep', async () => {

@@ -107,7 +107,7 @@ export function createWorld(seed: number) {
   const dispatcher = new Dispatcher({
     ...common,
     sender,
-    payloads: new Payloads(() => store.payload()),
+    payloads: new Payloads((eventId, target) => store.readPayload(eventId, target)),
     retrySchedule: Array.from({ length: 30 }, () => 2_000),
     clock: chance,
     random: chance.random,

@@ -38,7 +38,7 @@ export class ModelStore
       | 'claimLost'
       | 'record'
       | 'release'
-      | 'payload'
+      | 'readPayload'
       | 'findLanes'
       | 'findRetries'
       | 'disabledAmong'
@@ -130,8 +130,8 @@ export class ModelStore
     });
   }
 
-  payload(): Promise<Buffer> {
-    return this.#weather(() => PAYLOAD);
+  readPayload(_eventId: string, target: Buffer): Promise<boolean> {
+    return this.#weather(() => PAYLOAD.copy(target) === PAYLOAD.length);
   }
 
   findLanes(): Promise<FoundLane[]> {

@@ -9,9 +9,10 @@ let payloads: Payloads;
 
 beforeEach(() => {
   loaded = [];
-  payloads = new Payloads(async (eventId) => {
+  payloads = new Payloads(async (eventId, target) => {
     loaded.push(eventId);
-    return Buffer.from(eventId);
+    target.write(eventId);
+    return true;
   });
 });
 
@@ -24,7 +25,7 @@ function borrow(one: ClaimedDelivery) {
   const { promise, resolve: end } = Promise.withResolvers<void>();
   const started = Promise.withResolvers<string | undefined>();
   const ended = payloads.lend(one, async (payload) => {
-    started.resolve(payload?.toString());
+    started.resolve(payload?.toString('utf8', 0, one.eventId.length));
     await promise;
   });
   return {

@@ -7,6 +7,8 @@ import { KEY_HOLDERS } from './key-holders.ts';
 import { LISTS } from './lists.ts';
 import { RECORDS } from './records.ts';
 
+/** The driver gets bytes as hexadecimal text, and holds them several times over. */
+const PART_BYTES = 4 * 1_048_576;
 const LOWEST_ID = '00000000-0000-0000-0000-000000000000';
 
 export const POSTGRESQL_STATEMENTS: Statements<Statement> = {
@@ -78,6 +80,9 @@ export const POSTGRESQL_STATEMENTS: Statements<Statement> = {
     ) q cross join lateral (
       select account_id from destination where id = q.destination_id and disabled_at is null limit 1
     ) x order by q.due_at`,
+
+  payloadPart: (eventId, offset) => sql<{ bytes: Buffer }>`
+    select substring(payload from ${offset + 1} for ${PART_BYTES}) as bytes from event where id = ${eventId}`,
 
   ...LISTS,
 };

@@ -52,9 +52,12 @@ export class ThreadedConnection implements DatabaseConnection {
     return { rows: (result?.rows ?? []) as Row[], numAffectedRows: BigInt(result?.changes ?? 0) };
   }
 
-  /** Waits in the thread while a transaction of statements is open. Payloads are handed over to it. */
+  /** Waits in the thread while a transaction of statements is open. Payloads are handed over to it, or shared. */
   async transact(steps: readonly Step[]): Promise<readonly Rows[]> {
-    const owned = steps.flatMap((step) => ('payloads' in step ? [step.payloads.buffer] : []));
+    const owned = steps.flatMap((step) => {
+      const memory = 'payloads' in step ? step.payloads.buffer : undefined;
+      return memory instanceof ArrayBuffer ? [memory] : [];
+    });
     return (await this.#ask((id) => ({ kind: 'transaction', id, steps }), owned)).map(({ rows }) => rows);
   }
 

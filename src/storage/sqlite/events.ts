@@ -20,14 +20,26 @@ export const eventsBy = (clock: Clock): Statements<StoreEvents>['events'] => ({
   },
 });
 
-function packed(list: readonly NewEvent[]): { rows: EventRow[]; payloads: Buffer<ArrayBuffer> } {
+function packed(list: readonly NewEvent[]): { rows: EventRow[]; payloads: Buffer<ArrayBuffer | SharedArrayBuffer> } {
+  const [first] = list;
+  if (first !== undefined && list.length === 1 && isShared(first.payload)) {
+    return { rows: [toRow(first, 0, first.payload.length)], payloads: first.payload };
+  }
   // Of its own: a Buffer from Node's pool would take all of its slab along between the threads.
   const payloads = Buffer.allocUnsafeSlow(list.reduce((sum, { payload }) => sum + payload.length, 0));
   let filled = 0;
-  const rows = list.map(({ id, tokenHash, receivedAt, idempotencyKey, hops, payload }): EventRow => {
+  const rows = list.map((event) => {
     const start = filled;
-    filled += payload.copy(payloads, start);
-    return [id, tokenHash, receivedAt, idempotencyKey, hops, start, filled];
+    filled += event.payload.copy(payloads, start);
+    return toRow(event, start, filled);
   });
   return { rows, payloads };
+}
+
+function toRow({ id, tokenHash, receivedAt, idempotencyKey, hops }: NewEvent, start: number, end: number): EventRow {
+  return [id, tokenHash, receivedAt, idempotencyKey, hops, start, end];
+}
+
+function isShared(bytes: Buffer): bytes is Buffer<SharedArrayBuffer> {
+  return bytes.buffer instanceof SharedArrayBuffer;
 }

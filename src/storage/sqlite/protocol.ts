@@ -23,8 +23,8 @@ export interface StoreEvents {
   readonly procedure: 'store events';
   /** An `EventRow[]` as JSON, which passes between threads at less cost than the rows themselves. */
   readonly rows: string;
-  /** All payloads end to end. The thread releases the memory. */
-  readonly payloads: Uint8Array<ArrayBuffer>;
+  /** All payloads end to end. The thread releases the memory, unless it is shared. */
+  readonly payloads: Uint8Array<ArrayBuffer | SharedArrayBuffer>;
   /** Milliseconds since the Unix epoch. */
   readonly now: number;
 }

@@ -20,6 +20,8 @@ export function sqliteStatements(clock: Clock): Statements<Statement | StoreEven
     records: recordsBy(clock),
     releases: RELEASES,
     ...searchesBy(clock),
+    // SQLite reads the whole value, whatever part of it is asked for.
+    payloadPart: (eventId) => sql<{ bytes: Buffer }>`select payload as bytes from event where id = ${eventId}`,
     ...LISTS,
   };
 }

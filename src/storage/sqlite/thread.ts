@@ -12,6 +12,9 @@ import { storeEvents } from './store-events.ts';
 /** The product has a few dozen statements; those that MikroORM composes from inputs are not without number either. */
 const STATEMENTS_KEPT_MAX = 256;
 
+/** In bytes. Node takes smaller ones from a pool that they share with others. */
+const HANDED_OVER_MIN = 16 * 1024;
+
 const { path, isForReading } = workerData as Opening;
 const database = isForReading ? openForReading(path) : openDurably(path);
 const statements = new Map<string, Database.Statement>();
@@ -36,7 +39,19 @@ parentPort?.on('message', (request: Request) => {
 });
 
 function answer(request: Exclude<Request, { kind: 'close' }>): void {
-  parentPort?.postMessage(replyTo(request));
+  const reply = replyTo(request);
+  parentPort?.postMessage(reply, 'results' in reply ? reply.results.flatMap(({ rows }) => largeBytesIn(rows)) : []);
+}
+
+/** They are handed over. Copies would wait here for a garbage collection that an idle thread does not make. */
+function largeBytesIn(rows: readonly unknown[]): ArrayBuffer[] {
+  return (rows as Record<string, unknown>[]).flatMap((row) =>
+    Object.values(row).flatMap((value) =>
+      value instanceof Uint8Array && value.length >= HANDED_OVER_MIN && value.length === value.buffer.byteLength
+        ? [value.buffer as ArrayBuffer]
+        : [],
+    ),
+  );
 }
 
 function replyTo(request: Exclude<Request, { kind: 'close' }>): Reply {
@@ -68,7 +83,7 @@ function runAll(steps: readonly Step[]): StatementResult[] {
 
 /** At once, and not when the garbage is collected: a few large payloads would add up. */
 function release(step: Step): void {
-  if ('payloads' in step) {
+  if ('payloads' in step && step.payloads.buffer instanceof ArrayBuffer) {
     step.payloads.buffer.transfer(0);
   }
 }

@@ -1,0 +1,45 @@
+import { expect, test } from '@jest/globals';
+import { array, assert, constant, infiniteStream, integer, nat, oneof, property } from 'fast-check';
+import { SharedMemory } from '../../src/core/shared-memory.ts';
+
+const SIZE = 1_000;
+
+test('no byte is lent twice, and what is given back can be lent again', () => {
+  const step = oneof(integer({ min: 1, max: SIZE }), constant('give back' as const));
+  assert(
+    property(array(step, { maxLength: 200 }), infiniteStream(nat()), (steps, choices) => {
+      const memory = new SharedMemory(SIZE);
+      let isRight = true;
+      const lent: Buffer<SharedArrayBuffer>[] = [];
+      for (const taken of steps) {
+        if (taken !== 'give back') {
+          const bytes = memory.take(taken);
+          const used = lent.reduce((sum, { length }) => sum + length, 0);
+          isRight &&= bytes === undefined || (bytes.length === taken && used + taken <= SIZE);
+          lent.push(...(bytes === undefined ? [] : [bytes]));
+        } else if (lent.length > 0) {
+          memory.giveBack(
+            lent.splice((choices.next().value as number) % lent.length, 1)[0] as Buffer<SharedArrayBuffer>,
+          );
+        }
+        for (const [mark, bytes] of lent.entries()) {
+          bytes.fill(mark);
+        }
+        isRight &&= lent.every((bytes, mark) => bytes.every((byte) => byte === mark % 256));
+      }
+      expect(isRight).toBe(true);
+      for (const bytes of lent) {
+        memory.giveBack(bytes);
+      }
+      expect(memory.take(SIZE)?.length).toBe(SIZE);
+    }),
+  );
+});
+
+test('one that finds no hole is told so', () => {
+  const memory = new SharedMemory(10);
+  const [first] = [memory.take(4), memory.take(4)];
+  expect(memory.take(4)).toBeUndefined();
+  memory.giveBack(first as Buffer<SharedArrayBuffer>);
+  expect(memory.take(4)?.byteOffset).toBe(0);
+});
