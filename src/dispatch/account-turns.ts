@@ -39,6 +39,10 @@ export class AccountTurns {
     return account;
   }
 
+  get areWaiting(): boolean {
+    return this.#light.size > 0 || this.#heavy.size > 0;
+  }
+
   /** The lane whose turn it is; its account goes behind the others. */
   next(freeSlots: number): Lane | undefined {
     if (freeSlots <= 0) {

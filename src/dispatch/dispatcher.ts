@@ -37,6 +37,7 @@ export class Dispatcher {
   readonly #pause: StorePause;
   readonly #leaseMs: number;
   #pumpIsDue = false;
+  #cancelPump: (() => void) | undefined;
   #isStopping = false;
 
   constructor(options: DispatcherOptions) {
@@ -99,6 +100,7 @@ export class Dispatcher {
    */
   async stop(graceMs: number): Promise<number> {
     this.#isStopping = true;
+    this.#cancelPump?.();
     this.#scheduler.clear();
     await this.#claims.settled();
     await this.#release([...this.#scheduler.lanes].flatMap((lane) => this.#scheduler.takeReady(lane)));
@@ -125,7 +127,13 @@ export class Dispatcher {
     if (this.#isStopping || this.#pause.isOn) {
       return;
     }
-    const { tickets, lookUps, rescues } = this.#scheduler.takeTurn(now);
+    const { tickets, lookUps, rescues, heldBackFor } = this.#scheduler.takeTurn(now);
+    if (heldBackFor !== undefined) {
+      this.#cancelPump ??= this.#options.timer.after(heldBackFor, () => {
+        this.#cancelPump = undefined;
+        this.#pumpSoon();
+      });
+    }
     for (const rescue of rescues) {
       this.#claims.add(this.#rescue(rescue, now + this.#leaseMs));
     }
@@ -224,8 +232,10 @@ export class Dispatcher {
   async #exchange(lane: Lane, { delivery, until, onEnd }: Leased): Promise<void> {
     const { withdrawals } = lane;
     const isCalledOff = (): boolean => lane.withdrawals !== withdrawals;
+    const begun = this.#scheduler.requests.begin(this.#options.timer.now());
     const exchange = async () => ({ record: await deliver(delivery, this.#options, isCalledOff) });
     const answer = await this.#pause.around('payload', exchange);
+    this.#scheduler.requests.end(begun);
     this.#scheduler.count(lane, () => {
       lane.active -= 1;
       lane.lastFinishedAt = this.#options.timer.now();

@@ -4,6 +4,7 @@ import type { ClaimedDelivery } from '../storage/statements.ts';
 import { AccountTurns, move } from './account-turns.ts';
 import { Lane, type Leased, type Line } from './lane.ts';
 import { LostLanes, type Rescue } from './lost-lanes.ts';
+import { RecentRequests } from './recent-requests.ts';
 
 /** Tickets a worker holds in memory; about 3 MB. What does not fit is looked up in the database. */
 const TICKETS_MAX = 16_384;
@@ -33,6 +34,8 @@ const RESERVED_SHARE = 1 / 8;
 export interface Bounds {
   readonly maxConcurrency: number;
   readonly maxConcurrencyPerDestination: number;
+  /** Threads that send. */
+  readonly threads: number;
 }
 
 /** What to claim now. */
@@ -42,6 +45,8 @@ export interface Turn {
   readonly lookUps: readonly { readonly lane: Lane; readonly limit: number }[];
   /** Deliveries whose worker has died. */
   readonly rescues: readonly Rescue[];
+  /** Milliseconds until more may begin; `undefined` when nothing is held back. */
+  readonly heldBackFor: number | undefined;
 }
 
 /**
@@ -58,6 +63,7 @@ export class Scheduler {
   /** Up to where each destination's deliveries were claimed in the order of their due times. */
   readonly #places = new RecentMap<string, number>(PLACES_MAX);
   readonly #lost = new LostLanes();
+  readonly requests: RecentRequests;
   #tickets = 0;
   #slots: number;
   #ahead = AHEAD_MAX;
@@ -65,7 +71,9 @@ export class Scheduler {
   constructor(bounds: Bounds) {
     this.#bounds = bounds;
     this.#slots = bounds.maxConcurrency;
-    this.#accounts = new AccountTurns(Math.floor(bounds.maxConcurrency * RESERVED_SHARE));
+    const reserved = Math.floor(bounds.maxConcurrency * RESERVED_SHARE);
+    this.#accounts = new AccountTurns(reserved);
+    this.requests = new RecentRequests(bounds.threads, reserved);
   }
 
   get lanes(): Iterable<Lane> {
@@ -142,7 +150,9 @@ export class Scheduler {
         lane.claiming += 1;
       });
     };
-    for (let lane = this.#accounts.next(this.#slots); lane !== undefined; lane = this.#accounts.next(this.#slots)) {
+    const heldBack = this.requests.heldBack(now, this.#bounds.maxConcurrency - this.#slots, this.#slots);
+    const next = (): Lane | undefined => this.#accounts.next(this.#slots - heldBack);
+    for (let lane = next(); lane !== undefined; lane = next()) {
       claimOne(lane, lane.line as Line);
     }
     for (const lane of this.#full) {
@@ -158,7 +168,8 @@ export class Scheduler {
       lane.mustRewind = false;
       this.#update(lane);
     }
-    return { tickets, lookUps, rescues };
+    const heldBackFor = heldBack > 0 && this.#accounts.areWaiting ? this.requests.nextIn(now) : undefined;
+    return { tickets, lookUps, rescues, heldBackFor };
   }
 
   /** The store has answered whether there is something to rescue. */

@@ -65,7 +65,7 @@ export async function startDispatch(options: DispatchOptions): Promise<Dispatch>
     sender: await createSender(options),
     payloads: new Payloads((eventId, target) => options.deliveries.readPayload(eventId, target)),
     timer: systemTimer,
-    bounds: { maxConcurrency, maxConcurrencyPerDestination },
+    bounds: { maxConcurrency, maxConcurrencyPerDestination, threads: Math.max(options.senderThreads, 1) },
   });
   const sweeper = new Sweeper({
     ...options,

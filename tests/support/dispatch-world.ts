@@ -12,7 +12,7 @@ import { ModelStore } from './model-store.ts';
 
 export const DELIVERIES = 60;
 export const DESTINATIONS = 5;
-export const BOUNDS = { maxConcurrency: 8, maxConcurrencyPerDestination: 3 };
+export const BOUNDS = { maxConcurrency: 8, maxConcurrencyPerDestination: 3, threads: 1 };
 export const TIMEOUT_MS = 1_000;
 
 export function ticket(number: number): Ticket {

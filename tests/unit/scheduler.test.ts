@@ -52,14 +52,17 @@ function release(scheduler: Scheduler, lane: Lane, count = 1): void {
 
 describe('the scheduler', () => {
   test('gives no destination more than its bound, and all together no more than theirs', () => {
-    const bounds = { maxConcurrency: 7, maxConcurrencyPerDestination: 3 };
+    const bounds = { maxConcurrency: 7, maxConcurrencyPerDestination: 3, threads: 1 };
     const scheduler = schedulerWith(bounds, [...tickets('a', 20), ...tickets('b', 20), ...tickets('c', 20)]);
     expect(perLane(scheduler.takeTurn(NOW))).toEqual({ a: 3, b: 2, c: 2 });
     expect(perLane(scheduler.takeTurn(NOW))).toEqual({});
   });
 
   test('leaves the slots of the others alone when a destination hangs', () => {
-    const scheduler = schedulerWith({ maxConcurrency: 7, maxConcurrencyPerDestination: 3 }, tickets('dead', 100));
+    const scheduler = schedulerWith(
+      { maxConcurrency: 7, maxConcurrencyPerDestination: 3, threads: 1 },
+      tickets('dead', 100),
+    );
     scheduler.takeTurn(NOW);
     for (const ticket of tickets('live', 100)) {
       scheduler.offer(ticket);
@@ -67,8 +70,33 @@ describe('the scheduler', () => {
     expect(perLane(scheduler.takeTurn(NOW))).toEqual({ live: 3 });
   });
 
+  test('begins no more at the same time than a thread can send soon, and leaves room for other accounts', () => {
+    const bounds = { maxConcurrency: 256, maxConcurrencyPerDestination: 32, threads: 1 };
+    const ids = Array.from({ length: 20 }, (_, index) => `d-${index}`);
+    const scheduler = schedulerWith(
+      bounds,
+      ids.flatMap((id) => tickets(id, 32, 'busy')),
+    );
+    const first = scheduler.takeTurn(NOW);
+    expect(first.tickets).toHaveLength(64);
+    for (const { lane } of first.tickets) {
+      scheduler.requests.begin(NOW);
+      scheduler.count(lane, () => {
+        lane.claiming -= 1;
+        lane.active += 1;
+      });
+    }
+    expect(scheduler.takeTurn(NOW + 20)).toMatchObject({ tickets: [], heldBackFor: 30 });
+    scheduler.offer(tickets('quiet', 1)[0] as Ticket);
+    expect(perLane(scheduler.takeTurn(NOW + 20))).toEqual({ quiet: 1 });
+    expect(scheduler.takeTurn(NOW + 50).tickets).toHaveLength(63);
+  });
+
   test('claims ahead only for a destination that has lately finished something', () => {
-    const scheduler = schedulerWith({ maxConcurrency: 8, maxConcurrencyPerDestination: 2 }, tickets('a', 100));
+    const scheduler = schedulerWith(
+      { maxConcurrency: 8, maxConcurrencyPerDestination: 2, threads: 1 },
+      tickets('a', 100),
+    );
     expect(perLane(scheduler.takeTurn(NOW))).toEqual({ a: 2 });
     expect(perLane(scheduler.takeTurn(NOW))).toEqual({});
     laneOf(scheduler, 'a').lastFinishedAt = NOW - 10;
@@ -77,7 +105,7 @@ describe('the scheduler', () => {
   });
 
   test('drops tickets that do not fit, and looks in the store for their deliveries when the others are claimed', () => {
-    const bounds = { maxConcurrency: 1_000, maxConcurrencyPerDestination: 1_000 };
+    const bounds = { maxConcurrency: 1_000, maxConcurrencyPerDestination: 1_000, threads: 16 };
     const scheduler = schedulerWith(bounds, tickets('a', 100_000));
     const { tickets: taken, lookUps } = scheduler.takeTurn(NOW);
     expect(taken).toHaveLength(512);
@@ -85,7 +113,7 @@ describe('the scheduler', () => {
   });
 
   test('takes no more tickets of a destination while it looks in the store, so that the oldest go first', () => {
-    const scheduler = new Scheduler({ maxConcurrency: 8, maxConcurrencyPerDestination: 4 });
+    const scheduler = new Scheduler({ maxConcurrency: 8, maxConcurrencyPerDestination: 4, threads: 1 });
     scheduler.offerLane({ destinationId: 'a', accountId: 'a' }, 'fresh', false);
     scheduler.offer(tickets('a', 1)[0] as Ticket);
     const nothing = { tickets: [], lookUps: [], rescues: [] };
@@ -94,7 +122,7 @@ describe('the scheduler', () => {
   });
 
   test('goes on where the last look-up ended, until nothing is left, and remembers the place', () => {
-    const scheduler = new Scheduler({ maxConcurrency: 8, maxConcurrencyPerDestination: 4 });
+    const scheduler = new Scheduler({ maxConcurrency: 8, maxConcurrencyPerDestination: 4, threads: 1 });
     /** @returns where the look-up begins; `undefined` when there is none. */
     const look = (lastDueAt: number | undefined) => {
       const [found] = scheduler.takeTurn(NOW).lookUps;
@@ -117,7 +145,7 @@ describe('the scheduler', () => {
   });
 
   test('looks again for what has come while it looked', () => {
-    const scheduler = new Scheduler({ maxConcurrency: 8, maxConcurrencyPerDestination: 4 });
+    const scheduler = new Scheduler({ maxConcurrency: 8, maxConcurrencyPerDestination: 4, threads: 1 });
     scheduler.offerLane({ destinationId: 'a', accountId: 'a' }, 'fresh', false);
     const [first] = scheduler.takeTurn(NOW).lookUps;
     scheduler.offer(tickets('a', 1)[0] as Ticket);
@@ -128,14 +156,14 @@ describe('the scheduler', () => {
 
   test('does not let destinations that fill the memory lock the others out', () => {
     const full = Array.from({ length: 40 }, (_, index) => tickets(`full-${index}`, 1_000)).flat();
-    const bounds = { maxConcurrency: 1, maxConcurrencyPerDestination: 1 };
+    const bounds = { maxConcurrency: 1, maxConcurrencyPerDestination: 1, threads: 1 };
     const scheduler = schedulerWith(bounds, [...full, ...tickets('late', 1_000)]);
     expect(laneOf(scheduler, 'late').tickets.fresh).toHaveLength(16);
   });
 
   test('lets accounts take turns, however many destinations one of them has', () => {
     const hot = Array.from({ length: 20 }, (_, index) => tickets(`hot-${index}`, 100, 'hot')).flat();
-    const scheduler = schedulerWith({ maxConcurrency: 7, maxConcurrencyPerDestination: 2 }, [
+    const scheduler = schedulerWith({ maxConcurrency: 7, maxConcurrencyPerDestination: 2, threads: 1 }, [
       ...hot,
       ...tickets('b', 100),
       ...tickets('c', 100),
@@ -146,7 +174,7 @@ describe('the scheduler', () => {
   test.each(['with tickets', 'in the store'])(
     'gives slots that fall free one by one to the accounts in turn, and within them to the destinations (%s)',
     (where) => {
-      const scheduler = new Scheduler({ maxConcurrency: 1, maxConcurrencyPerDestination: 1 });
+      const scheduler = new Scheduler({ maxConcurrency: 1, maxConcurrencyPerDestination: 1, threads: 1 });
       const offered = [...tickets('hot-1', 4, 'hot'), ...tickets('hot-2', 4, 'hot'), ...tickets('b', 4)];
       for (const ticket of offered) {
         if (where === 'with tickets') {
@@ -169,7 +197,7 @@ describe('the scheduler', () => {
   );
 
   test('serves first attempts before retries, of the same destination and of its account', () => {
-    const scheduler = schedulerWith({ maxConcurrency: 6, maxConcurrencyPerDestination: 4 }, [
+    const scheduler = schedulerWith({ maxConcurrency: 6, maxConcurrencyPerDestination: 4, threads: 1 }, [
       ...tickets('failing', 100, 'account', 3),
       ...tickets('failing', 2, 'account'),
       ...tickets('sound', 3, 'account'),
@@ -180,7 +208,7 @@ describe('the scheduler', () => {
 
   test('does not let an account whose destinations all hang take every slot', () => {
     const hanging = Array.from({ length: 40 }, (_, index) => tickets(`dead-${index}`, 100, 'dead')).flat();
-    const scheduler = schedulerWith({ maxConcurrency: 64, maxConcurrencyPerDestination: 16 }, hanging);
+    const scheduler = schedulerWith({ maxConcurrency: 64, maxConcurrencyPerDestination: 16, threads: 1 }, hanging);
     expect(scheduler.takeTurn(NOW).tickets).toHaveLength(56);
     for (const ticket of tickets('live', 100)) {
       scheduler.offer(ticket);
@@ -189,7 +217,7 @@ describe('the scheduler', () => {
   });
 
   test('keeps room for first attempts in a lane that is full of retries', () => {
-    const scheduler = schedulerWith({ maxConcurrency: 1, maxConcurrencyPerDestination: 1 }, [
+    const scheduler = schedulerWith({ maxConcurrency: 1, maxConcurrencyPerDestination: 1, threads: 1 }, [
       ...tickets('a', 512, 'a', 2),
       ...tickets('a', 512),
     ]);
@@ -198,7 +226,7 @@ describe('the scheduler', () => {
   });
 
   test('tries what was lost once a few at a time, and then what was lost again one by one', () => {
-    const scheduler = new Scheduler({ maxConcurrency: 32, maxConcurrencyPerDestination: 32 });
+    const scheduler = new Scheduler({ maxConcurrency: 32, maxConcurrencyPerDestination: 32, threads: 1 });
     scheduler.offerLost({ destinationId: 'again', accountId: 'b' }, 3);
     scheduler.offerLost({ destinationId: 'less', accountId: 'c' }, 2);
     scheduler.offerLost({ destinationId: 'once', accountId: 'a' }, 0);
@@ -229,7 +257,10 @@ describe('the scheduler', () => {
   });
 
   test('forgets a destination of which nothing is left', () => {
-    const scheduler = schedulerWith({ maxConcurrency: 8, maxConcurrencyPerDestination: 8 }, tickets('a', 3));
+    const scheduler = schedulerWith(
+      { maxConcurrency: 8, maxConcurrencyPerDestination: 8, threads: 1 },
+      tickets('a', 3),
+    );
     const lane = laneOf(scheduler, 'a');
     scheduler.takeTurn(NOW);
     release(scheduler, lane, 3);
