@@ -1,5 +1,5 @@
-import { type ASTNode, type GraphQLError, Kind } from 'graphql';
-import { OVERLAP_RULE } from '../core/overlap.ts';
+import { type ASTNode, GraphQLError, Kind } from 'graphql';
+import { RefusedValue } from './scalars.ts';
 
 interface BadValue {
   readonly message: string;
@@ -22,7 +22,6 @@ const VALUE_KINDS: ReadonlySet<string> = new Set([
 const RULES: Readonly<Record<string, string>> = {
   email: 'The email must be a valid address.',
   headers: 'The headers must be a JSON object with at least one entry.',
-  overlap: OVERLAP_RULE,
   httpMethod: 'The HTTP method must be one of GET, POST, PUT, PATCH, DELETE.',
   status: 'The status must be one of PENDING, SUCCEEDED, FAILED.',
   first: 'The page size must be a whole number.',
@@ -41,8 +40,9 @@ export function badValue(error: GraphQLError): BadValue | undefined {
   }
   const named = NAMED_FIELD.exec(error.message)?.groups;
   const field = named?.['name'] ?? (isVariable ? fieldOfVariable(error.message) : fieldOfLiteral(value));
+  const refused = refusedValueOf(error);
   return {
-    message: (field === undefined ? undefined : RULES[field]) ?? ruleOf(field, named?.['fault']),
+    message: refused === undefined ? ruleOf(field, named?.['fault']) : `The ${field ?? 'value'} ${refused.rule}`,
     extensions: { code: 'BAD_USER_INPUT', ...(field !== undefined && { field }) },
   };
 }
@@ -50,7 +50,20 @@ export function badValue(error: GraphQLError): BadValue | undefined {
 /** A field that is missing, or that the input does not have; GraphQL blames the whole input. */
 const NAMED_FIELD = /Field "(?:\w+\.)?(?<name>\w+)" (?<fault>of required type|is not defined by type)/;
 
+/** What a scalar of ours said, under the errors that GraphQL has put around it. */
+function refusedValueOf(error: GraphQLError): RefusedValue | undefined {
+  let cause: Error | undefined = error;
+  while (cause instanceof GraphQLError) {
+    cause = cause.originalError;
+  }
+  return cause instanceof RefusedValue ? cause : undefined;
+}
+
 function ruleOf(field: string | undefined, fault: string | undefined): string {
+  const known = field === undefined ? undefined : RULES[field];
+  if (known !== undefined) {
+    return known;
+  }
   const name = field === undefined ? 'value of a variable' : `field ${field}`;
   if (fault === undefined) {
     return `The ${name} does not have the type that the schema asks for.`;

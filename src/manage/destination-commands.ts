@@ -7,7 +7,7 @@ import {
 } from '../core/destination-input.ts';
 import { DomainError } from '../core/errors.ts';
 import { requireId } from '../core/ids.ts';
-import { parseOverlap } from '../core/overlap.ts';
+import { requireOverlap } from '../core/overlap.ts';
 import { generateSigningSecret } from '../core/signing-secret.ts';
 import { LockMode } from '../storage/conflicts.ts';
 import { Account, Destination, type DestinationEntity } from '../storage/entities/index.ts';
@@ -85,11 +85,10 @@ export class DestinationCommands {
    * Deliveries are signed with a new secret from now on, and with the present one too until the overlap ends.
    * One that was in an overlap itself stops at once.
    *
-   * @param overlap an ISO 8601 duration
    * @throws DomainError BAD_USER_INPUT, NOT_FOUND
    */
-  async rotateSigningSecret(id: string, overlap: string): Promise<DestinationEntity> {
-    const overlapMs = parseOverlap(overlap);
+  async rotateSigningSecret(id: string, overlapMs: number): Promise<DestinationEntity> {
+    requireOverlap(overlapMs);
     return this.#change(id, ({ account, sealedSigningSecret, version }, now) => ({
       version: version + 1,
       sealedSigningSecret: this.#dependencies.vault.seal(generateSigningSecret(), account.id),

@@ -166,7 +166,15 @@ describe('rotateSigningSecret', () => {
     expect(verifies(await deliver(subject), subject.secret)).toBe(false);
   });
 
-  test.each(['P31D', '-PT1S', 'P1Y', '1 day', '', 3600])('refuses an overlap of %p', async (overlap) => {
+  test.each([
+    ['P31D', /^The overlap must be an ISO 8601 duration from PT0S to P30D\.$/u],
+    ['-PT1S', /^The overlap must be an ISO 8601 duration that is not negative\.$/u],
+    ['P1Y', /^The overlap must be an ISO 8601 duration without years and months, because their length varies; /u],
+    ['P1M', /^The overlap must be an ISO 8601 duration without years and months, because their length varies; /u],
+    ['1 day', /^The overlap must be an ISO 8601 duration of weeks, days, hours, minutes and seconds, /u],
+    ['', /^The overlap must be an ISO 8601 duration of weeks, days, hours, minutes and seconds, /u],
+    [3600, /^The overlap must be an ISO 8601 duration of weeks, days, hours, minutes and seconds, /u],
+  ])('refuses an overlap of %p', async (overlap, rule) => {
     const subject = await destination();
     for (const answer of [
       await app.graphql(ROTATE, { id: subject.id, overlap }),
@@ -179,7 +187,7 @@ describe('rotateSigningSecret', () => {
     ]) {
       expect(answer.errors).toMatchObject([
         {
-          message: expect.stringMatching(/^The overlap must be an ISO 8601 duration /u),
+          message: expect.stringMatching(rule),
           extensions: { code: 'BAD_USER_INPUT', field: 'overlap' },
         },
       ]);

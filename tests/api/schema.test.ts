@@ -9,6 +9,7 @@ import {
   isInputObjectType,
   isInterfaceType,
   isObjectType,
+  isScalarType,
   isSpecifiedScalarType,
 } from 'graphql';
 import { printedSchema } from '../../src/graphql/print-schema.ts';
@@ -78,6 +79,12 @@ describe('schema.graphql', () => {
       isObjectType(type) ? Object.values(type.getFields()).map((field) => getNamedType(field.type).name) : [],
     );
     expect(used.filter((name) => !names.has(name))).toEqual([]);
+  });
+
+  test('says of every scalar where it is specified', () => {
+    const scalars = typesOf(actual).filter((type) => isScalarType(type));
+    expect(scalars.length).toBeGreaterThan(0);
+    expect(scalars.filter(({ specifiedByURL }) => !URL.canParse(specifiedByURL ?? '')).map(String)).toEqual([]);
   });
 
   test('describes every type, field, argument, input field and enum value', () => {

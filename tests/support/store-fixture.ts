@@ -73,8 +73,8 @@ export class StoreFixture {
     await this.#commands.destinations.update(id, patch);
   }
 
-  async rotateSigningSecret(id: string, overlap: string): Promise<void> {
-    await this.#commands.destinations.rotateSigningSecret(id, overlap);
+  async rotateSigningSecret(id: string, overlapMs: number): Promise<void> {
+    await this.#commands.destinations.rotateSigningSecret(id, overlapMs);
   }
 
   /** @returns the tickets of an event that must be accepted. */

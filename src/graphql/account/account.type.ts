@@ -1,6 +1,7 @@
-import { GraphQLDateTime, GraphQLEmailAddress } from 'graphql-scalars';
+import { GraphQLEmailAddress } from 'graphql-scalars';
 import { Field, ID, ObjectType } from 'type-graphql';
 import { connectionType } from '../connection.ts';
+import { DateTime } from '../scalars.ts';
 
 @ObjectType({ description: 'A sender of events. Its token goes with every event, its destinations get them.' })
 export class Account {
@@ -16,10 +17,10 @@ export class Account {
   @Field(() => String, { nullable: true, description: 'An http or https URL, or a host name, as it was given.' })
   website!: string | null;
 
-  @Field(() => GraphQLDateTime, { description: 'When the account was created.' })
+  @Field(() => DateTime, { description: 'When the account was created.' })
   createdAt!: Date;
 
-  @Field(() => GraphQLDateTime, { description: 'When the account was last changed.' })
+  @Field(() => DateTime, { description: 'When the account was last changed.' })
   updatedAt!: Date;
 }
 

@@ -1,10 +1,10 @@
-import { GraphQLDateTime } from 'graphql-scalars';
 import { Arg, Ctx, FieldResolver, ID, Mutation, Query, Resolver, Root } from 'type-graphql';
 import { isId } from '../../core/ids.ts';
 import type { AttemptRow, DeliveryRow } from '../../storage/read-models/delivery-rows.ts';
 import type { GraphQLContext } from '../context.ts';
 import { Destination } from '../destination/destination.type.ts';
 import { Event } from '../event/event.type.ts';
+import { DateTime } from '../scalars.ts';
 import { stillThere } from '../still-there.ts';
 import { Attempt, Delivery } from './delivery.type.ts';
 
@@ -39,7 +39,7 @@ export class DeliveryResolver {
     return stillThere(await accounts.destination(delivery.destination.id), 'destination');
   }
 
-  @FieldResolver(() => GraphQLDateTime, {
+  @FieldResolver(() => DateTime, {
     nullable: true,
     description:
       'When the delivery is attempted next; while an attempt is under way, when it would be taken up again should its worker have died. Null once it is finished.',

@@ -1,7 +1,7 @@
-import { GraphQLDateTime } from 'graphql-scalars';
 import { Field, ID, Int, ObjectType, registerEnumType } from 'type-graphql';
 import { DELIVERY_STATUSES } from '../../core/delivery.ts';
 import { connectionType } from '../connection.ts';
+import { DateTime } from '../scalars.ts';
 
 export const DeliveryStatus = Object.fromEntries(DELIVERY_STATUSES.map((status) => [status, status]));
 registerEnumType(DeliveryStatus, {
@@ -25,7 +25,7 @@ export class Delivery {
   @Field(() => Int, { description: 'How many attempts were begun, one under way included.' })
   attemptCount!: number;
 
-  @Field(() => GraphQLDateTime, {
+  @Field(() => DateTime, {
     nullable: true,
     description: 'When the delivery finished; null while it is pending.',
   })
@@ -37,7 +37,7 @@ export class Attempt {
   @Field(() => Int, { description: 'Counts from 1.' })
   number!: number;
 
-  @Field(() => GraphQLDateTime, { description: 'When the request began.' })
+  @Field(() => DateTime, { description: 'When the request began.' })
   startedAt!: Date;
 
   @Field(() => Int, { description: 'How long it took, in milliseconds.' })

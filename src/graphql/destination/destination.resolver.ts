@@ -1,15 +1,16 @@
-import { GraphQLDuration, GraphQLJSONObject } from 'graphql-scalars';
+import { GraphQLJSONObject } from 'graphql-scalars';
 import { Arg, Ctx, FieldResolver, ID, Int, Mutation, Query, Resolver, Root } from 'type-graphql';
 import type { DeliveryStatus as Status } from '../../core/delivery.ts';
 import type { HeaderEntry } from '../../core/destination-input.ts';
 import { isId } from '../../core/ids.ts';
-import { OVERLAP_DEFAULT } from '../../core/overlap.ts';
+import { OVERLAP_DEFAULT_MS } from '../../core/overlap.ts';
 import type { DestinationEntity } from '../../storage/entities/index.ts';
 import { Account } from '../account/account.type.ts';
 import { parsePage, toConnection } from '../connection.ts';
 import type { GraphQLContext } from '../context.ts';
 import { DeliveryConnection, DeliveryStatus } from '../delivery/delivery.type.ts';
 import { toPatch } from '../patch.ts';
+import { Duration } from '../scalars.ts';
 import { stillThere } from '../still-there.ts';
 import { CreateDestinationInput, UpdateDestinationInput } from './destination.input.ts';
 import { Destination } from './destination.type.ts';
@@ -70,15 +71,15 @@ export class DestinationResolver {
   })
   rotateSigningSecret(
     @Arg('destinationId', () => ID, { description: "The destination's id." }) destinationId: string,
-    @Arg('overlap', () => GraphQLDuration, {
+    @Arg('overlap', () => Duration, {
       nullable: true,
-      defaultValue: OVERLAP_DEFAULT,
-      description: 'How long both secrets sign: an ISO 8601 duration, from PT0S to P30D.',
+      defaultValue: OVERLAP_DEFAULT_MS,
+      description: 'How long both secrets sign, from PT0S to P30D.',
     })
-    overlap: string | null,
+    overlap: number | null,
     @Ctx() { commands }: GraphQLContext,
   ) {
-    return commands.destinations.rotateSigningSecret(destinationId, overlap ?? OVERLAP_DEFAULT);
+    return commands.destinations.rotateSigningSecret(destinationId, overlap ?? OVERLAP_DEFAULT_MS);
   }
 
   @FieldResolver(() => Account, { description: 'The account whose events the destination gets.' })

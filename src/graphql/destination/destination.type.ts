@@ -1,6 +1,6 @@
-import { GraphQLDateTime } from 'graphql-scalars';
 import { Field, ID, ObjectType, registerEnumType } from 'type-graphql';
 import { HTTP_METHODS } from '../../core/destination-input.ts';
+import { DateTime } from '../scalars.ts';
 
 export const HttpMethod = Object.fromEntries(HTTP_METHODS.map((method) => [method, method]));
 registerEnumType(HttpMethod, {
@@ -26,16 +26,16 @@ export class Destination {
   @Field(() => HttpMethod, { description: 'The method of the requests.' })
   httpMethod!: string;
 
-  @Field(() => GraphQLDateTime, {
+  @Field(() => DateTime, {
     nullable: true,
     description:
       'Since when the destination gets nothing: it has answered 410 Gone, or was disabled by an update. Deliveries that are pending wait until it is enabled again. Null while it is enabled.',
   })
   disabledAt!: Date | null;
 
-  @Field(() => GraphQLDateTime, { description: 'When the destination was created.' })
+  @Field(() => DateTime, { description: 'When the destination was created.' })
   createdAt!: Date;
 
-  @Field(() => GraphQLDateTime, { description: 'When the destination was last changed.' })
+  @Field(() => DateTime, { description: 'When the destination was last changed.' })
   updatedAt!: Date;
 }
