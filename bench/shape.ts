@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import { parseConfig } from '../src/config.ts';
+import { parseConfig } from '../src/config/config.ts';
 import type { Profile } from './backing.ts';
 
 /** Which processes an installation has, each by its settings, and how much they send at once. */

@@ -1,35 +1,30 @@
 import type { LookupFunction } from 'node:net';
-import type { Config } from './config.ts';
+import { type Config, version } from './config/config.ts';
 import { AddressRule, type AddressRuleOptions } from './core/address-rule.ts';
 import { type Clock, systemClock } from './core/clock.ts';
 import { createIdSource } from './core/ids.ts';
 import { EVERYTHING, type Scope } from './core/scope.ts';
-import { type Dispatch, startDispatch } from './dispatch/start-dispatch.ts';
-import { createIdentify } from './graphql/caller.ts';
+import { type Dispatch, startDispatch } from './dispatch/dispatch.ts';
+import { createIdentify } from './access/caller.ts';
 import { createContext } from './graphql/context.ts';
 import { startGraphqlServer } from './graphql/server.ts';
-import { connectionBounds } from './http/connection-guard.ts';
+import { connectionBounds } from './http/connections.ts';
 import { type ApiRoutes, createHttpApp, GRAPHQL_PATH, INGEST_PATH } from './http/http-app.ts';
-import { HttpServer } from './http/http-server.ts';
-import { ownAddresses } from './http/own-addresses.ts';
+import { HttpServer, ownAddresses } from './http/http-server.ts';
 import { createAcceptEvent } from './ingest/accept-event.ts';
-import { AccountQuota } from './ingest/account-quota.ts';
+import { AccountQuota, FailureLimit } from './access/limits.ts';
 import { Bodies } from './ingest/body.ts';
-import { FailureLimit } from './ingest/failure-limit.ts';
 import { ingestRoute } from './ingest/route.ts';
 import { AccountCommands } from './manage/account-commands.ts';
 import { DeliveryCommands } from './manage/delivery-commands.ts';
 import { DestinationCommands } from './manage/destination-commands.ts';
-import { loadVault } from './key-file.ts';
-import { Facts } from './observe/facts.ts';
-import { createLog, type Log } from './observe/log.ts';
+import { loadVault } from './config/key-file.ts';
+import { createLog, Facts, type Log } from './observe/telemetry.ts';
 import type { DeliveryQueue } from './queue/delivery-queue.ts';
 import { LocalQueue } from './queue/local-queue.ts';
 import { NotifyQueue } from './queue/notify-queue.ts';
-import { ReleaseStack } from './release-stack.ts';
 import { Cleaner, type Pace } from './storage/cleaner.ts';
 import { openStorage, type StatementObserver, type Storage } from './storage/storage.ts';
-import { version } from './version.ts';
 
 /** What tests put in the place of the real thing. */
 export interface Overrides {
@@ -229,4 +224,34 @@ async function startApi(base: Base, dispatch: Dispatch | undefined, started: Rel
       facts,
     }),
   };
+}
+
+/** What has been started, and how to stop it: in reverse, each part once, even when another fails to stop. */
+export class ReleaseStack {
+  #releases: (() => Promise<void> | void)[] = [];
+  #released: Promise<void> | undefined;
+
+  add(release: () => Promise<void> | void): void {
+    this.#releases.push(release);
+  }
+
+  /** Callers that come while it is under way, or later, share the one release. */
+  release(): Promise<void> {
+    this.#released ??= this.#releaseAll();
+    return this.#released;
+  }
+
+  async #releaseAll(): Promise<void> {
+    const errors: unknown[] = [];
+    for (const release of this.#releases.toReversed()) {
+      try {
+        await release();
+      } catch (error) {
+        errors.push(error);
+      }
+    }
+    if (errors.length > 0) {
+      throw new AggregateError(errors, 'Some parts did not stop cleanly.');
+    }
+  }
 }

@@ -1,5 +1,4 @@
 import { type DeliveryState, type ExchangeOutcome, saysGone } from './delivery.ts';
-import { parseRetryAfter } from './retry-after.ts';
 
 /** Waiting times in milliseconds: the first before attempt 2, the last before the final attempt. */
 export type RetrySchedule = readonly number[];
@@ -43,4 +42,32 @@ function askedWait({ statusCode, retryAfter, now }: AttemptResult): number {
   }
   const asked = parseRetryAfter(retryAfter, now);
   return asked === undefined ? 0 : Math.min(Math.max(asked, ASKED_MS_MIN), ASKED_MS_MAX);
+}
+
+const DAY_NAME = '(?:Mon|Tues?|Wed(?:nes)?|Thu(?:rs)?|Fri|Sat(?:ur)?|Sun)(?:day)?';
+const MONTH = '(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)';
+const TIME = String.raw`\d{2}:\d{2}:\d{2}`;
+
+/** The three spellings of a date that RFC 9110, 5.6.7 asks of a recipient; the last one does not name its zone. */
+const HTTP_DATE = new RegExp(
+  String.raw`^(?:${DAY_NAME}, (?:\d{2} ${MONTH} \d{4}|\d{2}-${MONTH}-\d{2}) ${TIME} GMT|${DAY_NAME} ${MONTH} [ \d]\d ${TIME} \d{4})$`,
+  'u',
+);
+
+/**
+ * How long `Retry-After` asks to wait, in milliseconds: seconds, or a date (RFC 9110, 10.2.3). A date that is
+ * past is a wait below zero.
+ *
+ * @param now milliseconds since the Unix epoch
+ * @returns `undefined` when it is neither.
+ */
+export function parseRetryAfter(value: string, now: number): number | undefined {
+  if (/^\d+$/u.test(value)) {
+    return Number(value) * 1000;
+  }
+  if (!HTTP_DATE.test(value)) {
+    return undefined;
+  }
+  const date = Date.parse(value.endsWith(' GMT') ? value : `${value} GMT`);
+  return Number.isNaN(date) ? undefined : date - now;
 }

@@ -1,5 +1,5 @@
 import { createHmac } from 'node:crypto';
-import { SIGNING_SECRET_PREFIX } from './signing-secret.ts';
+import { SIGNING_SECRET_PREFIX } from './secrets.ts';
 
 /** A secret that a destination's deliveries are signed with. */
 export interface SigningSecret {

@@ -1,5 +1,3 @@
-import type { Rate } from './rate.ts';
-
 /** What is left in a bucket, and when that was. */
 export interface Bucket {
   /**
@@ -40,4 +38,10 @@ export function takeToken(previous: Bucket | undefined, { count, perMs }: Rate, 
     retryMs: Math.ceil(Math.max(0, token - drops) / count),
     fullMs: Math.ceil((full - drops) / count),
   };
+}
+
+/** So many in a time. */
+export interface Rate {
+  readonly count: number;
+  readonly perMs: number;
 }

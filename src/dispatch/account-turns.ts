@@ -1,4 +1,4 @@
-import type { Lane, Line } from './lane.ts';
+import type { Lane, Line } from './lanes.ts';
 
 /** The lanes of one account that can be served, the one that waits longest first. */
 export interface Account {

@@ -1,10 +1,10 @@
 import type { Clock } from '../core/clock.ts';
 import type { AttemptError, ExchangeOutcome } from '../core/delivery.ts';
 import { type RetrySchedule, stateAfterAttempt } from '../core/retry-policy.ts';
-import type { Facts } from '../observe/facts.ts';
+import type { Facts } from '../observe/telemetry.ts';
 import type { AttemptRecord, ClaimedDelivery } from '../storage/statements.ts';
 import type { Payloads } from './payloads.ts';
-import type { Sender } from './sender.ts';
+import type { Sender } from './http-sender.ts';
 
 export interface DeliverDependencies {
   readonly sender: Sender;

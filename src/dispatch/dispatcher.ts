@@ -1,11 +1,9 @@
 import type { Timer } from '../core/clock.ts';
-import { saysGone } from '../core/delivery.ts';
-import type { Ticket, TicketLane } from '../core/ticket.ts';
+import { saysGone, type Ticket, type TicketLane } from '../core/delivery.ts';
 import type { DeliveryStore } from '../storage/delivery-store.ts';
 import { type AttemptRecord, type Blame, type ClaimedDelivery, LOST_COUNT_MAX } from '../storage/statements.ts';
 import { deliver, type DeliverDependencies } from './deliver.ts';
-import type { Claims, Lane, Leased, Line } from './lane.ts';
-import type { Rescue } from './lost-lanes.ts';
+import type { Claims, Lane, Leased, Line, Rescue } from './lanes.ts';
 import { type Bounds, Scheduler } from './scheduler.ts';
 import { STORE_PAUSE_MS, StorePause } from './store-pause.ts';
 import { TaskGroup } from './task-group.ts';

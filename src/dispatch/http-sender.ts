@@ -10,12 +10,19 @@ import {
   targetOf,
 } from '../core/outgoing-request.ts';
 import { RecentMap } from '../core/recent-map.ts';
-import { attemptErrorOf } from './attempt-error.ts';
-import { type Egress, EgressAgents } from './egress-agents.ts';
-import { Exchange } from './exchange.ts';
-import type { Sender } from './sender.ts';
-import { Deadlines } from './sender-deadlines.ts';
-import { Turns } from './turns.ts';
+import { attemptErrorOf, Exchange } from './exchange.ts';
+import { type Egress, EgressAgents } from './egress.ts';
+
+/** Builds requests and sends them. Whatever becomes of one is an outcome; it never rejects. */
+export interface Sender {
+  /**
+   * @param sentAt what the request is stamped with, in milliseconds since the Unix epoch
+   * @returns `undefined` when the request was broken off: the sender was closed before it had come to an end.
+   */
+  send(source: RequestSource, sentAt: number): Promise<ExchangeOutcome | undefined>;
+  /** Breaks off what is under way, within a second whatever happens. */
+  close(): void;
+}
 
 /** Below the 5 s after which Node's own servers close an idle connection: never send into a closing one. */
 const IDLE_CONNECTION_MS = 4_000;
@@ -111,4 +118,76 @@ export class HttpSender implements Sender {
 
 function unsent(startedAt: number, error: AttemptError): ExchangeOutcome {
   return { startedAt, durationMs: 0, statusCode: null, error, responseBody: null, retryAfter: null };
+}
+
+export interface Expiring {
+  expire(): void;
+}
+
+/**
+ * One timer for everything that has the same time: what was added first is due first. The timer runs for the oldest
+ * only, so that adding and removing cost no more than a Set does.
+ */
+export class Deadlines<Entry extends Expiring> {
+  readonly #timeoutMs: number;
+  readonly #dueAt = new Map<Entry, number>();
+  #isTimed = false;
+
+  constructor(timeoutMs: number) {
+    this.#timeoutMs = timeoutMs;
+  }
+
+  entries(): Entry[] {
+    return [...this.#dueAt.keys()];
+  }
+
+  add(entry: Entry): void {
+    this.#dueAt.set(entry, performance.now() + this.#timeoutMs);
+    if (!this.#isTimed) {
+      this.#wakeIn(this.#timeoutMs);
+    }
+  }
+
+  delete(entry: Entry): void {
+    this.#dueAt.delete(entry);
+  }
+
+  #wakeIn(waitMs: number): void {
+    this.#isTimed = true;
+    setTimeout(() => this.#expireDue(), Math.ceil(waitMs)).unref();
+  }
+
+  #expireDue(): void {
+    this.#isTimed = false;
+    const now = performance.now();
+    for (const [entry, dueAt] of this.#dueAt) {
+      if (dueAt > now) {
+        this.#wakeIn(dueAt - now);
+        return;
+      }
+      this.#dueAt.delete(entry);
+      entry.expire();
+    }
+  }
+}
+
+/** Lets those who have long work to do in, one in each round of the event loop, so that others come in between. */
+export class Turns {
+  readonly #waiting: (() => void)[] = [];
+
+  next(): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.#waiting.push(resolve) === 1) {
+        setImmediate(() => this.#admit());
+      }
+    });
+  }
+
+  #admit(): void {
+    this.#waiting[0]?.();
+    this.#waiting.shift();
+    if (this.#waiting.length > 0) {
+      setImmediate(() => this.#admit());
+    }
+  }
 }

@@ -1,8 +1,7 @@
 import { type LookupAddress, type LookupOptions, Resolver } from 'node:dns';
 import { isIP, type LookupFunction } from 'node:net';
 import { RecentMap } from '../core/recent-map.ts';
-import { queryName } from './name-queries.ts';
-import { type Hosts, parseHosts, parseSearchRule, type SearchRule, WatchedFile } from './name-sources.ts';
+import { type Hosts, parseHosts, parseSearchRule, queryName, type SearchRule, WatchedFile } from './name-servers.ts';
 
 /** Where names are looked up; what is not given is the system's. It travels to threads. */
 export interface NameLookupOptions {

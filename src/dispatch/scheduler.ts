@@ -1,9 +1,8 @@
 import { RecentMap } from '../core/recent-map.ts';
-import type { Ticket, TicketLane } from '../core/ticket.ts';
+import type { Ticket, TicketLane } from '../core/delivery.ts';
 import type { ClaimedDelivery } from '../storage/statements.ts';
 import { AccountTurns, move } from './account-turns.ts';
-import { Lane, type Leased, type Line } from './lane.ts';
-import { LostLanes, type Rescue } from './lost-lanes.ts';
+import { Lane, type Leased, type Line, LostLanes, type Rescue } from './lanes.ts';
 import { RecentRequests } from './recent-requests.ts';
 
 /** Tickets a worker holds in memory; about 3 MB. What does not fit is looked up in the database. */

@@ -2,9 +2,16 @@
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { type Target, targetOf } from '../core/outgoing-request.ts';
 import { HttpSender } from './http-sender.ts';
-import { Outbox, type Piece, unpack } from './sender-parcels.ts';
-import type { Order, OutcomeContent, RequestContent, ThreadOptions } from './sender-protocol.ts';
-import type { Told } from './told-destinations.ts';
+import {
+  type Order,
+  Outbox,
+  type OutcomeContent,
+  type Piece,
+  type RequestContent,
+  type ThreadOptions,
+  type Told,
+  unpack,
+} from './sender-messages.ts';
 
 const mainThread = parentPort as MessagePort;
 const options = workerData as ThreadOptions;

@@ -1,5 +1,5 @@
 import type { Timer } from '../core/clock.ts';
-import type { Facts } from '../observe/facts.ts';
+import type { Facts } from '../observe/telemetry.ts';
 import { ItemRefusedError } from '../storage/group-commit.ts';
 
 /** How long nothing is claimed after the store has failed. */

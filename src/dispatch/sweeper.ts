@@ -1,9 +1,9 @@
 import type { Timer } from '../core/clock.ts';
-import type { TicketLane } from '../core/ticket.ts';
-import type { Facts } from '../observe/facts.ts';
+import type { TicketLane } from '../core/delivery.ts';
+import type { Facts } from '../observe/telemetry.ts';
 import type { DeliveryStore } from '../storage/delivery-store.ts';
 import type { FoundLane } from '../storage/statements.ts';
-import type { Line } from './lane.ts';
+import type { Line } from './lanes.ts';
 
 const SWEEP_INTERVAL_MS = 500;
 /** Destinations that one sweep looks at. The next one goes on behind them. */

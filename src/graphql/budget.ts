@@ -1,8 +1,8 @@
 import { DomainError } from '../core/errors.ts';
 import type { Scope } from '../core/scope.ts';
-import type { Meter } from '../storage/read-models/meter.ts';
-import type { AnswerPool } from './answer-pool.ts';
-import type { Turns } from './turns.ts';
+import type { Meter } from '../storage/read-models/reading.ts';
+import type { AnswerPool } from './answer.ts';
+import type { Turns } from './answer-turns.ts';
 
 const MIB = 1024 * 1024;
 /** Of the answer, and as much again of what is read for it; in memory it all comes to a few times as much. */

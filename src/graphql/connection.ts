@@ -1,7 +1,7 @@
 import { type ClassType, Field, Int, ObjectType } from 'type-graphql';
 import { DomainError } from '../core/errors.ts';
 import { isId } from '../core/ids.ts';
-import { type Page, PAGE_MAX, type PageArguments } from '../storage/read-models/page.ts';
+import { type Page, PAGE_MAX, type PageArguments } from '../storage/read-models/reading.ts';
 
 const PAGE_DEFAULT = 20;
 

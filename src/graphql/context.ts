@@ -2,12 +2,12 @@ import type { AccountCommands } from '../manage/account-commands.ts';
 import type { DeliveryCommands } from '../manage/delivery-commands.ts';
 import type { DestinationCommands } from '../manage/destination-commands.ts';
 import type { Vault } from '../core/vault.ts';
-import type { Meter } from '../storage/read-models/meter.ts';
+import type { Meter } from '../storage/read-models/reading.ts';
 import type { Reads } from '../storage/read-models/reads.ts';
-import { ANSWER_POOL } from './answer-pool.ts';
+import { ANSWER_POOL } from './answer.ts';
 import { Budget } from './budget.ts';
-import type { Caller } from './caller.ts';
-import { TURNS } from './turns.ts';
+import type { Caller } from '../access/caller.ts';
+import { TURNS } from './answer-turns.ts';
 
 export interface Commands {
   readonly accounts: AccountCommands;

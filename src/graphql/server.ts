@@ -1,19 +1,76 @@
-import { ApolloServer } from '@apollo/server';
+import { ApolloServer, type ApolloServerPlugin } from '@apollo/server';
+import { GraphQLError, NoSchemaIntrospectionCustomRule, OperationTypeNode, validate } from 'graphql';
 import {
   ApolloServerPluginCacheControlDisabled,
   ApolloServerPluginLandingPageDisabled,
 } from '@apollo/server/plugin/disabled';
 import { ApolloServerPluginLandingPageLocalDefault } from '@apollo/server/plugin/landingPage/default';
-import type { Facts } from '../observe/facts.ts';
-import { answerText } from './answer-text.ts';
 import type { GraphQLContext } from './context.ts';
+import { EVERYTHING } from '../core/scope.ts';
+import type { Facts } from '../observe/telemetry.ts';
+import { answerText } from './answer.ts';
 import { boundedGateway } from './executor.ts';
-import { createFormatError } from './format-error.ts';
-import { introspectionPlugin } from './introspection-plugin.ts';
+import { createFormatError } from './errors.ts';
 import { limitsRule, TOKENS_MAX } from './limits.ts';
-import { operationPlugin } from './operation-plugin.ts';
 import { graphqlSchema } from './schema.ts';
-import { statusPlugin } from './status-plugin.ts';
+
+/** GraphQL finds out only while it executes, and calls it a fault of the server. */
+const operationPlugin: ApolloServerPlugin<GraphQLContext> = {
+  async requestDidStart() {
+    return {
+      async didResolveOperation({ operation }) {
+        if (operation?.operation === OperationTypeNode.SUBSCRIPTION) {
+          throw new GraphQLError('Subscriptions are not supported; send a query or a mutation.', {
+            nodes: operation,
+            extensions: { code: 'OPERATION_NOT_SUPPORTED', http: { status: 400 } },
+          });
+        }
+      },
+    };
+  },
+};
+
+/**
+ * GraphQL over HTTP, section 6.4.1: a client that only accepts `application/json` gets status 200 for every
+ * well-formed request, also when the query is refused; other statuses are kept for
+ * `application/graphql-response+json`, where they cannot be mistaken for a proxy's.
+ */
+const statusPlugin: ApolloServerPlugin<GraphQLContext> = {
+  async requestDidStart({ request }) {
+    return {
+      async willSendResponse({ response }) {
+        const accept = request.http?.headers.get('accept') ?? '';
+        const isRefused = response.http.status === 400;
+        if (isRefused && request.query !== undefined && !accept.includes('application/graphql-response+json')) {
+          response.http.status = 200;
+        }
+      },
+    };
+  },
+};
+
+/**
+ * Keeps the schema for the administrator. A rule of the server's own would be asked once for each query text,
+ * whoever sends it; this is asked for each request.
+ */
+const introspectionPlugin: ApolloServerPlugin<GraphQLContext> = {
+  async requestDidStart({ contextValue, schema }) {
+    return {
+      async didResolveOperation({ document }) {
+        if (contextValue.caller === EVERYTHING) {
+          return;
+        }
+        const [error] = validate(schema, document, [NoSchemaIntrospectionCustomRule], { maxErrors: 1 });
+        if (error !== undefined) {
+          throw new GraphQLError('Only the administrator may introspect the schema.', {
+            ...(error.nodes && { nodes: error.nodes }),
+            extensions: { code: 'FORBIDDEN', http: { status: 400 } },
+          });
+        }
+      },
+    };
+  },
+};
 
 /** Cache control would watch every field as it is resolved; answers are never cached. */
 const ALWAYS = [ApolloServerPluginCacheControlDisabled(), statusPlugin, operationPlugin];

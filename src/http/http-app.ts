@@ -1,16 +1,13 @@
 import type { ApolloServer } from '@apollo/server';
 import { expressMiddleware } from '@as-integrations/express5';
-import express, { type Express, type RequestHandler, type Response } from 'express';
+import express, { type ErrorRequestHandler, type Express, type RequestHandler, type Response, Router } from 'express';
+import cors from 'cors';
 import type { GraphQLContext } from '../graphql/context.ts';
-import type { Caller, Identify } from '../graphql/caller.ts';
-import type { FailureLimit } from '../ingest/failure-limit.ts';
-import type { Facts } from '../observe/facts.ts';
-import { admission, callerOf } from './admission.ts';
-import { apiCors, type CorsOptions } from './cors.ts';
-import { graphqlErrorHandler } from './graphql-refusal.ts';
-import { healthRoutes, type ReadinessCheck } from './health.ts';
-import { lineLimit } from './line-limit.ts';
-import { lastErrorHandler, notFound } from './last-resort.ts';
+import type { Caller, Identify } from '../access/caller.ts';
+import type { FailureLimit } from '../access/limits.ts';
+import type { Facts } from '../observe/telemetry.ts';
+import { admission, callerOf } from '../access/admission.ts';
+import { graphqlErrorHandler, refuseGraphql } from '../access/http-error.ts';
 
 export const GRAPHQL_PATH = '/graphql';
 export const INGEST_PATH = '/server/incoming_data';
@@ -78,3 +75,121 @@ const notCached: RequestHandler = (_request, response, next) => {
   response.setHeader('Cache-Control', 'no-store');
   next();
 };
+
+/** Apollo Sandbox, embedded and in its own tab. */
+const SANDBOX_ORIGINS: ReadonlySet<string> = new Set([
+  'https://studio.apollographql.com',
+  'https://sandbox.embed.apollographql.com',
+  'https://explorer.embed.apollographql.com',
+]);
+const LOOPBACK_ORIGIN = /^https?:\/\/(?:localhost|127\.0\.0\.1|\[::1\])(?::\d+)?$/u;
+
+export interface CorsOptions {
+  /** Allowed wherever the server runs. */
+  readonly origins: readonly string[];
+  readonly isExposed: boolean;
+}
+
+/**
+ * Which web pages may call the API from a browser: those of the configured origins and, on a developer's
+ * machine, Sandbox and front ends on the same machine. Where everyone is the administrator, any other page that
+ * a visitor happens to open could otherwise read every token. The headers that a page asks to send are allowed.
+ */
+export function apiCors({ origins, isExposed }: CorsOptions): RequestHandler[] {
+  const configured = new Set(origins);
+  const isAllowed = (origin: string | undefined): boolean =>
+    origin !== undefined && (configured.has(origin) || (!isExposed && isLocalTool(origin)));
+  const handle = cors({ origin: (origin, decide) => decide(null, isAllowed(origin)), maxAge: 600 });
+  return [allowPrivateNetwork(isAllowed), handle];
+}
+
+function isLocalTool(origin: string): boolean {
+  return SANDBOX_ORIGINS.has(origin) || LOOPBACK_ORIGIN.test(origin);
+}
+
+/** Chromium asks before it lets a public page such as Sandbox call a server on this machine. */
+function allowPrivateNetwork(isAllowed: (origin: string | undefined) => boolean): RequestHandler {
+  return (request, response, next) => {
+    if (request.headers['access-control-request-private-network'] === 'true' && isAllowed(request.headers.origin)) {
+      response.setHeader('Access-Control-Allow-Private-Network', 'true');
+    }
+    next();
+  };
+}
+
+/** What `/health/ready` asks: false when the process should get no requests. */
+export type ReadinessCheck = () => Promise<boolean>;
+
+/** For supervisors: `live` says that the process answers, `ready` that it can do its work. */
+export function healthRoutes(isReady: ReadinessCheck): Router {
+  const router = Router();
+  router.get('/live', (_request, response) => {
+    response.json({ status: 'ok' });
+  });
+  router.get('/ready', async (_request, response) => {
+    const ready = await isReady();
+    response.status(ready ? 200 : 503).json({ status: ready ? 'ok' : 'unavailable' });
+  });
+  return router;
+}
+
+export const notFound: RequestHandler = (_request, response) => {
+  response.status(404).json({ success: false, message: 'Not Found' });
+};
+
+/** The last error handler: says nothing of the cause but to the log. */
+export function lastErrorHandler(facts: Facts): ErrorRequestHandler {
+  // Express knows an error handler by its four parameters.
+  return (error: unknown, _request, response, _next) => {
+    const status = clientErrorStatus(error);
+    if (status === undefined) {
+      facts.unexpectedError('http', error);
+    }
+    if (response.headersSent) {
+      response.destroy();
+      return;
+    }
+    response
+      .status(status ?? 500)
+      .json({ success: false, message: status === undefined ? 'Internal Server Error' : 'Bad Request' });
+  };
+}
+
+/** Body parsers and the router mark what the caller is to blame for with a 4xx status. */
+function clientErrorStatus(error: unknown): number | undefined {
+  const status = error instanceof Error && 'status' in error ? Number(error.status) : Number.NaN;
+  return status >= 400 && status < 500 ? status : undefined;
+}
+
+/** More than GraphQL's own limit of tokens leaves a use for. */
+const LINES_MAX = 5_000;
+
+/**
+ * GraphQL tells the line of every error, and counts lines from the first each time: a document of nothing but line
+ * breaks, with mistakes behind them, would hold up everyone for a second.
+ */
+export const lineLimit: RequestHandler = (request, response, next) => {
+  const query = (request.body as { query?: unknown } | undefined)?.query;
+  if (typeof query === 'string' && hasMoreLines(query)) {
+    refuseGraphql(request, response, {
+      status: 400,
+      message: `The query has more than ${LINES_MAX} lines.`,
+      code: 'BAD_REQUEST',
+    });
+    return;
+  }
+  next();
+};
+
+const LINE_BREAK = /[\r\n]/gu;
+
+function hasMoreLines(text: string): boolean {
+  let lines = 1;
+  for (const _ of text.matchAll(LINE_BREAK)) {
+    lines += 1;
+    if (lines > LINES_MAX) {
+      return true;
+    }
+  }
+  return false;
+}

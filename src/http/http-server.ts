@@ -1,7 +1,9 @@
 import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type ConnectionBounds, ConnectionGuard } from './connection-guard.ts';
+import { lookup } from 'node:dns/promises';
+import { networkInterfaces } from 'node:os';
+import { type ConnectionBounds, ConnectionGuard } from './connections.ts';
 
 const HEADERS_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 30_000;
@@ -122,4 +124,15 @@ function refuseUnparsable(error: Error & { code?: string }, socket: Socket): voi
   const body = JSON.stringify({ success: false, message: status.slice(4) });
   const head = `HTTP/1.1 ${status}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close`;
   socket.end(`${head}\r\n\r\n${body}`);
+}
+
+const EVERY_INTERFACE = new Set(['0.0.0.0', '::']);
+
+/** The addresses that a server is reached at when it listens on the host; as they are now. */
+export async function ownAddresses(host: string): Promise<string[]> {
+  const listened = (await lookup(host, { all: true })).map(({ address }) => address);
+  const found = listened.some((address) => EVERY_INTERFACE.has(address))
+    ? Object.values(networkInterfaces()).flatMap((addresses = []) => addresses.map(({ address }) => address))
+    : listened;
+  return found.map((address) => address.replace(/%.*$/u, ''));
 }

@@ -1,10 +1,10 @@
 import type { Clock } from '../core/clock.ts';
 import type { IdSource } from '../core/ids.ts';
-import type { Facts } from '../observe/facts.ts';
+import type { Facts } from '../observe/telemetry.ts';
 import type { DeliveryQueue } from '../queue/delivery-queue.ts';
 import type { EventStore } from '../storage/event-store.ts';
 import type { EarlierEvent } from '../storage/statements.ts';
-import { Refusal } from './refusal.ts';
+import { Refusal } from '../access/http-error.ts';
 
 export interface Acceptance {
   readonly eventId: string;

@@ -1,12 +1,10 @@
 import type { IncomingMessage } from 'node:http';
-import { type Decompress, decompressorOf } from './decompress.ts';
+import { promisify } from 'node:util';
+import { brotliDecompress, gunzip } from 'node:zlib';
 import { SharedMemory } from '../core/shared-memory.ts';
-import type { Holding } from './holding.ts';
-import { LARGE_BYTES_MAX, LargeBodies } from './large-bodies.ts';
+import { LARGE_BYTES_MAX, LargeBodies, SmallBodies } from './body-memory.ts';
 import { checkPayload, PayloadCheck } from './payload-check.ts';
-import { receive } from './receive.ts';
-import { Refusal } from './refusal.ts';
-import { SmallBodies } from './small-bodies.ts';
+import { Refusal } from '../access/http-error.ts';
 
 /** Larger bodies wait for room, and their senders must be known. */
 const SMALL_BYTES_MAX = 256 * 1_024;
@@ -184,4 +182,107 @@ async function checked(bytes: Buffer, holding: Holding): Promise<Body> {
     throw error;
   }
   return { bytes, free: () => holding.free() };
+}
+
+export interface Reception {
+  readonly holding: Holding;
+  /** Gets the bytes as they come. */
+  readonly take: (chunk: Buffer) => void;
+  /** Absent where what comes is not the payload itself. */
+  readonly check: PayloadCheck | undefined;
+  readonly maxBytes: number;
+}
+
+/**
+ * Reads a body that is not longer than so many bytes.
+ *
+ * @returns false for one that is longer, as soon as that is known; the request is paused then.
+ * @throws Refusal as soon as the check knows, or when the memory is taken back
+ */
+export function receive(request: IncomingMessage, { holding, take, check, maxBytes }: Reception): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    let length = 0;
+    const stop = (): void => {
+      request.off('data', onData).off('end', onEnd).off('aborted', onAborted);
+      holding.onTakenBack = () => {};
+    };
+    const fail = (cause: unknown): void => {
+      stop();
+      reject(cause);
+    };
+    const onData = (chunk: Buffer): void => {
+      length += chunk.length;
+      holding.add(chunk.length);
+      take(chunk);
+      try {
+        check?.write(chunk);
+      } catch (error) {
+        fail(error);
+        return;
+      }
+      if (length > maxBytes) {
+        request.pause();
+        stop();
+        resolve(false);
+      }
+    };
+    const onEnd = (): void => {
+      holding.onTakenBack = () => {};
+      holding.arrived();
+      resolve(true);
+    };
+    // The connection is gone: nobody reads the answer.
+    const onAborted = (): void => fail(Refusal.invalid('The body ended early.'));
+    if (request.destroyed && !request.complete) {
+      onAborted();
+      return;
+    }
+    holding.onTakenBack = fail;
+    request.on('data', onData).once('end', onEnd).once('aborted', onAborted).resume();
+  });
+}
+
+/** Memory that is held for one body. */
+export interface Holding {
+  /** Is told why, when the memory is taken back before the body is here. */
+  onTakenBack: (cause: Refusal) => void;
+  /** So many bytes of the body have come. */
+  add(bytes: number): void;
+  /** The body is here whole: it is not taken back any more. */
+  arrived(): void;
+  /** Must be called in the end. May be called again. */
+  free(): void;
+}
+
+/**
+ * @returns `undefined` when the bytes would be more than `maxBytes`
+ * @throws Refusal 400 for bytes that are broken
+ */
+export type Decompress = (bytes: Buffer, maxBytes: number) => Promise<Buffer | undefined>;
+
+const DECOMPRESSORS = { gzip: promisify(gunzip), 'x-gzip': promisify(gunzip), br: promisify(brotliDecompress) };
+
+/**
+ * @param header the request's content encoding
+ * @returns `undefined` for bytes that are sent as they are
+ * @throws Refusal 400 for an encoding that is unknown
+ */
+export function decompressorOf(header: string | undefined): Decompress | undefined {
+  const encoding = header?.trim().toLowerCase() ?? '';
+  if (encoding === '' || encoding === 'identity') {
+    return undefined;
+  }
+  if (!Object.hasOwn(DECOMPRESSORS, encoding)) {
+    throw Refusal.invalid('The content encoding must be gzip, br or identity.');
+  }
+  return async (bytes, maxBytes) => {
+    try {
+      return await DECOMPRESSORS[encoding as keyof typeof DECOMPRESSORS](bytes, { maxOutputLength: maxBytes });
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') {
+        return undefined;
+      }
+      throw Refusal.invalid(`The body is not valid ${encoding} data.`);
+    }
+  };
 }

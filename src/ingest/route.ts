@@ -1,17 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Request, RequestHandler } from 'express';
-import type { Facts } from '../observe/facts.ts';
+import type { Facts } from '../observe/telemetry.ts';
 import type { Acceptance, AcceptEvent, Incoming } from './accept-event.ts';
-import type { AccountQuota } from './account-quota.ts';
+import { type AccountQuota, clientAddressOf, type FailureLimit, TOO_MANY_FAILURES } from '../access/limits.ts';
 import type { Bodies, Body } from './body.ts';
-import { clientAddressOf } from './client-address.ts';
-import { checkContentType } from './content-type.ts';
-import { type FailureLimit, TOO_MANY_FAILURES } from './failure-limit.ts';
-import { hopsOf } from './hops-header.ts';
-import { idempotencyKeyOf } from './key-header.ts';
-import { Refusal } from './refusal.ts';
-import { refuse } from './refuse.ts';
-import { tokenOf } from './token-header.ts';
+import { checkContentType, hopsOf, idempotencyKeyOf } from './headers.ts';
+import { Refusal, refuse } from '../access/http-error.ts';
+import { tokenOf } from '../access/caller.ts';
 
 export interface IngestDependencies {
   readonly acceptEvent: AcceptEvent;

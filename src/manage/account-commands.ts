@@ -1,12 +1,12 @@
-import { emailKey, parseName, parseWebsite } from '../core/account-input.ts';
+import { emailKey, parseName, parseWebsite } from '../core/inputs.ts';
 import type { Clock } from '../core/clock.ts';
 import { DomainError } from '../core/errors.ts';
 import { type IdSource, requireId } from '../core/ids.ts';
 import { EVERYTHING, type Scope } from '../core/scope.ts';
-import { generateSecretToken, hashToken } from '../core/secret-token.ts';
+import { generateSecretToken, hashToken } from '../core/secrets.ts';
 import type { Vault } from '../core/vault.ts';
-import { isEmailTaken, LockMode } from '../storage/conflicts.ts';
-import { Account, type AccountEntity, Destination } from '../storage/entities/index.ts';
+import { isEmailTaken, LockMode } from '../storage/errors.ts';
+import { Account, type AccountEntity, Destination } from '../storage/entities.ts';
 import type { EntityManager } from '../storage/storage.ts';
 
 /** `email` is valid already: the API's scalar has parsed it. */

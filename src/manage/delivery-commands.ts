@@ -2,9 +2,9 @@ import type { Clock } from '../core/clock.ts';
 import { DomainError } from '../core/errors.ts';
 import { requireId } from '../core/ids.ts';
 import type { Scope } from '../core/scope.ts';
-import type { Ticket } from '../core/ticket.ts';
-import { LockMode } from '../storage/conflicts.ts';
-import { Delivery, type DeliveryEntity, Destination, QueuedDelivery } from '../storage/entities/index.ts';
+import type { Ticket } from '../core/delivery.ts';
+import { LockMode } from '../storage/errors.ts';
+import { Delivery, type DeliveryEntity, Destination, QueuedDelivery } from '../storage/entities.ts';
 import type { EntityManager } from '../storage/storage.ts';
 
 interface Dependencies {

@@ -1,16 +1,11 @@
 import type { AddressRule } from '../core/address-rule.ts';
-import {
-  DESTINATIONS_PER_ACCOUNT_MAX,
-  type HttpMethod,
-  parseDestinationUrl,
-  parseHeaders,
-} from '../core/destination-input.ts';
+import { DESTINATIONS_PER_ACCOUNT_MAX, type HttpMethod, parseDestinationUrl, parseHeaders } from '../core/inputs.ts';
 import { DomainError } from '../core/errors.ts';
 import { requireId } from '../core/ids.ts';
 import { requireOverlap } from '../core/overlap.ts';
-import { generateSigningSecret } from '../core/signing-secret.ts';
-import { LockMode } from '../storage/conflicts.ts';
-import { Account, Destination, type DestinationEntity } from '../storage/entities/index.ts';
+import { generateSigningSecret } from '../core/secrets.ts';
+import { LockMode } from '../storage/errors.ts';
+import { Account, Destination, type DestinationEntity } from '../storage/entities.ts';
 import type { CommandDependencies } from './account-commands.ts';
 
 export interface NewDestination {

@@ -1,4 +1,4 @@
-import type { Ticket } from '../core/ticket.ts';
+import type { Ticket } from '../core/delivery.ts';
 import type { DeliveryQueue, ReceiveTickets } from './delivery-queue.ts';
 
 /** The queue of a process that both accepts and dispatches: hands tickets over, and holds none itself. */

@@ -1,4 +1,4 @@
-import type { Ticket, TicketLane } from '../core/ticket.ts';
+import type { Ticket, TicketLane } from '../core/delivery.ts';
 import type { DeliveryQueue, ReceiveTickets, Wake } from './delivery-queue.ts';
 
 /** A bell that rings in every process that listens: PostgreSQL's NOTIFY and LISTEN. May be lost, never rejects. */

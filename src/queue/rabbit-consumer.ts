@@ -1,6 +1,5 @@
-import type { QueueFacts } from './queue-facts.ts';
-import { type ConfirmChannel, type ConsumeMessage, RabbitConnection } from './rabbit-connection.ts';
-import { NoAnswerError } from './rabbit-errors.ts';
+import type { QueueFacts } from './delivery-queue.ts';
+import { type ConfirmChannel, type ConsumeMessage, NoAnswerError, RabbitConnection } from './rabbit-connection.ts';
 
 /** Messages on their way to this process; each is acknowledged as soon as its tickets are in its memory. */
 const PREFETCH = 20;

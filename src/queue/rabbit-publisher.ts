@@ -1,5 +1,5 @@
-import type { Ticket } from '../core/ticket.ts';
-import type { QueueFacts } from './queue-facts.ts';
+import type { Ticket } from '../core/delivery.ts';
+import type { QueueFacts } from './delivery-queue.ts';
 import { type ConfirmChannel, RabbitConnection, type RabbitConnectionOptions } from './rabbit-connection.ts';
 import { encodeTickets } from './ticket-message.ts';
 

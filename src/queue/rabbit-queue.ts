@@ -1,6 +1,5 @@
-import type { Ticket } from '../core/ticket.ts';
-import type { DeliveryQueue, ReceiveTickets, Wake } from './delivery-queue.ts';
-import type { QueueFacts } from './queue-facts.ts';
+import type { Ticket } from '../core/delivery.ts';
+import type { DeliveryQueue, QueueFacts, ReceiveTickets, Wake } from './delivery-queue.ts';
 import type { ConfirmChannel } from './rabbit-connection.ts';
 import { RabbitConsumer } from './rabbit-consumer.ts';
 import { RabbitPublisher } from './rabbit-publisher.ts';

@@ -1,5 +1,5 @@
 import { isReceivedId } from '../core/ids.ts';
-import type { Ticket } from '../core/ticket.ts';
+import type { Ticket } from '../core/delivery.ts';
 
 /** The newest version is what is written. Add a decoder for the next one, a release before anything writes it. */
 const VERSION = 1;

@@ -1,9 +1,8 @@
 import { type Kysely, sql } from 'kysely';
-import type { HeaderEntry } from '../core/destination-input.ts';
+import type { HeaderEntry } from '../core/inputs.ts';
 import type { SigningSecret } from '../core/signature.ts';
 import { type Vault, VaultError } from '../core/vault.ts';
 import type { Commits } from './group-commit.ts';
-import { OpenedSecrets } from './opened-secrets.ts';
 import {
   type AttemptRecord,
   type Claim,
@@ -168,5 +167,34 @@ function givenUp({ lostCount }: SealedDelivery): 'WORKER_DIED' | null {
 function freeAtOnce({ buffer, length }: Buffer): void {
   if (buffer instanceof ArrayBuffer && buffer.byteLength === length) {
     buffer.transfer(0);
+  }
+}
+
+const KEPT_MAX = 2_000;
+
+/** Opens what is sealed, and keeps what was opened last: every delivery to a destination needs the same. */
+export class OpenedSecrets {
+  readonly #vault: Vault;
+  /** By owner and sealed text: what belongs to another owner must fail to open. The oldest come first. */
+  readonly #opened = new Map<string, string>();
+
+  constructor(vault: Vault) {
+    this.#vault = vault;
+  }
+
+  /** @throws VaultError */
+  open(sealed: string, ownerId: string): string {
+    const key = `${ownerId} ${sealed}`;
+    const known = this.#opened.get(key);
+    if (known !== undefined) {
+      return known;
+    }
+    const opened = this.#vault.open(sealed, ownerId);
+    if (this.#opened.size >= KEPT_MAX) {
+      const [oldest = ''] = this.#opened.keys();
+      this.#opened.delete(oldest);
+    }
+    this.#opened.set(key, opened);
+    return opened;
   }
 }

@@ -1,5 +1,5 @@
 import { type Kysely, sql } from 'kysely';
-import { hashToken } from '../core/secret-token.ts';
+import { hashToken } from '../core/secrets.ts';
 import type { GroupCommit } from './group-commit.ts';
 import {
   type EarlierEvent,
@@ -9,6 +9,7 @@ import {
   type Statements,
   type StoredEvent,
 } from './statements.ts';
+import { deliveryIdOf } from '../core/ids.ts';
 
 /** For so long an idempotency key stands for its event; then it is free again. */
 export const KEY_LIFETIME_MS = 24 * 3_600_000;
@@ -90,4 +91,39 @@ export class EventStore {
     );
     return rows[0]?.id;
   }
+}
+
+/** Where the events of one account went, in the order in which their deliveries are numbered. */
+export interface FanOut {
+  readonly accountId: string;
+  readonly destinationIds: readonly string[];
+}
+
+/**
+ * What became of each event of a batch, in the batch's order.
+ *
+ * @param fanOuts by the hash of the account's token; one that is not among them is unknown
+ * @param taken the places of events whose idempotency key another event has
+ */
+export function storedEvents(
+  events: readonly NewEvent[],
+  fanOuts: ReadonlyMap<string, FanOut>,
+  taken: ReadonlySet<number>,
+): (StoredEvent | typeof KEY_TAKEN | undefined)[] {
+  return events.map(({ id, tokenHash }, place) => {
+    const fanOut = fanOuts.get(tokenHash);
+    if (fanOut === undefined) {
+      return undefined;
+    }
+    return taken.has(place) ? KEY_TAKEN : { tickets: ticketsOf(id, fanOut) };
+  });
+}
+
+function ticketsOf(eventId: string, { accountId, destinationIds }: FanOut): StoredEvent['tickets'] {
+  return destinationIds.map((destinationId, index) => ({
+    deliveryId: deliveryIdOf(eventId, index + 1),
+    destinationId,
+    accountId,
+    attempt: 0,
+  }));
 }

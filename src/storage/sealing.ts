@@ -1,8 +1,7 @@
 import { type Kysely, type RawBuilder, sql } from 'kysely';
-import { generateSigningSecret } from '../core/signing-secret.ts';
+import { generateSigningSecret } from '../core/secrets.ts';
 import { Vault } from '../core/vault.ts';
-import { requireKeys, sealCheck } from './key-check.ts';
-import { readSetting, removeSetting, writeSetting } from './settings.ts';
+import { readSetting, removeSetting, requireKeys, sealCheck, writeSetting } from './settings.ts';
 
 /** Small enough that nobody waits for its locks. */
 const ROWS_PER_TRANSACTION = 200;

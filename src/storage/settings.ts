@@ -1,4 +1,5 @@
 import { type Kysely, sql } from 'kysely';
+import { Vault, VaultError } from '../core/vault.ts';
 
 /**
  * What the database keeps about itself: a text that its key has sealed, and that something readable has still to be
@@ -18,4 +19,48 @@ export async function writeSetting(database: Kysely<unknown>, name: SettingName,
 
 export async function removeSetting(database: Kysely<unknown>, name: SettingName): Promise<void> {
   await sql`delete from setting where name = ${name}`.execute(database);
+}
+
+/** Whose text the check value is: no account has such an id. */
+const OWNER = 'the database';
+const TEXT = 'This opens with a key of the database.';
+
+/**
+ * The database knows its key from the first start on, before there is a secret in it: of two processes with
+ * different keys one is refused, and not what they would have stored lost to each other. What was sealed later, with a
+ * key that came after, has to open too.
+ *
+ * @throws VaultError when a key is not at hand.
+ */
+export async function requireKeys(database: Kysely<unknown>, vault: Vault): Promise<void> {
+  const check = await readSetting(database, 'key-check');
+  const { rows } = await sql<{ sealed: string }>`
+    select substr(sealed, 1, 12) as sealed from (
+      select sealed_token as sealed from account
+      union all select sealed_headers from destination
+      union all select sealed_signing_secret from destination
+      union all select sealed_previous_secret from destination
+    ) secret where sealed like ${`${Vault.mark}%`} group by 1`.execute(database);
+  for (const sealed of [...(check === undefined ? [] : [check]), ...rows.map((row) => row.sealed)]) {
+    requireKeyOf(sealed, vault);
+  }
+  if (check === undefined) {
+    await sealCheck(database, vault);
+  } else {
+    vault.open(check, OWNER);
+  }
+}
+
+/** Brings the check value to the current key. */
+export async function sealCheck(database: Kysely<unknown>, vault: Vault): Promise<void> {
+  await writeSetting(database, 'key-check', vault.seal(TEXT, OWNER));
+}
+
+function requireKeyOf(sealed: string, vault: Vault): void {
+  const keyId = sealed.slice(Vault.mark.length).split('.', 1).join();
+  if (!vault.keyIds.includes(keyId)) {
+    throw new VaultError(
+      `The database is encrypted with the key ${keyId}, which is not at hand: add it to ENCRYPTION_KEY, or put the key file back that was kept beside the database.`,
+    );
+  }
 }

@@ -1,9 +1,8 @@
 import type { RawBuilder } from 'kysely';
-import type { AttemptOutcome, DeliveryState, DeliveryStatus } from '../core/delivery.ts';
-import type { HttpMethod } from '../core/destination-input.ts';
+import type { AttemptOutcome, DeliveryState, DeliveryStatus, Ticket, TicketLane } from '../core/delivery.ts';
+import type { HttpMethod } from '../core/inputs.ts';
 import type { RequestSource } from '../core/outgoing-request.ts';
 import type { Scope } from '../core/scope.ts';
-import type { Ticket, TicketLane } from '../core/ticket.ts';
 import type { BatchKind, Statement } from './group-commit.ts';
 
 export interface NewEvent {

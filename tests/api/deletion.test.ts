@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { DESTINATIONS_PER_ACCOUNT_MAX } from '../../src/core/destination-input.ts';
+import { DESTINATIONS_PER_ACCOUNT_MAX } from '../../src/core/inputs.ts';
 import { ADMIN_TOKEN, administratorOf, type Caller } from '../support/caller.ts';
 import { createHousehold, type Household } from '../support/household.ts';
 import type { Intruder } from '../support/intruder.ts';

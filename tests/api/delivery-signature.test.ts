@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
-import { HTTP_METHODS } from '../../src/core/destination-input.ts';
+import { HTTP_METHODS } from '../../src/core/inputs.ts';
 import { finishedDelivery } from '../support/deliveries.ts';
 import { type Received, Receiver } from '../support/receiver.ts';
 import { TestApp } from '../support/test-app.ts';

@@ -12,7 +12,7 @@ import {
   isScalarType,
   isSpecifiedScalarType,
 } from 'graphql';
-import { printedSchema } from '../../src/graphql/print-schema.ts';
+import { printedSchema } from '../../src/commands/print-schema.ts';
 import { CONTRACT } from '../support/contract.ts';
 
 const contract = buildSchema(CONTRACT, { assumeValidSDL: true });

@@ -4,8 +4,7 @@ import { join } from 'node:path';
 import type { DeliveryQueue } from '../../src/queue/delivery-queue.ts';
 import type { Vault } from '../../src/core/vault.ts';
 import { LocalQueue } from '../../src/queue/local-queue.ts';
-import type { DatabaseOptions } from '../../src/storage/orm.ts';
-import { openStorage, type Storage } from '../../src/storage/storage.ts';
+import { type DatabaseOptions, openStorage, type Storage } from '../../src/storage/storage.ts';
 
 import { createTemporaryDatabase, TEST_DATABASE_URL } from '../support/postgresql.ts';
 import { TEST_VAULT } from '../support/vault.ts';

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { sql } from 'kysely';
 import { EVERYTHING } from '../../src/core/scope.ts';
-import type { Ticket } from '../../src/core/ticket.ts';
+import type { Ticket } from '../../src/core/delivery.ts';
 import type { ClaimedDelivery } from '../../src/storage/statements.ts';
 import { insertBulk } from '../support/bulk.ts';
 import { TestCleaner } from '../support/cleaning.ts';

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { EVERYTHING } from '../../src/core/scope.ts';
-import type { Ticket } from '../../src/core/ticket.ts';
+import type { Ticket } from '../../src/core/delivery.ts';
 import type { AttemptRecord, ClaimedDelivery } from '../../src/storage/statements.ts';
 import { DELIVERED, NOW, StoreFixture } from '../support/store-fixture.ts';
 import { STORES, type StoreUnderTest } from './backends.ts';

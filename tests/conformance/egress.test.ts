@@ -6,11 +6,9 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { AddressRuleOptions } from '../../src/core/address-rule.ts';
 import type { AttemptOutcome } from '../../src/core/delivery.ts';
-import { HttpSender } from '../../src/dispatch/http-sender.ts';
+import { HttpSender, type Sender } from '../../src/dispatch/http-sender.ts';
 import { SenderPool } from '../../src/dispatch/sender-pool.ts';
-import type { Sender } from '../../src/dispatch/sender.ts';
-import { Facts } from '../../src/observe/facts.ts';
-import { createLog } from '../../src/observe/log.ts';
+import { createLog, Facts } from '../../src/observe/telemetry.ts';
 import { ConnectionCounter } from '../support/connection-counter.ts';
 import { requestSource } from '../support/request-source.ts';
 

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import type { Ticket } from '../../src/core/ticket.ts';
+import type { Ticket } from '../../src/core/delivery.ts';
 import type { AttemptRecord, Blame, ClaimedDelivery } from '../../src/storage/statements.ts';
 import { DELIVERED, NOW, StoreFixture } from '../support/store-fixture.ts';
 import { STORES, type StoreUnderTest } from './backends.ts';

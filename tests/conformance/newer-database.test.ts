@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { sql } from 'kysely';
 import { EVERYTHING } from '../../src/core/scope.ts';
 import { sqliteMigrations } from '../../src/storage/migrations/sqlite/index.ts';
-import { NewerDatabaseError } from '../../src/storage/newer-database.ts';
+import { NewerDatabaseError } from '../../src/storage/errors.ts';
 import { STORES, type StoreUnderTest } from './backends.ts';
 
 describe.each(STORES)('a database on $name that a newer version has migrated', ({ create }) => {

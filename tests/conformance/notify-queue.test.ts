@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { sql } from 'kysely';
 import { EVERYTHING } from '../../src/core/scope.ts';
-import type { Ticket, TicketLane } from '../../src/core/ticket.ts';
+import type { Ticket, TicketLane } from '../../src/core/delivery.ts';
 import { type Bell, NotifyQueue } from '../../src/queue/notify-queue.ts';
 import { openStorage, type Storage } from '../../src/storage/storage.ts';
 import { createTemporaryDatabase, TEST_DATABASE_URL, type TemporaryDatabase } from '../support/postgresql.ts';

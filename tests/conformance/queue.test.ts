@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import type { Ticket } from '../../src/core/ticket.ts';
+import type { Ticket } from '../../src/core/delivery.ts';
 import type { DeliveryQueue } from '../../src/queue/delivery-queue.ts';
 import { QUEUES } from './backends.ts';
 

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { type Kysely, type KyselyPlugin, RawNode, sql } from 'kysely';
 import { EVERYTHING, type Scope } from '../../src/core/scope.ts';
 import { POSTGRESQL_STATEMENTS } from '../../src/storage/postgresql/statements.ts';
-import { UNMETERED } from '../../src/storage/read-models/meter.ts';
+import { UNMETERED } from '../../src/storage/read-models/reading.ts';
 import { createReads } from '../../src/storage/read-models/reads.ts';
 import { openStorage, type Storage } from '../../src/storage/storage.ts';
 import { createTemporaryDatabase, TEST_DATABASE_URL, type TemporaryDatabase } from '../support/postgresql.ts';

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { EVERYTHING, type Scope } from '../../src/core/scope.ts';
-import type { Ticket } from '../../src/core/ticket.ts';
-import { Account, Attempt, Delivery, Destination, Event } from '../../src/storage/entities/index.ts';
+import type { Ticket } from '../../src/core/delivery.ts';
+import { Account, Attempt, Delivery, Destination, Event } from '../../src/storage/entities.ts';
 import { DELIVERED, NOW, StoreFixture } from '../support/store-fixture.ts';
 import { STORES, type StoreUnderTest } from './backends.ts';
 

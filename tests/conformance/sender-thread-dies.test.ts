@@ -5,7 +5,7 @@ import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { pino } from 'pino';
 import type { RequestSource } from '../../src/core/outgoing-request.ts';
 import { SenderPool } from '../../src/dispatch/sender-pool.ts';
-import { Facts } from '../../src/observe/facts.ts';
+import { Facts } from '../../src/observe/telemetry.ts';
 import { Receiver } from '../support/receiver.ts';
 import { requestSource } from '../support/request-source.ts';
 

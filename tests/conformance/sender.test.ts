@@ -1,14 +1,12 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import type { HeaderEntry } from '../../src/core/destination-input.ts';
+import type { HeaderEntry } from '../../src/core/inputs.ts';
 import type { RequestSource } from '../../src/core/outgoing-request.ts';
 import { SharedMemory } from '../../src/core/shared-memory.ts';
-import { HttpSender } from '../../src/dispatch/http-sender.ts';
-import type { Sender } from '../../src/dispatch/sender.ts';
+import { HttpSender, type Sender } from '../../src/dispatch/http-sender.ts';
 import { SenderPool } from '../../src/dispatch/sender-pool.ts';
-import { Facts } from '../../src/observe/facts.ts';
-import { createLog } from '../../src/observe/log.ts';
+import { createLog, Facts } from '../../src/observe/telemetry.ts';
 import { Receiver } from '../support/receiver.ts';
 import { requestSource } from '../support/request-source.ts';
 

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { CompiledQuery } from 'kysely';
 import { EVERYTHING } from '../../src/core/scope.ts';
 import { ThreadedConnection } from '../../src/storage/sqlite/connection.ts';
-import { ReadingConnection } from '../../src/storage/sqlite/reading-connection.ts';
+import { ReadingConnection } from '../../src/storage/sqlite/dialect.ts';
 import { openStorage } from '../../src/storage/storage.ts';
 import { StoreFixture } from '../support/store-fixture.ts';
 import { TEST_VAULT } from '../support/vault.ts';

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { parseDatabaseUrl } from '../../src/config.ts';
+import { parseDatabaseUrl } from '../../src/config/config.ts';
 import { EVERYTHING } from '../../src/core/scope.ts';
 import { Vault } from '../../src/core/vault.ts';
 import { sqliteMigrations } from '../../src/storage/migrations/sqlite/index.ts';

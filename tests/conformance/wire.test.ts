@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import * as fc from 'fast-check';
-import { HTTP_METHODS, type HttpMethod, parseDestinationUrl, parseHeaders } from '../../src/core/destination-input.ts';
+import { HTTP_METHODS, type HttpMethod, parseDestinationUrl, parseHeaders } from '../../src/core/inputs.ts';
 import { DomainError } from '../../src/core/errors.ts';
 import { HttpSender } from '../../src/dispatch/http-sender.ts';
 import { naughtyStrings } from '../support/naughty-strings.ts';

@@ -1,12 +1,11 @@
 import { pino } from 'pino';
-import type { ExchangeOutcome } from '../../src/core/delivery.ts';
+import type { ExchangeOutcome, Ticket } from '../../src/core/delivery.ts';
 import type { RequestSource } from '../../src/core/outgoing-request.ts';
-import type { Ticket } from '../../src/core/ticket.ts';
 import { Dispatcher } from '../../src/dispatch/dispatcher.ts';
 import { Payloads } from '../../src/dispatch/payloads.ts';
-import type { Sender } from '../../src/dispatch/sender.ts';
+import type { Sender } from '../../src/dispatch/http-sender.ts';
 import { Sweeper } from '../../src/dispatch/sweeper.ts';
-import { Facts } from '../../src/observe/facts.ts';
+import { Facts } from '../../src/observe/telemetry.ts';
 import { Chance } from './chance.ts';
 import { ModelStore } from './model-store.ts';
 

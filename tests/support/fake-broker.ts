@@ -1,7 +1,7 @@
 import type { ConfirmChannel, RabbitConnectionOptions } from '../../src/queue/rabbit-connection.ts';
 import type { PublisherConnection } from '../../src/queue/rabbit-publisher.ts';
 import { decodeTickets } from '../../src/queue/ticket-message.ts';
-import type { Ticket } from '../../src/core/ticket.ts';
+import type { Ticket } from '../../src/core/delivery.ts';
 
 interface Message {
   readonly tickets: readonly Ticket[];

@@ -1,4 +1,4 @@
-import type { Ticket } from '../../src/core/ticket.ts';
+import type { Ticket } from '../../src/core/delivery.ts';
 
 /** Collects what a queue hands over, and says when something is there. */
 export class Inbox {

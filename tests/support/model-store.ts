@@ -1,5 +1,4 @@
-import type { DeliveryStatus } from '../../src/core/delivery.ts';
-import type { Ticket, TicketLane } from '../../src/core/ticket.ts';
+import type { DeliveryStatus, Ticket, TicketLane } from '../../src/core/delivery.ts';
 import type { DeliveryStore } from '../../src/storage/delivery-store.ts';
 import {
   type AttemptRecord,

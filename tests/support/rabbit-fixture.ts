@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { connect } from 'amqplib';
-import type { Ticket } from '../../src/core/ticket.ts';
+import type { Ticket } from '../../src/core/delivery.ts';
 import { LocalQueue } from '../../src/queue/local-queue.ts';
-import type { QueueFacts } from '../../src/queue/queue-facts.ts';
+import type { QueueFacts } from '../../src/queue/delivery-queue.ts';
 import { RabbitQueue } from '../../src/queue/rabbit-queue.ts';
 
 /** Where a RabbitMQ for tests listens; `npm run services` starts one and prints its address. */

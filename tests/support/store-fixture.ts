@@ -2,8 +2,7 @@ import { AccountCommands } from '../../src/manage/account-commands.ts';
 import { DestinationCommands, type DestinationPatch } from '../../src/manage/destination-commands.ts';
 import { createIdSource, type IdSource } from '../../src/core/ids.ts';
 import { EVERYTHING } from '../../src/core/scope.ts';
-import type { Ticket } from '../../src/core/ticket.ts';
-import type { AttemptOutcome } from '../../src/core/delivery.ts';
+import type { AttemptOutcome, Ticket } from '../../src/core/delivery.ts';
 import type { Storage } from '../../src/storage/storage.ts';
 
 export const NOW = Date.UTC(2026, 0, 1);

@@ -1,6 +1,6 @@
 import { pino } from 'pino';
 import { type App, type Overrides, startApp } from '../../src/app.ts';
-import { parseConfig } from '../../src/config.ts';
+import { parseConfig } from '../../src/config/config.ts';
 import { ApiClient } from './api-client.ts';
 import { type Backing, createBacking } from './backing.ts';
 import type { Intruder } from './intruder.ts';

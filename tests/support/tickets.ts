@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Ticket } from '../../src/core/ticket.ts';
+import type { Ticket } from '../../src/core/delivery.ts';
 
 const ACCOUNT = '01a20000-0000-7000-8000-0000000000ee';
 const DESTINATION = '01a20000-0000-7000-8000-0000000000ff';

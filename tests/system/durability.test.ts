@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { type Kysely, sql } from 'kysely';
 import { EVERYTHING } from '../../src/core/scope.ts';
-import { loadVault } from '../../src/key-file.ts';
+import { loadVault } from '../../src/config/key-file.ts';
 import { openStorage } from '../../src/storage/storage.ts';
 import { describeWhere } from '../support/requirement.ts';
 import { Workbench } from '../support/workbench.ts';

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { expect, test } from '@jest/globals';
 
 const compose = read('compose.yaml');
-const configured = namesIn(read('src/config.ts'), /environment\.\w+\('([A-Z_]+)'/g);
+const configured = namesIn(read('src/config/config.ts'), /environment\.\w+\('([A-Z_]+)'/g);
 
 test('the README lists every variable that the program reads, and no other', () => {
   const listed = namesIn(section(read('README.md'), '## Configuration'), /^\| `([A-Z_]+)`/gm);

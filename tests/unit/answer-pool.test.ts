@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import { EVERYTHING } from '../../src/core/scope.ts';
-import { AnswerPool } from '../../src/graphql/answer-pool.ts';
+import { AnswerPool } from '../../src/graphql/answer.ts';
 
 const ONE = { accountId: 'one' };
 const OTHERS = ['two', 'three'].map((accountId) => ({ accountId }));

@@ -1,7 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { assert, asyncProperty, jsonValue } from 'fast-check';
-import { answerText } from '../../src/graphql/answer-text.ts';
-import { JsonText } from '../../src/graphql/json-text.ts';
+import { answerText, JsonText } from '../../src/graphql/answer.ts';
 
 test('an answer is written as JSON.stringify writes it, whatever is in it', async () => {
   await assert(

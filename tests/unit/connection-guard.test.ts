@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import net from 'node:net';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import { ConnectionGuard, connectionBounds } from '../../src/http/connection-guard.ts';
+import { ConnectionGuard, connectionBounds } from '../../src/http/connections.ts';
 import { HttpServer } from '../../src/http/http-server.ts';
 import { describeWhere } from '../support/requirement.ts';
 

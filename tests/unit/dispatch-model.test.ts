@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { assert, asyncProperty, integer } from 'fast-check';
-import type { Ticket } from '../../src/core/ticket.ts';
+import type { Ticket } from '../../src/core/delivery.ts';
 import {
   BOUNDS,
   createWorld,

@@ -8,11 +8,11 @@ import {
   parse,
 } from 'graphql';
 import { EVERYTHING } from '../../src/core/scope.ts';
-import { AnswerPool } from '../../src/graphql/answer-pool.ts';
+import { AnswerPool } from '../../src/graphql/answer.ts';
 import { Budget } from '../../src/graphql/budget.ts';
 import { boundedGateway } from '../../src/graphql/executor.ts';
-import { meterSchema } from '../../src/graphql/metered-schema.ts';
-import { Turns } from '../../src/graphql/turns.ts';
+import { meterSchema } from '../../src/graphql/schema.ts';
+import { Turns } from '../../src/graphql/answer-turns.ts';
 
 const never = () => new Promise<never>(() => {});
 

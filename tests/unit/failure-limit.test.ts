@@ -1,7 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { RecentMap } from '../../src/core/recent-map.ts';
-import { networkOf } from '../../src/ingest/client-address.ts';
-import { FailureLimit } from '../../src/ingest/failure-limit.ts';
+import { FailureLimit, networkOf } from '../../src/access/limits.ts';
 
 const RATE = { count: 3, perMs: 60_000 };
 

@@ -1,6 +1,6 @@
 import { array, assert, boolean, nat, property, record } from 'fast-check';
 import { expect, test } from '@jest/globals';
-import { IdleConnections } from '../../src/http/idle-connections.ts';
+import { IdleConnections } from '../../src/http/connections.ts';
 
 test('the connection that is named waits longest of a network that has most, whatever came and went before', () => {
   const step = record({ connection: nat(11), isAdded: boolean() });

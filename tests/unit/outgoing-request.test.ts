@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import type { HeaderEntry, HttpMethod } from '../../src/core/destination-input.ts';
+import type { HeaderEntry, HttpMethod } from '../../src/core/inputs.ts';
 import { buildRequest, targetOf, urlWithQuery } from '../../src/core/outgoing-request.ts';
 import { signatureHeader, signingKeyOf } from '../../src/core/signature.ts';
 import { requestSource } from '../support/request-source.ts';

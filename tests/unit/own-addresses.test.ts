@@ -1,6 +1,6 @@
 import { networkInterfaces } from 'node:os';
 import { expect, test } from '@jest/globals';
-import { ownAddresses } from '../../src/http/own-addresses.ts';
+import { ownAddresses } from '../../src/http/http-server.ts';
 
 test('a server that listens on one address is reached there', async () => {
   expect(await ownAddresses('127.0.0.3')).toEqual(['127.0.0.3']);

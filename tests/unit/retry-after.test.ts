@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { parseRetryAfter } from '../../src/core/retry-after.ts';
+import { parseRetryAfter } from '../../src/core/retry-policy.ts';
 
 const NOW = Date.UTC(1994, 10, 6, 8, 49, 7);
 

@@ -1,7 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
-import type { Ticket } from '../../src/core/ticket.ts';
-import type { Lane } from '../../src/dispatch/lane.ts';
-import type { Rescue } from '../../src/dispatch/lost-lanes.ts';
+import type { Ticket } from '../../src/core/delivery.ts';
+import type { Lane, Rescue } from '../../src/dispatch/lanes.ts';
 import { type Bounds, Scheduler, type Turn } from '../../src/dispatch/scheduler.ts';
 
 const NOW = 1_000_000;

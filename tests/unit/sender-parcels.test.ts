@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { Outbox, type Parcel, unpack } from '../../src/dispatch/sender-parcels.ts';
+import { Outbox, type Parcel, unpack } from '../../src/dispatch/sender-messages.ts';
 
 const MIB = 1_048_576;
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { route } from '../../src/dispatch/sender-route.ts';
+import { route } from '../../src/dispatch/sender-pool.ts';
 
 const urls = Array.from({ length: 100 }, (_, number) => `https://destination-${number}.example.com/hook`);
 

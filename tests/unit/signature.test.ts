@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { Webhook as StandardWebhook } from 'standardwebhooks';
 import { signatureHeader, signingKeyOf } from '../../src/core/signature.ts';
-import { generateSigningSecret } from '../../src/core/signing-secret.ts';
+import { generateSigningSecret } from '../../src/core/secrets.ts';
 
 const NOW = 1_700_000_000_000;
 const CONTENT = { id: 'msg_1', timestamp: '1700000000', body: '{"é":1.0}' };

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import type { Ticket } from '../../src/core/ticket.ts';
+import type { Ticket } from '../../src/core/delivery.ts';
 import { decodeTickets, encodeTickets, UnreadableMessageError } from '../../src/queue/ticket-message.ts';
 import { ticketsNamed } from '../support/tickets.ts';
 

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { defineConfig, MikroORM } from '@mikro-orm/postgresql';
 import { type DatabaseConnection, type Kysely, sql } from 'kysely';
 import type { Vault } from '../../core/vault.ts';
@@ -7,19 +8,15 @@ import { DeliveryStore } from '../delivery-store.ts';
 import { EventStore, eventWrites } from '../event-store.ts';
 import { GroupCommit, type Transact } from '../group-commit.ts';
 import { postgresqlMigrations } from '../migrations/postgresql/index.ts';
-import { isUp } from '../is-up.ts';
-import { COMMON_OPTIONS, type PostgresqlOptions } from '../orm.ts';
-import { UNMETERED } from '../read-models/meter.ts';
+import { COMMON_OPTIONS, isUp, type PostgresqlOptions, type Storage, type StorageOverrides } from '../storage.ts';
+import { UNMETERED } from '../read-models/reading.ts';
 import { createReads } from '../read-models/reads.ts';
-import { withScope } from '../scope-filter.ts';
+import { withScope } from '../scope.ts';
 import { sealWhatIsPlain } from '../sealing.ts';
-import type { StorageOverrides, Storage } from '../storage.ts';
-import { PostgresqlBell } from './bell.ts';
-import { CLEANING } from './cleaning.ts';
-import { migrateAlone } from './migrate-alone.ts';
-import { explainServerError } from './server-error.ts';
-import { POSTGRESQL_STATEMENTS } from './statements.ts';
-import { connectionSettings, preferIndexes } from './connection-settings.ts';
+import { PostgresqlBell } from './notifier.ts';
+import { CLEANING, POSTGRESQL_STATEMENTS } from './statements.ts';
+import { connectionSettings, explainServerError, preferIndexes } from './connection.ts';
+import { migrateUp } from '../errors.ts';
 
 const CONNECTIONS_MAX = 10;
 const CONNECT_TIMEOUT_MS = 5_000;
@@ -54,7 +51,7 @@ export async function openPostgresql(
   { observe }: StorageOverrides,
 ): Promise<Storage> {
   const { timeLimits, isDirect } = await connectionSettings(options.url);
-  const migrated = await migrateUp(options, vault);
+  const migrated = await migrate(options, vault);
   const { driverOptions, ...common } = postgresqlOptions(options);
   const orm = await MikroORM.init({
     ...common,
@@ -65,7 +62,7 @@ export async function openPostgresql(
   return { ...assemble(orm, options.listenUrl ?? options.url, vault), migrated };
 }
 
-async function migrateUp(options: PostgresqlOptions, vault: Vault): Promise<readonly string[]> {
+async function migrate(options: PostgresqlOptions, vault: Vault): Promise<readonly string[]> {
   const orm = await MikroORM.init(postgresqlOptions(options));
   try {
     return await migrateAlone(orm, (database) => sealWhatIsPlain(database, vault, erase));
@@ -127,4 +124,42 @@ const FAULT_OF_VALUES = /^(?:2[123]|54)[0-9A-Z]{3}$/u;
 function blamesItems(error: unknown): boolean {
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
   return error instanceof TypeError || error instanceof RangeError || FAULT_OF_VALUES.test(String(code));
+}
+
+/** Any number will do, as long as nothing else in the database uses the same. */
+const LOCK_KEY = 7_238_116_402;
+const LOOK_AGAIN_MS = 200;
+
+/**
+ * Processes that start at the same time take turns: the first migrates, the others find nothing to do. The lock is
+ * that of a transaction, because behind PgBouncer one of a session stays with a connection that somebody else gets
+ * next. Who does not get it asks again, and holds no connection meanwhile: there may be fewer than processes.
+ */
+async function migrateAlone(
+  orm: MikroORM,
+  complete: (database: Kysely<unknown>) => Promise<void>,
+): Promise<readonly string[]> {
+  const database = orm.em.getDriver().getConnection().getClient<unknown>();
+  for (;;) {
+    const migrated = await database.transaction().execute(async (transaction) => {
+      if (await hasLock(transaction)) {
+        const names = await migrateUp(orm.migrator, postgresqlMigrations);
+        await complete(database);
+        return names;
+      }
+      return undefined;
+    });
+    if (migrated !== undefined) {
+      return migrated;
+    }
+    await delay(LOOK_AGAIN_MS);
+  }
+}
+
+async function hasLock(transaction: Kysely<unknown>): Promise<boolean> {
+  // It waits for what is done by other connections.
+  await sql`set local idle_in_transaction_session_timeout = 0`.execute(transaction);
+  const { rows } = await sql<{ locked: boolean }>`
+    select pg_try_advisory_xact_lock(${LOCK_KEY}::bigint) as locked`.execute(transaction);
+  return rows[0]?.locked === true;
 }

@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
 import { saysGone } from '../../core/delivery.ts';
-import { PackedBytes } from '../packed-bytes.ts';
+import { PackedBytes } from '../group-commit.ts';
 import type { AttemptRecord, Statements } from '../statements.ts';
 
 /** Tables are reached by this list of keys, whatever their statistics say; see claims.ts. */

@@ -1,11 +1,39 @@
 import { sql } from 'kysely';
+import { DELIVERY_STATUSES } from '../../core/delivery.ts';
+import { isLivingAccount, isLivingDestination } from '../scope.ts';
+import {
+  type Claim,
+  type FoundLane,
+  type FoundRetry,
+  type KeyedId,
+  LOST_AMONG_MAX,
+  type Statements,
+} from '../statements.ts';
 import type { Rows, Statement } from '../group-commit.ts';
-import { type Claim, type FoundLane, type FoundRetry, LOST_AMONG_MAX, type Statements } from '../statements.ts';
 import { CLAIMS, LANE_CLAIMS, LOST_CLAIMS } from './claims.ts';
-import { EVENTS } from './events.ts';
-import { KEY_HOLDERS } from './key-holders.ts';
-import { LISTS } from './lists.ts';
+import { EVENTS, KEY_HOLDERS } from './events.ts';
 import { RECORDS } from './records.ts';
+import type { CleaningStatements } from '../cleaning.ts';
+
+const LISTS: Pick<Statements, 'eventIdsOf' | 'deliveryIdsOf'> = {
+  eventIdsOf: ({ parentIds, before, limit, scope }) => sql<KeyedId>`
+    select p.id as key, e.id from unnest(${parentIds}::uuid[]) as p (id) cross join lateral (
+      select x.id from event x where x.account_id = p.id and x.id < ${before} order by x.id desc limit ${limit}
+    ) e where ${isLivingAccount(sql`p.id`, scope)} order by e.id desc`,
+
+  // The index has the deliveries of a destination by status first: those of each are read as far as the page goes.
+  deliveryIdsOf({ parentIds, before, limit, scope }, status) {
+    const byStatus = (status === undefined ? DELIVERY_STATUSES : [status]).map(
+      (one) => sql`
+        (select x.id from delivery x where x.destination_id = p.id and x.status = ${one} and x.id < ${before}
+         order by x.id desc limit ${limit})`,
+    );
+    return sql<KeyedId>`
+      select p.id as key, d.id from unnest(${parentIds}::uuid[]) as p (id) cross join lateral (
+        select x.id from (${sql.join(byStatus, sql` union all `)}) x order by x.id desc limit ${limit}
+      ) d where ${isLivingDestination(sql`p.id`, scope)} order by d.id desc`;
+  },
+};
 
 /** The driver gets bytes as hexadecimal text, and holds them several times over. */
 const PART_BYTES = 4 * 1_048_576;
@@ -91,3 +119,38 @@ function wereAmong(claims: readonly Claim[], rows: Rows): boolean[] {
   const ids = new Set((rows as readonly { id: string }[]).map(({ id }) => id));
   return claims.map(({ deliveryId }) => ids.has(deliveryId));
 }
+
+/** Rows are found one by one by their keys: no plan reads a table as a whole, whatever the statistics say. */
+export const CLEANING: CleaningStatements = {
+  removeQueued: (destinationId, from, limit) => sql<{ dueAt: number }>`
+    delete from queue where delivery_id = any(array(
+      select delivery_id from queue where destination_id = ${destinationId} and due_at >= to_timestamp(${from / 1_000})
+      order by due_at limit ${limit} for update skip locked
+    )) returning (extract(epoch from due_at) * 1000)::float8 as "dueAt"`,
+
+  removeDeliveries(ids, attemptsMax) {
+    return [
+      sql`
+        delete from attempt where ctid = any(array(
+          select a.ctid from unnest(${ids}::uuid[]) as p (id) cross join lateral (
+            select ctid from attempt where delivery_id = p.id limit ${attemptsMax} for update skip locked
+          ) a limit ${attemptsMax}
+        )) returning 1`,
+      sql`
+        delete from delivery where id = any(array(
+          select d.id from unnest(${ids}::uuid[]) as p (id) cross join lateral (
+            select x.id from delivery x
+            where x.id = p.id and not exists (select from attempt where delivery_id = x.id)
+            limit 1 for update skip locked
+          ) d
+        )) returning 1`,
+    ];
+  },
+
+  removeEvents: (ids) => sql`
+    delete from event where id = any(array(
+      select e.id from unnest(${ids}::uuid[]) as p (id) cross join lateral (
+        select id from event where id = p.id limit 1 for update skip locked
+      ) e
+    )) returning 1`,
+};

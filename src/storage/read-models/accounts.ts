@@ -1,13 +1,21 @@
 import { sql } from 'kysely';
-import { DESTINATIONS_PER_ACCOUNT_MAX } from '../../core/destination-input.ts';
+import { DESTINATIONS_PER_ACCOUNT_MAX } from '../../core/inputs.ts';
 import { DomainError } from '../../core/errors.ts';
 import { EVERYTHING, type Scope } from '../../core/scope.ts';
-import { Account, type AccountEntity, Destination, type DestinationEntity } from '../entities/index.ts';
+import { Account, type AccountEntity, Destination, type DestinationEntity } from '../entities.ts';
 import type { EntityManager } from '../storage.ts';
-import { type Count, COUNT_LIMIT, exactly, manyByKey, oneByKey } from './by-key.ts';
-import type { Meter } from './meter.ts';
-import { type Page, type PageArguments, toPage } from './page.ts';
-import { select } from './select.ts';
+import {
+  type Count,
+  COUNT_LIMIT,
+  exactly,
+  manyByKey,
+  type Meter,
+  oneByKey,
+  type Page,
+  type PageArguments,
+  select,
+  toPage,
+} from './reading.ts';
 
 /** Accounts and their destinations, as one request reads them. */
 export class AccountReads {

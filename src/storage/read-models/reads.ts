@@ -4,7 +4,7 @@ import type { EntityManager } from '../storage.ts';
 import { AccountReads } from './accounts.ts';
 import { DeliveryReads } from './deliveries.ts';
 import { EventReads } from './events.ts';
-import type { Meter } from './meter.ts';
+import type { Meter } from './reading.ts';
 
 /** What one request reads, of what is in its scope. Answers are kept for as long as it lasts, and look-ups of one turn share a statement. */
 export interface Reads {

@@ -1,6 +1,6 @@
 import { type RawBuilder, sql } from 'kysely';
 import type { Clock } from '../../core/clock.ts';
-import type { HttpMethod } from '../../core/destination-input.ts';
+import type { HttpMethod } from '../../core/inputs.ts';
 import {
   INLINE_PAYLOAD_BYTES_MAX,
   LOST_AMONG_MAX,

@@ -1,7 +1,7 @@
 import { statfs } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { type Kysely, sql } from 'kysely';
-import { DatabaseFileError } from '../file-error.ts';
+import { DatabaseFileError } from '../errors.ts';
 
 /** SQLite writes all that is live to a file of its own, and from there to the log, before it takes the old place. */
 const COPIES = 2;

@@ -6,24 +6,18 @@ import { Cleaning } from '../cleaning.ts';
 import { DeliveryStore } from '../delivery-store.ts';
 import { GroupCommit, type Statement, type Transact } from '../group-commit.ts';
 import { EventStore, eventWrites } from '../event-store.ts';
-import { explainFileError } from '../file-error.ts';
+import { explainFileError, migrateUp } from '../errors.ts';
 import { sqliteMigrations } from '../migrations/sqlite/index.ts';
-import { migrateUp } from '../newer-database.ts';
-import { isUp } from '../is-up.ts';
-import { COMMON_OPTIONS, type SqliteOptions } from '../orm.ts';
-import { UNMETERED } from '../read-models/meter.ts';
+import { COMMON_OPTIONS, isUp, type SqliteOptions, type Storage, type StorageOverrides } from '../storage.ts';
+import { UNMETERED } from '../read-models/reading.ts';
 import { createReads } from '../read-models/reads.ts';
-import { withScope } from '../scope-filter.ts';
+import { withScope } from '../scope.ts';
 import { sealWhatIsPlain } from '../sealing.ts';
-import type { StorageOverrides, Storage } from '../storage.ts';
-import { CLEANING } from './cleaning.ts';
-import { ThreadedConnection } from './connection.ts';
+import { CLEANING, sqliteStatements } from './statements.ts';
+import { type StoreEvents, ThreadedConnection } from './connection.ts';
 import { erase, requireRoomToErase } from './erase.ts';
-import { threadedSqliteDialect } from './dialect.ts';
-import type { StoreEvents } from './protocol.ts';
-import { ReadingConnection } from './reading-connection.ts';
-import { becomeSoleOwner } from './sole-owner.ts';
-import { sqliteStatements } from './statements.ts';
+import { ReadingConnection, threadedSqliteDialect } from './dialect.ts';
+import { becomeSoleOwner } from './file.ts';
 
 export function sqliteOptions(
   { path }: SqliteOptions,

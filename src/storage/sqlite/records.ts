@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import type { Clock } from '../../core/clock.ts';
 import { saysGone } from '../../core/delivery.ts';
-import { PackedBytes } from '../packed-bytes.ts';
+import { PackedBytes } from '../group-commit.ts';
 import type { AttemptRecord, Statements } from '../statements.ts';
 
 /** Under its lease the attempt is the worker's own; without it, somebody else's or recorded already. */

@@ -1,13 +1,36 @@
 import { sql } from 'kysely';
+import { DELIVERY_STATUSES } from '../../core/delivery.ts';
+import { isLivingAccount, isLivingDestination } from '../scope.ts';
+import { type FoundLane, type FoundRetry, type KeyedId, LOST_AMONG_MAX, type Statements } from '../statements.ts';
 import type { Clock } from '../../core/clock.ts';
 import type { Statement } from '../group-commit.ts';
-import { type FoundLane, type FoundRetry, LOST_AMONG_MAX, type Statements } from '../statements.ts';
 import { claimsBy, laneClaimsBy, lostClaimsBy } from './claims.ts';
-import { eventsBy } from './events.ts';
-import { KEY_HOLDERS } from './key-holders.ts';
-import { LISTS } from './lists.ts';
-import type { StoreEvents } from './protocol.ts';
+import { eventsBy, KEY_HOLDERS } from './events.ts';
+import type { StoreEvents } from './connection.ts';
 import { recordsBy } from './records.ts';
+import type { CleaningStatements } from '../cleaning.ts';
+
+const LISTS: Pick<Statements, 'eventIdsOf' | 'deliveryIdsOf'> = {
+  eventIdsOf: ({ parentIds, before, limit, scope }) => sql<KeyedId>`
+    select e.account_id as key, e.id from json_each(${JSON.stringify(parentIds)}) p cross join event e on e.id in (
+      select id from event where account_id = p.value and id < ${before} order by id desc limit ${limit}
+    ) where ${isLivingAccount(sql`p.value`, scope)} order by e.id desc`,
+
+  // The index has the deliveries of a destination by status first: those of each are read as far as the page goes.
+  deliveryIdsOf({ parentIds, before, limit, scope }, status) {
+    const byStatus = (status === undefined ? DELIVERY_STATUSES : [status]).map(
+      (one) => sql`
+        select id from (
+          select id from delivery where destination_id = p.value and status = ${one} and id < ${before}
+          order by id desc limit ${limit}
+        )`,
+    );
+    return sql<KeyedId>`
+      select d.destination_id as key, d.id from json_each(${JSON.stringify(parentIds)}) p cross join delivery d on d.id in (
+        select id from (${sql.join(byStatus, sql` union all `)}) order by id desc limit ${limit}
+      ) where ${isLivingDestination(sql`p.value`, scope)} order by d.id desc`;
+  },
+};
 
 /** @param clock says what time it is: a database in a file has none of its own */
 export function sqliteStatements(clock: Clock): Statements<Statement | StoreEvents> {
@@ -81,3 +104,29 @@ function searchesBy(clock: Clock): Pick<Statements, 'recoverLeases' | 'findLanes
       ) q cross join destination x on x.id = q.destination_id and x.disabled_at is null`,
   };
 }
+
+export const CLEANING: CleaningStatements = {
+  removeQueued: (destinationId, from, limit) => sql<{ dueAt: number }>`
+    delete from queue where delivery_id in (
+      select delivery_id from queue where destination_id = ${destinationId} and due_at >= ${from}
+      order by due_at limit ${limit}
+    ) returning due_at as "dueAt"`,
+
+  removeDeliveries(ids, attemptsMax) {
+    const list = JSON.stringify(ids);
+    return [
+      sql`
+        delete from attempt where (delivery_id, number) in (
+          select a.delivery_id, a.number from json_each(${list}) p cross join attempt a on a.delivery_id = p.value
+          limit ${attemptsMax}
+        ) returning 1`,
+      sql`
+        delete from delivery where id in (select value from json_each(${list}))
+          and not exists (select 1 from attempt where delivery_id = delivery.id)
+        returning 1`,
+    ];
+  },
+
+  removeEvents: (ids) => sql`
+    delete from event where id in (select value from json_each(${JSON.stringify(ids)})) returning 1`,
+};

@@ -1,13 +1,23 @@
+import { parentPort, workerData } from 'node:worker_threads';
+import type Database from 'better-sqlite3';
+import { openDurably, openForReading } from './file.ts';
+import type {
+  EventRow,
+  Opening,
+  PlainStatement,
+  Reply,
+  Request,
+  StatementResult,
+  Step,
+  StoredEvents,
+  StoreEvents,
+} from './connection.ts';
+import { deliveryIdOf } from '../../core/ids.ts';
+
 /**
  * Runs in a thread of its own and owns the connection. SQLite's calls block, a commit for as long as the
  * disk takes; here they hold up nothing but the next statement.
  */
-import { parentPort, workerData } from 'node:worker_threads';
-import type Database from 'better-sqlite3';
-import { openDurably } from './durable-database.ts';
-import type { Opening, PlainStatement, Reply, Request, StatementResult, Step } from './protocol.ts';
-import { openForReading } from './read-only-database.ts';
-import { storeEvents } from './store-events.ts';
 
 /** The product has a few dozen statements; those that MikroORM composes from inputs are not without number either. */
 const STATEMENTS_KEPT_MAX = 256;
@@ -29,16 +39,16 @@ parentPort?.on('message', (request: Request) => {
   } else if (request.kind === 'transaction' && database.inTransaction) {
     postponed.push(request);
   } else {
-    answer(request);
+    respond(request);
     if (postponed.length > 0 && !database.inTransaction) {
       const requests = postponed;
       postponed = [];
-      requests.forEach(answer);
+      requests.forEach(respond);
     }
   }
 });
 
-function answer(request: Exclude<Request, { kind: 'close' }>): void {
+function respond(request: Exclude<Request, { kind: 'close' }>): void {
   const reply = replyTo(request);
   parentPort?.postMessage(reply, 'results' in reply ? reply.results.flatMap(({ rows }) => largeBytesIn(rows)) : []);
 }
@@ -104,4 +114,83 @@ function prepared(sql: string): Database.Statement {
     statements.delete(statements.keys().next().value ?? '');
   }
   return statement;
+}
+
+type Prepare = (sql: string) => Database.Statement;
+
+const FIND_ACCOUNT = 'select id from account where token_hash = ?';
+const FIND_DESTINATIONS = 'select id from destination where account_id = ? and disabled_at is null order by id';
+const INSERT_EVENT = `
+  insert into event (id, account_id, payload, received_at, idempotency_key, hops) values (?, ?, ?, ?, ?, ?)
+  on conflict (account_id, idempotency_key) where idempotency_key is not null do nothing`;
+const INSERT_DELIVERY = `
+  insert into delivery (id, event_id, destination_id, status, attempt_count) values (?, ?, ?, 'PENDING', 0)`;
+const INSERT_QUEUED = `
+  insert into queue (delivery_id, event_id, destination_id, attempt_count, round_start, lost_count, due_at, waits)
+  values (?, ?, ?, 0, 0, 0, ?, 0)`;
+
+interface Sender {
+  readonly accountId: string;
+  readonly destinationIds: readonly string[];
+}
+
+/**
+ * Runs within a transaction. Bound values cost less than rows of JSON that SQLite takes apart again for each
+ * statement, and an account is asked for once in a transaction.
+ */
+export function storeEvents(prepare: Prepare, { rows, payloads, now }: StoreEvents): StatementResult {
+  const senders = new Map<string, Sender | undefined>();
+  const insertEvent = prepare(INSERT_EVENT);
+  const fanOut = { delivery: prepare(INSERT_DELIVERY), queued: prepare(INSERT_QUEUED) };
+  const taken: number[] = [];
+  for (const [place, row] of (JSON.parse(rows) as EventRow[]).entries()) {
+    const [id, tokenHash, receivedAt, idempotencyKey, hops, start, end] = row;
+    if (!senders.has(tokenHash)) {
+      senders.set(tokenHash, findSender(prepare, tokenHash));
+    }
+    const sender = senders.get(tokenHash);
+    if (sender !== undefined) {
+      const payload = bytesOf(payloads, start, end);
+      const { changes } = insertEvent.run(id, sender.accountId, payload, receivedAt, idempotencyKey, hops);
+      if (changes === 0) {
+        taken.push(place);
+      } else {
+        insertFanOut(fanOut, { id, now }, sender.destinationIds);
+      }
+    }
+  }
+  const answer: StoredEvents = {
+    senders: [...senders].flatMap(([hash, sender]) =>
+      sender === undefined ? [] : [[hash, sender.accountId, sender.destinationIds] as const],
+    ),
+    taken,
+  };
+  return { rows: [answer], changes: 0 };
+}
+
+function findSender(prepare: Prepare, tokenHash: string): Sender | undefined {
+  const account = prepare(FIND_ACCOUNT).get(tokenHash) as { id: string } | undefined;
+  return (
+    account && {
+      accountId: account.id,
+      destinationIds: (prepare(FIND_DESTINATIONS).all(account.id) as { id: string }[]).map(({ id }) => id),
+    }
+  );
+}
+
+function insertFanOut(
+  { delivery, queued }: Record<'delivery' | 'queued', Database.Statement>,
+  { id, now }: { id: string; now: number },
+  destinationIds: readonly string[],
+): void {
+  for (const [index, destinationId] of destinationIds.entries()) {
+    const deliveryId = deliveryIdOf(id, index + 1);
+    delivery.run(deliveryId, id, destinationId);
+    queued.run(deliveryId, id, destinationId, now);
+  }
+}
+
+/** The driver takes bytes as Buffers only. */
+function bytesOf({ buffer, byteOffset }: Uint8Array, start: number, end: number): Buffer {
+  return Buffer.from(buffer, byteOffset + start, end - start);
 }

@@ -1,5 +1,5 @@
 import { Migration } from '@mikro-orm/migrations';
-import { hashToken } from '../../../core/secret-token.ts';
+import { hashToken } from '../../../core/secrets.ts';
 
 /** Tokens are found by their hash; what can be read is encrypted at the next start, which has the key. */
 export class Access extends Migration {

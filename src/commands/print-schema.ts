@@ -1,0 +1,13 @@
+import { writeFileSync } from 'node:fs';
+import { lexicographicSortSchema, printSchema } from 'graphql';
+import { graphqlSchema } from '../graphql/schema.ts';
+
+/** The schema as it stands in `schema.graphql`. */
+export async function printedSchema(): Promise<string> {
+  const notice = '# Printed from the code by "npm run schema"; edits are lost.\n\n';
+  return `${notice}${printSchema(lexicographicSortSchema(await graphqlSchema()))}\n`;
+}
+
+if (import.meta.main) {
+  writeFileSync('schema.graphql', await printedSchema());
+}

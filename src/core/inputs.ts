@@ -1,0 +1,141 @@
+import { DomainError } from './errors.ts';
+import { addressInUrl, type AddressRule } from './address-rule.ts';
+
+const NAME_CHARACTERS_MAX = 200;
+const WEBSITE_CHARACTERS_MAX = 2_000;
+
+/** A bare host name (RFC 1123), at least two labels, with an optional port and path: `hello.com`, `www.hello.com/shop`. */
+const BARE_HOST = /^(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}(?::\d{1,5})?(?:[/?#]\S*)?$/iu;
+
+export function parseName(text: string): string {
+  const name = text.trim();
+  if (name === '' || Array.from(name).length > NAME_CHARACTERS_MAX) {
+    throw DomainError.badInput('name', `The name must not be blank and has at most ${NAME_CHARACTERS_MAX} characters.`);
+  }
+  if (!name.isWellFormed() || name.includes('\0')) {
+    throw DomainError.badInput('name', 'The name must be valid Unicode text without the null character.');
+  }
+  return name;
+}
+
+/** Kept exactly as given: it is the account's own description of itself, nothing is ever sent there. */
+export function parseWebsite(text: string): string {
+  const isText = text.length <= WEBSITE_CHARACTERS_MAX && text.isWellFormed() && !/\p{Cc}/u.test(text);
+  if (!isText || !(BARE_HOST.test(text) || isWebUrl(text))) {
+    throw DomainError.badInput(
+      'website',
+      `The website must be an http or https URL, or a host name such as "hello.com", of at most ${WEBSITE_CHARACTERS_MAX} characters.`,
+    );
+  }
+  return text;
+}
+
+/** Two addresses that differ in letter case only are the same account's. */
+export function emailKey(email: string): string {
+  return email.toLowerCase();
+}
+
+function isWebUrl(text: string): boolean {
+  return /^https?:\/\/\S+$/iu.test(text) && URL.canParse(text);
+}
+
+export const HTTP_METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] as const;
+export type HttpMethod = (typeof HTTP_METHODS)[number];
+
+/** One entry a header name; names keep their letter case and order, a list is sent as repeated lines. */
+export type HeaderEntry = readonly [name: string, value: string | readonly string[]];
+
+export const DESTINATIONS_PER_ACCOUNT_MAX = 100;
+const URL_CHARACTERS_MAX = 8_000;
+const HEADERS_MAX = 50;
+const HEADER_BYTES_MAX = 8 * 1024;
+
+/** RFC 9110, section 5.6.2. */
+const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
+const CONTROL_CHARACTER = /\p{Cc}/u;
+
+/** Hop-by-hop fields (RFC 9110, 7.6.1), and those that frame the message. */
+const RESERVED_NAMES: ReadonlySet<string> = new Set([
+  'connection',
+  'content-length',
+  'expect',
+  'host',
+  'http2-settings',
+  'keep-alive',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+]);
+/** Words between us and a proxy, and the names of what Data Pusher itself says in its deliveries. */
+const RESERVED_PREFIXES = ['proxy-', 'webhook-', 'data-pusher-'] as const;
+
+/**
+ * The text is kept exactly as given; parsing only decides whether it can be called.
+ *
+ * @param rule says which addresses a URL may name; what a name leads to is seen at each connect.
+ */
+export function parseDestinationUrl(text: string, rule?: AddressRule): string {
+  const form = `The URL must be absolute, http or https, without user name and password, and of at most ${URL_CHARACTERS_MAX} characters.`;
+  const url = text.length <= URL_CHARACTERS_MAX && /^https?:\/\/[^\s\p{Cc}]+$/iu.test(text) ? URL.parse(text) : null;
+  if (url === null || !text.isWellFormed() || hasUserInfo(text)) {
+    throw DomainError.badInput('url', form);
+  }
+  const address = addressInUrl(text);
+  if (rule !== undefined && address !== undefined && !rule.allowsAddress(address)) {
+    throw DomainError.badInput('url', 'The URL must not name an address that is private, reserved or our own.');
+  }
+  return text;
+}
+
+// Read from the text and not from the parsed URL, which hides an empty user name as in "http://@host".
+function hasUserInfo(text: string): boolean {
+  const authority = /^https?:[/\\]+([^/\\?#]*)/iu.exec(text)?.[1] ?? '';
+  return authority.includes('@');
+}
+
+/** @param input a JSON object, as the API received it. */
+export function parseHeaders(input: Readonly<Record<string, unknown>>): HeaderEntry[] {
+  const entries = Object.entries(input).map(
+    ([name, value]): HeaderEntry => [parseHeaderName(name), parseHeaderValue(value)],
+  );
+  const lines = entries.flatMap(([name, value]) =>
+    typeof value === 'string' ? [[name, value]] : value.map((one) => [name, one]),
+  );
+  if (lines.length === 0 || lines.length > HEADERS_MAX) {
+    throw badHeaders(`There must be at least one header and at most ${HEADERS_MAX}.`);
+  }
+  if (Buffer.byteLength(lines.flat().join('')) > HEADER_BYTES_MAX) {
+    throw badHeaders(`All header names and values together have at most ${HEADER_BYTES_MAX} bytes.`);
+  }
+  return entries;
+}
+
+function parseHeaderName(name: string): string {
+  if (!TOKEN.test(name)) {
+    throw badHeaders("A header's name consists of letters, digits and !#$%&'*+-.^_`|~ only.");
+  }
+  const known = name.toLowerCase();
+  if (RESERVED_NAMES.has(known) || RESERVED_PREFIXES.some((prefix) => known.startsWith(prefix))) {
+    throw badHeaders(`The header ${known} is set by Data Pusher or belongs to the connection, and cannot be chosen.`);
+  }
+  return name;
+}
+
+function parseHeaderValue(value: unknown): string | string[] {
+  if (Array.isArray(value) && value.length > 0) {
+    return value.map((one) => parseHeaderLine(one));
+  }
+  return parseHeaderLine(value);
+}
+
+function parseHeaderLine(value: unknown): string {
+  if (typeof value !== 'string' || !value.isWellFormed() || CONTROL_CHARACTER.test(value)) {
+    throw badHeaders("A header's value is a string, or a list of strings, without control characters.");
+  }
+  return value;
+}
+
+function badHeaders(rule: string): DomainError {
+  return DomainError.badInput('headers', rule);
+}

@@ -1,0 +1,126 @@
+import { GraphQLEmailAddress } from 'graphql-scalars';
+import { Arg, Ctx, Field, FieldResolver, ID, InputType, Int, Mutation, Query, Resolver, Root } from 'type-graphql';
+import { isId } from '../core/ids.ts';
+import type { AccountEntity } from '../storage/entities.ts';
+import { parsePage, toConnection } from './connection.ts';
+import type { GraphQLContext } from './context.ts';
+import { Account, AccountConnection, Destination, EventConnection } from './object-types.ts';
+import { toPatch } from './patch.ts';
+
+@InputType({ description: 'A new account. Its id and its token are made by the server.' })
+export class CreateAccountInput {
+  @Field(() => GraphQLEmailAddress, { description: 'Unique without regard to letter case.' })
+  email!: string;
+
+  @Field(() => String, { description: 'Not blank, at most 200 characters; white space around it is removed.' })
+  name!: string;
+
+  @Field(() => String, { nullable: true, description: 'An http or https URL, or a host name such as hello.com.' })
+  website?: string | null;
+}
+
+@InputType({ description: 'Changes to an account. What is left out stays as it is.' })
+export class UpdateAccountInput {
+  @Field(() => GraphQLEmailAddress, { nullable: true, description: 'Unique without regard to letter case.' })
+  email?: string | null;
+
+  @Field(() => String, {
+    nullable: true,
+    description: 'Not blank, at most 200 characters; white space around it is removed.',
+  })
+  name?: string | null;
+
+  @Field(() => String, {
+    nullable: true,
+    description: 'An http or https URL, or a host name such as hello.com; null removes it.',
+  })
+  website?: string | null;
+}
+
+@Resolver(() => Account)
+export class AccountResolver {
+  @Query(() => Account, { nullable: true, description: 'One account, or null when there is none with this id.' })
+  async account(
+    @Arg('id', () => ID, { description: "The account's id." }) id: string,
+    @Ctx() { accounts }: GraphQLContext,
+  ) {
+    return isId(id) ? ((await accounts.account(id)) ?? null) : null;
+  }
+
+  @Query(() => AccountConnection, { description: 'All accounts, in the order they were created.' })
+  async accounts(
+    @Arg('first', () => Int, { nullable: true, defaultValue: 20, description: 'How many, at most 100.' }) first:
+      | number
+      | null,
+    @Arg('after', () => String, { nullable: true, description: 'The cursor behind which the page begins.' })
+    after: string | null | undefined,
+    @Ctx() { accounts }: GraphQLContext,
+  ) {
+    return toConnection(await accounts.accounts(parsePage(first, after)), () => accounts.accountCount());
+  }
+
+  @Mutation(() => Account, { description: 'Creates an account. Its id and its token are made by the server.' })
+  createAccount(
+    @Arg('input', () => CreateAccountInput, { description: 'The new account.' }) input: CreateAccountInput,
+    @Ctx() { commands }: GraphQLContext,
+  ) {
+    return commands.accounts.create({ email: input.email, name: input.name, website: input.website });
+  }
+
+  @Mutation(() => Account, {
+    description: 'Changes an account. What the input leaves out, and the token, stay as they are.',
+  })
+  updateAccount(
+    @Arg('id', () => ID, { description: "The account's id." }) id: string,
+    @Arg('input', () => UpdateAccountInput, { description: 'The changes.' }) input: UpdateAccountInput,
+    @Ctx() { commands }: GraphQLContext,
+  ) {
+    return commands.accounts.update(id, toPatch(input, ['website']));
+  }
+
+  @Mutation(() => ID, {
+    description: 'Deletes an account with all its destinations, events, deliveries and attempts. Answers its id.',
+  })
+  deleteAccount(
+    @Arg('id', () => ID, { description: "The account's id." }) id: string,
+    @Ctx() { commands }: GraphQLContext,
+  ) {
+    return commands.accounts.delete(id);
+  }
+
+  @Mutation(() => Account, { description: 'Gives an account a new token. The old one stops working at once.' })
+  rotateAppSecretToken(
+    @Arg('accountId', () => ID, { description: "The account's id." }) accountId: string,
+    @Ctx() { commands }: GraphQLContext,
+  ) {
+    return commands.accounts.rotateToken(accountId);
+  }
+
+  @FieldResolver(() => String, {
+    description: 'The secret that goes into the header CL-X-TOKEN of every event. Made by the server.',
+  })
+  appSecretToken(@Root() { sealedToken, id }: AccountEntity, @Ctx() { vault }: GraphQLContext) {
+    return vault.open(sealedToken, id);
+  }
+
+  @FieldResolver(() => [Destination], {
+    description: 'Where the events of the account go, in the order they were created.',
+  })
+  destinations(@Root() account: AccountEntity, @Ctx() { accounts }: GraphQLContext) {
+    return accounts.destinationsOf(account.id);
+  }
+
+  @FieldResolver(() => EventConnection, { description: 'The events received for the account, newest first.' })
+  async events(
+    @Root() account: AccountEntity,
+    @Arg('first', () => Int, { nullable: true, defaultValue: 20, description: 'How many, at most 100.' }) first:
+      | number
+      | null,
+    @Arg('after', () => String, { nullable: true, description: 'The cursor behind which the page begins.' })
+    after: string | null | undefined,
+    @Ctx() { events }: GraphQLContext,
+  ) {
+    const page = await events.eventsOf(account.id, parsePage(first, after));
+    return toConnection(page, () => events.eventCountOf(account.id));
+  }
+}

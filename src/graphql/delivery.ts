@@ -1,0 +1,63 @@
+import { Arg, Ctx, FieldResolver, ID, Mutation, Query, Resolver, Root } from 'type-graphql';
+import { isId } from '../core/ids.ts';
+import type { AttemptRow, DeliveryRow } from '../storage/read-models/deliveries.ts';
+import type { GraphQLContext } from './context.ts';
+import { Attempt, Delivery, Destination, Event } from './object-types.ts';
+import { DateTime } from './scalars.ts';
+import { stillThere } from './errors.ts';
+
+@Resolver(() => Delivery)
+export class DeliveryResolver {
+  @Query(() => Delivery, { nullable: true, description: 'One delivery, or null when there is none with this id.' })
+  async delivery(
+    @Arg('id', () => ID, { description: "The delivery's id." }) id: string,
+    @Ctx() { deliveries }: GraphQLContext,
+  ) {
+    return isId(id) ? ((await deliveries.delivery(id)) ?? null) : null;
+  }
+
+  @Mutation(() => Delivery, {
+    description:
+      'Sends a finished delivery again, at once and with the whole retry schedule before it. Its attempts stay recorded.',
+  })
+  retryDelivery(
+    @Arg('id', () => ID, { description: "The delivery's id." }) id: string,
+    @Ctx() { commands }: GraphQLContext,
+  ) {
+    return commands.deliveries.retry(id);
+  }
+
+  @FieldResolver(() => Event, { description: 'What is delivered.' })
+  async event(@Root() delivery: DeliveryRow, @Ctx() { events }: GraphQLContext) {
+    return stillThere(await events.event(delivery.event.id), 'event');
+  }
+
+  @FieldResolver(() => Destination, { description: 'Where it is delivered.' })
+  async destination(@Root() delivery: DeliveryRow, @Ctx() { accounts }: GraphQLContext) {
+    return stillThere(await accounts.destination(delivery.destination.id), 'destination');
+  }
+
+  @FieldResolver(() => DateTime, {
+    nullable: true,
+    description:
+      'When the delivery is attempted next; while an attempt is under way, when it would be taken up again should its worker have died. Null once it is finished.',
+  })
+  nextAttemptAt(@Root() delivery: DeliveryRow) {
+    return delivery.dueAt;
+  }
+
+  @FieldResolver(() => [Attempt], {
+    description: 'The requests made so far, in order. One that is under way is not among them yet.',
+  })
+  attempts(@Root() { id }: DeliveryRow, @Ctx() { deliveries }: GraphQLContext) {
+    return deliveries.attemptsOf(id);
+  }
+}
+
+@Resolver(() => Attempt)
+export class AttemptResolver {
+  @FieldResolver(() => String, { nullable: true, description: 'The first 8 KiB of the answer, read as UTF-8.' })
+  async responseBody(@Root() attempt: AttemptRow, @Ctx() { deliveries }: GraphQLContext) {
+    return (await deliveries.responseBodyOf(attempt))?.toString('utf8') ?? null;
+  }
+}

@@ -1,0 +1,155 @@
+import { GraphQLJSONObject } from 'graphql-scalars';
+import { Arg, Ctx, Field, FieldResolver, ID, InputType, Int, Mutation, Query, Resolver, Root } from 'type-graphql';
+import type { HeaderEntry, HttpMethod as Method } from '../core/inputs.ts';
+import { Account, DeliveryConnection, DeliveryStatus, Destination, HttpMethod } from './object-types.ts';
+import type { DeliveryStatus as Status } from '../core/delivery.ts';
+import { isId } from '../core/ids.ts';
+import { OVERLAP_DEFAULT_MS } from '../core/overlap.ts';
+import type { DestinationEntity } from '../storage/entities.ts';
+import { parsePage, toConnection } from './connection.ts';
+import type { GraphQLContext } from './context.ts';
+import { toPatch } from './patch.ts';
+import { Duration } from './scalars.ts';
+import { stillThere } from './errors.ts';
+
+const HEADERS_DESCRIPTION =
+  'At least one header. Each value is a string, or a list of strings that are sent as repeated headers. Names keep their letter case.';
+
+@InputType({ description: 'A new destination of an account.' })
+export class CreateDestinationInput {
+  @Field(() => ID, { description: 'The account whose events the destination gets.' })
+  accountId!: string;
+
+  @Field(() => String, { description: 'An absolute http or https URL without user name and password.' })
+  url!: string;
+
+  @Field(() => HttpMethod, { description: 'The method of the requests.' })
+  httpMethod!: Method;
+
+  @Field(() => GraphQLJSONObject, { description: HEADERS_DESCRIPTION })
+  headers!: Record<string, unknown>;
+}
+
+@InputType({ description: 'Changes to a destination. What is left out stays as it is.' })
+export class UpdateDestinationInput {
+  @Field(() => String, { nullable: true, description: 'An absolute http or https URL without user name and password.' })
+  url?: string | null;
+
+  @Field(() => HttpMethod, { nullable: true, description: 'The method of the requests.' })
+  httpMethod?: Method | null;
+
+  @Field(() => GraphQLJSONObject, { nullable: true, description: `Replaces all headers. ${HEADERS_DESCRIPTION}` })
+  headers?: Record<string, unknown> | null;
+
+  @Field(() => Boolean, {
+    nullable: true,
+    description:
+      'False disables the destination: new events create no deliveries for it, pending ones wait. True enables it again, and what is pending goes on.',
+  })
+  enabled?: boolean | null;
+}
+
+@Resolver(() => Destination)
+export class DestinationResolver {
+  @Query(() => Destination, {
+    nullable: true,
+    description: 'One destination, or null when there is none with this id.',
+  })
+  async destination(
+    @Arg('id', () => ID, { description: "The destination's id." }) id: string,
+    @Ctx() { accounts }: GraphQLContext,
+  ) {
+    return isId(id) ? ((await accounts.destination(id)) ?? null) : null;
+  }
+
+  @Query(() => [Destination], { description: 'The destinations of an account; none when there is no such account.' })
+  async destinations(
+    @Arg('accountId', () => ID, { description: "The account's id." }) accountId: string,
+    @Ctx() { accounts }: GraphQLContext,
+  ) {
+    return isId(accountId) ? accounts.destinationsOf(accountId) : [];
+  }
+
+  @Mutation(() => Destination, {
+    description: 'Gives an account a new destination. It gets the events that arrive from now on.',
+  })
+  createDestination(
+    @Arg('input', () => CreateDestinationInput, { description: 'The new destination.' }) input: CreateDestinationInput,
+    @Ctx() { commands }: GraphQLContext,
+  ) {
+    return commands.destinations.create(input);
+  }
+
+  @Mutation(() => Destination, {
+    description: 'Changes a destination. Attempts that begin from now on use what it says then.',
+  })
+  updateDestination(
+    @Arg('id', () => ID, { description: "The destination's id." }) id: string,
+    @Arg('input', () => UpdateDestinationInput, { description: 'The changes.' }) input: UpdateDestinationInput,
+    @Ctx() { commands }: GraphQLContext,
+  ) {
+    return commands.destinations.update(id, toPatch(input));
+  }
+
+  @Mutation(() => ID, { description: 'Deletes a destination with its deliveries and attempts. Answers its id.' })
+  deleteDestination(
+    @Arg('id', () => ID, { description: "The destination's id." }) id: string,
+    @Ctx() { commands }: GraphQLContext,
+  ) {
+    return commands.destinations.delete(id);
+  }
+
+  @Mutation(() => Destination, {
+    description:
+      'Gives a destination a new signing secret. Until the overlap ends, deliveries are signed with the one before too; one before that stops at once.',
+  })
+  rotateSigningSecret(
+    @Arg('destinationId', () => ID, { description: "The destination's id." }) destinationId: string,
+    @Arg('overlap', () => Duration, {
+      nullable: true,
+      defaultValue: OVERLAP_DEFAULT_MS,
+      description: 'How long both secrets sign, from PT0S to P30D.',
+    })
+    overlap: number | null,
+    @Ctx() { commands }: GraphQLContext,
+  ) {
+    return commands.destinations.rotateSigningSecret(destinationId, overlap ?? OVERLAP_DEFAULT_MS);
+  }
+
+  @FieldResolver(() => Account, { description: 'The account whose events the destination gets.' })
+  async account(@Root() destination: DestinationEntity, @Ctx() { accounts }: GraphQLContext) {
+    return stillThere(await accounts.account(destination.account.id), 'account');
+  }
+
+  @FieldResolver(() => GraphQLJSONObject, {
+    description: 'The headers of the requests; names keep their letter case and order.',
+  })
+  headers(@Root() { sealedHeaders, account }: DestinationEntity, @Ctx() { vault }: GraphQLContext) {
+    return Object.fromEntries(JSON.parse(vault.open(sealedHeaders, account.id)) as HeaderEntry[]);
+  }
+
+  @FieldResolver(() => String, {
+    description:
+      'What deliveries are signed with, after the Standard Webhooks specification: whsec_ and 24 bytes in base64. Made by the server.',
+  })
+  signingSecret(@Root() { sealedSigningSecret, account }: DestinationEntity, @Ctx() { vault }: GraphQLContext) {
+    return vault.open(sealedSigningSecret, account.id);
+  }
+
+  @FieldResolver(() => DeliveryConnection, { description: 'The deliveries to this destination, newest first.' })
+  async deliveries(
+    @Root() { id }: DestinationEntity,
+    @Arg('first', () => Int, { nullable: true, defaultValue: 20, description: 'How many, at most 100.' }) first:
+      | number
+      | null,
+    @Arg('after', () => String, { nullable: true, description: 'The cursor behind which the page begins.' })
+    after: string | null | undefined,
+    @Arg('status', () => DeliveryStatus, { nullable: true, description: 'Only deliveries that stand so.' })
+    status: Status | null | undefined,
+    @Ctx() { deliveries }: GraphQLContext,
+  ) {
+    const filter = status ?? undefined;
+    const page = await deliveries.deliveriesOf(id, parsePage(first, after), filter);
+    return toConnection(page, () => deliveries.deliveryCountOf(id, filter));
+  }
+}

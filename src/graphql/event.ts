@@ -1,0 +1,40 @@
+import { GraphQLJSON } from 'graphql-scalars';
+import { Arg, Ctx, FieldResolver, ID, Query, Resolver, Root } from 'type-graphql';
+import { isId } from '../core/ids.ts';
+import type { EventEntity } from '../storage/entities.ts';
+import { Account, Delivery, Event } from './object-types.ts';
+import type { GraphQLContext } from './context.ts';
+import { JsonText } from './answer.ts';
+import { stillThere } from './errors.ts';
+
+@Resolver(() => Event)
+export class EventResolver {
+  @Query(() => Event, { nullable: true, description: 'One event, or null when there is none with this id.' })
+  async event(@Arg('id', () => ID, { description: "The event's id." }) id: string, @Ctx() { events }: GraphQLContext) {
+    return isId(id) ? ((await events.event(id)) ?? null) : null;
+  }
+
+  @FieldResolver(() => Account, { description: 'The account that the event was received for.' })
+  async account(@Root() event: EventEntity, @Ctx() { accounts }: GraphQLContext) {
+    return stillThere(await accounts.account(event.account.id), 'account');
+  }
+
+  @FieldResolver(() => GraphQLJSON, {
+    description: 'The payload as JSON, spelled as it was received; `payloadText` has it as text.',
+  })
+  async payload(@Root() { id }: EventEntity, @Ctx() { events }: GraphQLContext) {
+    return new JsonText(stillThere(await events.payload(id), 'event').toString('utf8'));
+  }
+
+  @FieldResolver(() => String, { description: 'The payload exactly as it was received and is sent.' })
+  async payloadText(@Root() { id }: EventEntity, @Ctx() { events }: GraphQLContext) {
+    return stillThere(await events.payload(id), 'event').toString('utf8');
+  }
+
+  @FieldResolver(() => [Delivery], {
+    description: 'One delivery for each destination that the account had when the event arrived.',
+  })
+  deliveries(@Root() { id }: EventEntity, @Ctx() { deliveries }: GraphQLContext) {
+    return deliveries.deliveriesOfEvent(id);
+  }
+}

@@ -1,0 +1,142 @@
+import { chmodSync, closeSync, mkdirSync, openSync, realpathSync, type Stats, statSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import Database from 'better-sqlite3';
+import { DatabaseFileError } from '../errors.ts';
+
+/** How long a statement waits for another process (a backup, a shell) to let go of the file. */
+const BUSY_TIMEOUT_MS = 5_000;
+const SYNCHRONOUS_FULL = 2;
+
+/**
+ * Opens the file so that a commit survives a power cut. With `synchronous` below FULL, commits that were
+ * acknowledged are lost. The level is read back after a write, because SQLite applies its own default when
+ * it first opens an existing WAL file, whatever was asked for before.
+ *
+ * @throws Error when the file cannot be opened, or commits to it cannot be made durable.
+ */
+export function openDurably(path: string): Database.Database {
+  const database = new Database(path, { timeout: BUSY_TIMEOUT_MS });
+  try {
+    database.pragma('foreign_keys = on');
+    database.pragma('journal_mode = wal');
+    database.pragma('synchronous = full');
+    database.pragma(`user_version = ${String(database.pragma('user_version', { simple: true }))}`);
+    expectSetting(database, 'synchronous', SYNCHRONOUS_FULL);
+    expectSetting(database, 'foreign_keys', 1);
+    return database;
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+}
+
+function expectSetting(database: Database.Database, name: string, expected: number): void {
+  const actual = database.pragma(name, { simple: true });
+  if (actual !== expected) {
+    throw new Error(`SQLite reports ${name} = ${String(actual)} where ${expected} is needed for commits to be safe.`);
+  }
+}
+
+/** The write-ahead log lets readers in at any time; only who empties the log at a restart may be in the way. */
+const READER_BUSY_TIMEOUT_MS = 1_000;
+
+/**
+ * Opens the file for reading only. Each statement sees what was committed before it began.
+ *
+ * @throws Error when the file cannot be opened.
+ */
+export function openForReading(path: string): Database.Database {
+  const database = new Database(path, { readonly: true, fileMustExist: true, timeout: READER_BUSY_TIMEOUT_MS });
+  database.pragma('query_only = on');
+  return database;
+}
+
+const OWNER_ONLY = 0o600;
+const OF_OTHERS = 0o077;
+
+/**
+ * Makes the file, and its folder, where there is none; what SQLite puts beside a file gets its mode. An earlier
+ * version has left its files readable to all.
+ *
+ * @returns the file's own path, whatever links lead to it.
+ * @throws DatabaseFileError, or an Error with a `syscall`
+ */
+export function makePrivate(path: string): string {
+  const found = statSync(path, { throwIfNoEntry: false });
+  if (found === undefined) {
+    mkdirSync(dirname(resolve(path)), { recursive: true });
+    closeSync(openSync(path, 'a', OWNER_ONLY));
+  } else {
+    refuseOddFile(path, found);
+  }
+  const own = realpathSync(path);
+  for (const file of [own, `${own}-wal`, `${own}-shm`]) {
+    tighten(file);
+  }
+  return own;
+}
+
+/** SQLite keeps the log beside the name that it was given: under another name of the file it would be missed. */
+function refuseOddFile(path: string, found: Stats): void {
+  if (!found.isFile()) {
+    throw new DatabaseFileError(`DATABASE_URL names ${path}, which is no file.`);
+  }
+  if (found.nlink > 1) {
+    throw new DatabaseFileError(
+      `DATABASE_URL names ${path}, which has ${found.nlink} names (hard links): SQLite's log belongs to one of them, and under another data would be lost. Remove the others.`,
+    );
+  }
+}
+
+function tighten(file: string): void {
+  const found = statSync(file, { throwIfNoEntry: false });
+  if (found === undefined || (found.mode & OF_OTHERS) === 0) {
+    return;
+  }
+  try {
+    chmodSync(file, OWNER_ONLY);
+  } catch (error) {
+    // It belongs to somebody else, who may have reasons.
+    if ((error as NodeJS.ErrnoException).code !== 'EPERM') {
+      throw error;
+    }
+  }
+}
+
+/** Another process serves from this file. The message is for the operator. */
+export class DatabaseInUseError extends Error {
+  override readonly name = 'DatabaseInUseError';
+}
+
+/**
+ * Claims a SQLite file for this process. One server holds leases in its memory, so a second one on the same
+ * file would take over work that is not abandoned.
+ *
+ * The claim is a transaction that stays open on a small database beside the file: the operating system ends
+ * it with the process, however that dies, so there is no stale lock to clean up; and the data file itself
+ * stays readable for backups and for the sqlite3 shell. It lies beside the file's own path, so that all who come
+ * by symbolic links meet there; a file with several hard links is refused. Whoever mounts the file alone, without
+ * its folder, at two places is not seen.
+ *
+ * @returns a function that gives the claim up.
+ * @throws DatabaseInUseError, DatabaseFileError, or an Error with a `syscall`
+ */
+export function becomeSoleOwner(path: string): () => void {
+  if (path === ':memory:') {
+    return () => undefined;
+  }
+  const lock = new Database(makePrivate(`${makePrivate(path)}.lock`), { timeout: 0 });
+  try {
+    lock.exec('begin exclusive');
+  } catch (error) {
+    lock.close();
+    throw isBusy(error)
+      ? new DatabaseInUseError(`The database ${path} is in use by another Data Pusher process.`)
+      : error;
+  }
+  return () => lock.close();
+}
+
+function isBusy(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && String(error.code).startsWith('SQLITE_BUSY');
+}
