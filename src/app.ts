@@ -19,7 +19,7 @@ import { AccountCommands } from './manage/account-commands.ts';
 import { DeliveryCommands } from './manage/delivery-commands.ts';
 import { DestinationCommands } from './manage/destination-commands.ts';
 import { loadVault } from './config/key-file.ts';
-import { createLog, Facts, type Log } from './observe/telemetry.ts';
+import { createLog, Telemetry, type Log } from './observe/telemetry.ts';
 import type { DeliveryQueue } from './queue/delivery-queue.ts';
 import { LocalQueue } from './queue/local-queue.ts';
 import { NotifyQueue } from './queue/notify-queue.ts';
@@ -62,7 +62,7 @@ interface Base {
   readonly clock: Clock;
   /** A number in [0, 1). */
   readonly random: () => number;
-  readonly facts: Facts;
+  readonly telemetry: Telemetry;
   readonly storage: Storage;
   readonly queue: DeliveryQueue;
   /** Where requests may go; `undefined` lets them go anywhere. */
@@ -77,7 +77,9 @@ interface Base {
  */
 export async function startApp(config: Config, overrides: Overrides = {}): Promise<App> {
   const clock = overrides.clock ?? systemClock;
-  const facts = new Facts(overrides.log ?? createLog({ level: config.logLevel, readable: process.stderr.isTTY }));
+  const telemetry = new Telemetry(
+    overrides.log ?? createLog({ level: config.logLevel, readable: process.stderr.isTTY }),
+  );
   const started = new ReleaseStack();
   try {
     const storage = await openStorage(config.database, loadVault(config), {
@@ -89,7 +91,7 @@ export async function startApp(config: Config, overrides: Overrides = {}): Promi
     }
     const isEmpty = (await storage.reads(EVERYTHING).accounts.accountCount()) === 0;
     const random = overrides.random ?? Math.random;
-    const parts = { config, clock, random, facts, storage };
+    const parts = { config, clock, random, telemetry, storage };
     const queue = await createQueue(parts);
     started.add(() => queue.stop());
     const base: Base = { ...parts, queue, addressRule: await addressRuleOf(config) };
@@ -101,7 +103,7 @@ export async function startApp(config: Config, overrides: Overrides = {}): Promi
       started.add(() => cleaner.stop());
     }
     const origin = await startHttp(base, dispatch, started);
-    facts.started({ url: origin });
+    telemetry.started({ url: origin });
     return {
       urls: { graphql: origin + GRAPHQL_PATH, ingest: origin + INGEST_PATH, health: `${origin}/health` },
       isEmpty: isEmpty && base.addressRule === undefined,
@@ -119,16 +121,16 @@ export async function startApp(config: Config, overrides: Overrides = {}): Promi
 async function createQueue({
   config,
   random,
-  facts,
+  telemetry,
   storage,
 }: Omit<Base, 'queue' | 'addressRule'>): Promise<DeliveryQueue> {
-  const withoutBroker = storage.bell === undefined ? new LocalQueue() : new NotifyQueue(storage.bell);
+  const withoutBroker = storage.notifier === undefined ? new LocalQueue() : new NotifyQueue(storage.notifier);
   if (config.queueUrl !== undefined) {
     const { RabbitQueue } = await import('./queue/rabbit-queue.ts');
     const queue = new RabbitQueue({
       url: config.queueUrl,
       queueName: config.queueName,
-      facts,
+      telemetry,
       random,
       fallback: withoutBroker,
     });
@@ -145,12 +147,12 @@ async function addressRuleOf({ egress, host }: Config): Promise<AddressRuleOptio
 }
 
 function startWorker(base: Base, lookup: LookupFunction | undefined): Promise<Dispatch> {
-  const { config, clock, random, facts, storage, queue, addressRule } = base;
+  const { config, clock, random, telemetry, storage, queue, addressRule } = base;
   return startDispatch({
     queue,
     deliveries: storage.deliveries,
     clock,
-    facts,
+    telemetry,
     random,
     ...config.delivery,
     egress: { rule: addressRule, proxyUrl: config.egress.proxyUrl },
@@ -159,23 +161,23 @@ function startWorker(base: Base, lookup: LookupFunction | undefined): Promise<Di
   });
 }
 
-function createCleaner({ storage, facts }: Base, pace: Partial<Pace> | undefined): Cleaner {
+function createCleaner({ storage, telemetry }: Base, pace: Partial<Pace> | undefined): Cleaner {
   return new Cleaner({
     cleaning: storage.cleaning,
     monotonicNow: () => performance.now(),
-    onRemoved: (marked) => facts.remainsRemoved(marked),
-    onFailure: (error) => facts.storageFailed('cleaning', error),
+    onRemoved: (marked) => telemetry.remainsRemoved(marked),
+    onFailure: (error) => telemetry.storageFailed('cleaning', error),
     pace,
   });
 }
 
 /** @returns the origin that the server listens at; a process that only makes deliveries has its health there. */
 async function startHttp(base: Base, dispatch: Dispatch | undefined, started: ReleaseStack): Promise<string> {
-  const { config, facts, storage } = base;
+  const { config, telemetry, storage } = base;
   const api = config.roles.includes('api') ? await startApi(base, dispatch, started) : undefined;
   const isReady = async () => !server.isClosing && (await storage.isUp());
   const server = new HttpServer(
-    createHttpApp({ api, isReady, facts }),
+    createHttpApp({ api, isReady, telemetry }),
     connectionBounds(config.limits.trustProxy !== false),
   );
   const { port } = await server.listen(config.host, config.port);
@@ -185,13 +187,13 @@ async function startHttp(base: Base, dispatch: Dispatch | undefined, started: Re
       server.close({ delayMs: api === undefined ? 0 : config.shutdownDelayMs, graceMs: config.shutdownTimeoutMs }),
       dispatch?.stop(config.shutdownTimeoutMs),
     ]);
-    facts.stopped({ unfinished: unfinished ?? 0 });
+    telemetry.stopped({ unfinished: unfinished ?? 0 });
   });
   return `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`;
 }
 
 async function startApi(base: Base, dispatch: Dispatch | undefined, started: ReleaseStack): Promise<ApiRoutes> {
-  const { config, clock, facts, storage, queue } = base;
+  const { config, clock, telemetry, storage, queue } = base;
   const addressRule = base.addressRule && new AddressRule(base.addressRule);
   const newId = createIdSource(clock);
   const publish = queue.publish.bind(queue);
@@ -205,7 +207,7 @@ async function startApi(base: Base, dispatch: Dispatch | undefined, started: Rel
   const { isExposed, adminToken, corsOrigins: origins, limits } = config;
   const failureLimit = limits.authFailures && new FailureLimit(limits.authFailures, clock);
   const accountIdOf = (token: string) => events.accountIdOf(token);
-  const graphql = await startGraphqlServer({ isExposed, facts });
+  const graphql = await startGraphqlServer({ isExposed, telemetry });
   started.add(() => graphql.stop());
   return {
     graphql,
@@ -216,12 +218,12 @@ async function startApi(base: Base, dispatch: Dispatch | undefined, started: Rel
     failureLimit,
     trustProxy: limits.trustProxy,
     ingest: ingestRoute({
-      acceptEvent: createAcceptEvent({ events, queue, clock, newId, facts }),
+      acceptEvent: createAcceptEvent({ events, queue, clock, newId, telemetry }),
       knowsToken: (token) => events.knowsToken(token),
       bodies: new Bodies(config.ingest.maxBodyBytes),
       quota: limits.ingest && new AccountQuota({ ...limits.ingest, clock, accountIdOf }),
       failureLimit,
-      facts,
+      telemetry,
     }),
   };
 }

@@ -3,7 +3,7 @@ import type { Request, RequestHandler, Response } from 'express';
 import type { Caller, Credentials, Identify } from './caller.ts';
 import { type PublicError, publicError } from '../graphql/errors.ts';
 import { clientAddressOf, type FailureLimit, TOO_MANY_FAILURES } from './limits.ts';
-import type { Facts } from '../observe/telemetry.ts';
+import type { Telemetry } from '../observe/telemetry.ts';
 import { refuseGraphql } from './http-error.ts';
 
 export interface AdmissionDependencies {
@@ -12,12 +12,12 @@ export interface AdmissionDependencies {
   readonly hasLandingPage: boolean;
   /** Absent where tokens may be tried without end. */
   readonly failureLimit: FailureLimit | undefined;
-  readonly facts: Facts;
+  readonly telemetry: Telemetry;
 }
 
 /** Decides who sends a request, once and before its body is read. Whoever is nobody gets no further. */
 export function admission(dependencies: AdmissionDependencies): RequestHandler {
-  const { identify, hasLandingPage, failureLimit, facts } = dependencies;
+  const { identify, hasLandingPage, failureLimit, telemetry } = dependencies;
   return async (request, response, next) => {
     if (hasLandingPage && asksForPage(request)) {
       next();
@@ -32,7 +32,7 @@ export function admission(dependencies: AdmissionDependencies): RequestHandler {
     try {
       response.locals['caller'] = await identify(credentials);
     } catch (error) {
-      refuseForNow(request, response, publicError(facts, 'identify', error));
+      refuseForNow(request, response, publicError(telemetry, 'identify', error));
       return;
     }
     if (response.locals['caller'] === undefined) {

@@ -1,10 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { ErrorRequestHandler, Request, Response } from 'express';
-import type { Facts } from '../observe/telemetry.ts';
+import type { Telemetry } from '../observe/telemetry.ts';
 
 /** A request that the ingest route refuses: what the table of answers says of it. */
-export class Refusal extends Error {
-  override readonly name = 'Refusal';
+export class HttpError extends Error {
+  override readonly name = 'HttpError';
   readonly status: number;
   readonly body: Readonly<Record<string, unknown>>;
   readonly headers: Readonly<Record<string, string>>;
@@ -20,41 +20,41 @@ export class Refusal extends Error {
     this.headers = headers;
   }
 
-  static unauthenticated(): Refusal {
-    return new Refusal(401, { success: false, message: 'Un Authenticate' });
+  static unauthenticated(): HttpError {
+    return new HttpError(401, { success: false, message: 'Un Authenticate' });
   }
 
-  static invalid(detail: string): Refusal {
-    return new Refusal(400, invalidData(detail));
+  static invalid(detail: string): HttpError {
+    return new HttpError(400, invalidData(detail));
   }
 
-  static methodNotAllowed(): Refusal {
-    return new Refusal(405, invalidData('Send events with the method POST.'), { Allow: 'POST' });
+  static methodNotAllowed(): HttpError {
+    return new HttpError(405, invalidData('Send events with the method POST.'), { Allow: 'POST' });
   }
 
-  static tooLarge(maxBytes: number): Refusal {
-    return new Refusal(
+  static tooLarge(maxBytes: number): HttpError {
+    return new HttpError(
       413,
       invalidData(`The body must not be larger than ${maxBytes} bytes, before and after decompression.`),
     );
   }
 
-  static conflict(detail: string): Refusal {
-    return new Refusal(409, { success: false, message: 'Conflict', detail });
+  static conflict(detail: string): HttpError {
+    return new HttpError(409, { success: false, message: 'Conflict', detail });
   }
 
   /** @param waitMs until it would not be refused for this */
-  static tooMany(detail: string, waitMs: number): Refusal {
+  static tooMany(detail: string, waitMs: number): HttpError {
     const body = { success: false, message: 'Too Many Requests', detail };
-    return new Refusal(429, body, { 'Retry-After': Math.max(1, Math.ceil(waitMs / 1_000)).toString() });
+    return new HttpError(429, body, { 'Retry-After': Math.max(1, Math.ceil(waitMs / 1_000)).toString() });
   }
 
-  static loopDetected(): Refusal {
-    return new Refusal(508, { success: false, message: 'Loop Detected' });
+  static loopDetected(): HttpError {
+    return new HttpError(508, { success: false, message: 'Loop Detected' });
   }
 
-  static unavailable(): Refusal {
-    return new Refusal(503, { success: false, message: 'Service Unavailable' }, { 'Retry-After': '5' });
+  static unavailable(): HttpError {
+    return new HttpError(503, { success: false, message: 'Service Unavailable' }, { 'Retry-After': '5' });
   }
 }
 
@@ -74,7 +74,7 @@ const LINGER_BYTES_MAX = 64 * 1024 * 1024;
 export function refuse(
   request: IncomingMessage,
   response: ServerResponse,
-  { status, body, headers }: Pick<Refusal, 'status' | 'body' | 'headers'>,
+  { status, body, headers }: Pick<HttpError, 'status' | 'body' | 'headers'>,
 ): void {
   if (request.destroyed && !request.complete) {
     // The sender has gone.
@@ -138,7 +138,7 @@ export function refuseGraphql(request: Request, response: Response, refusal: Gra
 }
 
 /** For what goes wrong before GraphQL has the request: a body that cannot be read is its sender's fault. */
-export function graphqlErrorHandler(facts: Facts): ErrorRequestHandler {
+export function graphqlErrorHandler(telemetry: Telemetry): ErrorRequestHandler {
   // Express knows an error handler by its four parameters.
   return (error: unknown, request, response, next) => {
     if (response.headersSent) {
@@ -151,7 +151,7 @@ export function graphqlErrorHandler(facts: Facts): ErrorRequestHandler {
       refuseGraphql(request, response, { status, message, code: 'BAD_REQUEST' });
       return;
     }
-    facts.unexpectedError('graphql', error);
+    telemetry.unexpectedError('graphql', error);
     refuseGraphql(request, response, { status: 500, message: 'Internal server error', code: 'INTERNAL_SERVER_ERROR' });
   };
 }

@@ -4,7 +4,7 @@ import type { Clock } from '../core/clock.ts';
 import { type Bucket, type Rate, takeToken } from '../core/token-bucket.ts';
 import { RecentMap } from '../core/recent-map.ts';
 import { hashToken } from '../core/secrets.ts';
-import { Refusal } from './http-error.ts';
+import { HttpError } from './http-error.ts';
 
 const ADDRESSES_MAX = 10_000;
 const CREDENTIALS_MAX = 10_000;
@@ -18,7 +18,7 @@ interface Failures {
 }
 
 /** A request that says who it is from. */
-export interface Visit {
+export interface Authentication {
   /** The milliseconds for which it should not be listened to; 0 when it should. */
   readonly waitMs: number;
   failed(): void;
@@ -47,7 +47,7 @@ export class FailureLimit {
   }
 
   /** @param credential what is to be checked; empty where nothing was sent */
-  visit(address: string, credential: string): Visit {
+  visit(address: string, credential: string): Authentication {
     const key = `${address} ${hashToken(credential)}`;
     return {
       waitMs: this.#right.get(key) === true ? 0 : this.#waitMs(address),
@@ -109,7 +109,7 @@ export class AccountQuota {
    * Counts one event.
    *
    * @param tell is called with the headers of the answer, whatever it will be
-   * @throws Refusal 401, 429
+   * @throws HttpError 401, 429
    */
   async take(token: string, tell: (headers: QuotaHeaders) => void): Promise<void> {
     const { rate, burst, clock } = this.#options;
@@ -124,7 +124,7 @@ export class AccountQuota {
       ]),
     );
     if (!taking.isGranted) {
-      throw Refusal.tooMany('The account has sent too many events.', taking.retryMs);
+      throw HttpError.tooMany('The account has sent too many events.', taking.retryMs);
     }
   }
 
@@ -136,7 +136,7 @@ export class AccountQuota {
     }
     const accountId = await this.#options.accountIdOf(token);
     if (accountId === undefined) {
-      throw Refusal.unauthenticated();
+      throw HttpError.unauthenticated();
     }
     this.#accountIds.set(hash, accountId);
     return accountId;

@@ -12,7 +12,7 @@ export async function run([name, ...options]: readonly string[]): Promise<void> 
   try {
     await commandOf(name)(options);
   } catch (error) {
-    process.stderr.write(`${explain(error)}\n`);
+    process.stderr.write(`${startupError(error)}\n`);
     process.exitCode = 1;
   }
 }
@@ -122,7 +122,7 @@ const LISTEN_ERRORS: Readonly<Record<string, string>> = {
 };
 
 /** What an operator can mend is told in one line; anything else with its stack trace. */
-export function explain(error: unknown): string {
+export function startupError(error: unknown): string {
   if (FOR_THE_OPERATOR.some((kind) => error instanceof kind)) {
     return (error as Error).message;
   }

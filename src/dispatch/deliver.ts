@@ -1,7 +1,7 @@
 import type { Clock } from '../core/clock.ts';
 import type { AttemptError, ExchangeOutcome } from '../core/delivery.ts';
 import { type RetrySchedule, stateAfterAttempt } from '../core/retry-policy.ts';
-import type { Facts } from '../observe/telemetry.ts';
+import type { Telemetry } from '../observe/telemetry.ts';
 import type { AttemptRecord, ClaimedDelivery } from '../storage/statements.ts';
 import type { Payloads } from './payloads.ts';
 import type { Sender } from './http-sender.ts';
@@ -13,7 +13,7 @@ export interface DeliverDependencies {
   readonly clock: Clock;
   /** A number in [0, 1). */
   readonly random: () => number;
-  readonly facts: Facts;
+  readonly telemetry: Telemetry;
 }
 
 /**
@@ -30,24 +30,24 @@ export async function deliver(
   dependencies: DeliverDependencies,
   isCalledOff: () => boolean,
 ): Promise<AttemptRecord | undefined> {
-  const { retrySchedule, clock, random, facts } = dependencies;
+  const { retrySchedule, clock, random, telemetry } = dependencies;
   const outcome = await outcomeOf(delivery, dependencies, isCalledOff);
   if (outcome === undefined) {
     return undefined;
   }
   const state = stateAfterAttempt(
-    { ...outcome, attempt: delivery.attemptInRound, now: clock.now() },
+    { ...outcome, attempt: delivery.attemptInCycle, now: clock.now() },
     retrySchedule,
     random(),
   );
-  facts.attemptMade(delivery, outcome, state);
+  telemetry.attemptMade(delivery, outcome, state);
   const { deliveryId, attempt, destinationVersion } = delivery;
   return { deliveryId, attempt, destinationVersion, outcome, state };
 }
 
 async function outcomeOf(
   delivery: ClaimedDelivery,
-  { sender, payloads, clock, facts }: DeliverDependencies,
+  { sender, payloads, clock, telemetry }: DeliverDependencies,
   isCalledOff: () => boolean,
 ): Promise<ExchangeOutcome | undefined> {
   const startedAt = clock.now();
@@ -61,7 +61,7 @@ async function outcomeOf(
     try {
       return await sender.send({ ...delivery, payload }, clock.now());
     } catch (error) {
-      facts.unexpectedError('deliver', error);
+      telemetry.unexpectedError('deliver', error);
       return unsent(startedAt, 'UNKNOWN');
     }
   });

@@ -2,7 +2,7 @@ import type { LookupFunction } from 'node:net';
 import type { DeliveryQueue } from '../queue/delivery-queue.ts';
 import type { RetrySchedule } from '../core/retry-policy.ts';
 import { type Clock, systemTimer } from '../core/clock.ts';
-import type { Facts } from '../observe/telemetry.ts';
+import type { Telemetry } from '../observe/telemetry.ts';
 import type { DeliveryStore } from '../storage/delivery-store.ts';
 import { Dispatcher } from './dispatcher.ts';
 import type { Egress } from './egress.ts';
@@ -15,7 +15,7 @@ export interface DispatchOptions {
   readonly queue: DeliveryQueue;
   readonly deliveries: DeliveryStore;
   readonly clock: Clock;
-  readonly facts: Facts;
+  readonly telemetry: Telemetry;
   readonly timeoutMs: number;
   readonly egress: Egress;
   /** For tests. Threads cannot be given a function, and ask the system's name servers. */
@@ -48,10 +48,10 @@ async function createSender({
   timeoutMs,
   egress,
   lookup,
-  facts,
+  telemetry,
 }: DispatchOptions): Promise<Sender> {
   if (senderThreads > 0) {
-    return new SenderPool({ threads: senderThreads, userAgent, timeoutMs, egress, facts });
+    return new SenderPool({ threads: senderThreads, userAgent, timeoutMs, egress, telemetry });
   }
   const { HttpSender } = await import('./http-sender.ts');
   return new HttpSender({ userAgent, timeoutMs, egress, lookup });

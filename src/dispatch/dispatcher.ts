@@ -41,7 +41,7 @@ export class Dispatcher {
   constructor(options: DispatcherOptions) {
     this.#options = options;
     this.#scheduler = new Scheduler(options.bounds);
-    this.#pause = new StorePause(options.facts, options.timer);
+    this.#pause = new StorePause(options.telemetry, options.timer);
     this.#leaseMs = 2 * options.timeoutMs + LEASE_MARGIN_MS;
   }
 
@@ -125,7 +125,7 @@ export class Dispatcher {
     if (this.#isStopping || this.#pause.isOn) {
       return;
     }
-    const { tickets, lookUps, rescues, heldBackFor } = this.#scheduler.takeTurn(now);
+    const { tickets, lookUps, rescues, heldBackFor } = this.#scheduler.pick(now);
     if (heldBackFor !== undefined) {
       this.#cancelPump ??= this.#options.timer.after(heldBackFor, () => {
         this.#cancelPump = undefined;
@@ -240,7 +240,7 @@ export class Dispatcher {
     });
     onEnd?.();
     if (answer?.record !== undefined && saysGone(answer.record.outcome)) {
-      this.#options.facts.destinationGone(delivery);
+      this.#options.telemetry.destinationGone(delivery);
       // What was claimed ahead keeps its attempts for when the destination is enabled again.
       this.withdraw([lane.destinationId]);
     }

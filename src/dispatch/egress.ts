@@ -93,7 +93,7 @@ export class EgressAgents {
   #pair(options: https.AgentOptions): AgentPair {
     return {
       http: this.#guarded(new http.Agent(options)),
-      // Told in so many words, NODE_TLS_REJECT_UNAUTHORIZED and Node's options for older versions have no say.
+      // Announcement in so many words, NODE_TLS_REJECT_UNAUTHORIZED and Node's options for older versions have no say.
       https: this.#guarded(new https.Agent({ ...options, rejectUnauthorized: true, minVersion: 'TLSv1.2' })),
     };
   }

@@ -54,7 +54,7 @@ export class HttpSender implements Sender {
   readonly #got: Got;
   readonly #agents: EgressAgents;
   readonly #exchanges: Deadlines<Exchange>;
-  readonly #longBuilds = new Turns();
+  readonly #longBuilds = new TurnByTurn();
   readonly #targets = new RecentMap<string, KnownTarget>(TARGETS_MAX);
   #closed = false;
 
@@ -172,7 +172,7 @@ export class Deadlines<Entry extends Expiring> {
 }
 
 /** Lets those who have long work to do in, one in each round of the event loop, so that others come in between. */
-export class Turns {
+export class TurnByTurn {
   readonly #waiting: (() => void)[] = [];
 
   next(): Promise<void> {

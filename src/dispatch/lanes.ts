@@ -1,6 +1,6 @@
 import type { Ticket, TicketLane } from '../core/delivery.ts';
 import type { ClaimedDelivery } from '../storage/statements.ts';
-import { move } from './account-turns.ts';
+import { move } from './account-rotation.ts';
 
 /** First attempts go before retries, so that what fails does not hold up what may succeed. */
 export type Line = 'fresh' | 'retries';

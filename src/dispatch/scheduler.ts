@@ -1,7 +1,7 @@
 import { RecentMap } from '../core/recent-map.ts';
 import type { Ticket, TicketLane } from '../core/delivery.ts';
 import type { ClaimedDelivery } from '../storage/statements.ts';
-import { AccountTurns, move } from './account-turns.ts';
+import { AccountRotation, move } from './account-rotation.ts';
 import { Lane, type Leased, type Line, LostLanes, type Rescue } from './lanes.ts';
 import { RecentRequests } from './recent-requests.ts';
 
@@ -38,7 +38,7 @@ export interface Bounds {
 }
 
 /** What to claim now. */
-export interface Turn {
+export interface Picks {
   readonly tickets: readonly { readonly lane: Lane; readonly ticket: Ticket }[];
   /** Deliveries that are looked up in the database. */
   readonly lookUps: readonly { readonly lane: Lane; readonly limit: number }[];
@@ -55,7 +55,7 @@ export interface Turn {
  */
 export class Scheduler {
   readonly #bounds: Bounds;
-  readonly #accounts: AccountTurns;
+  readonly #accounts: AccountRotation;
   readonly #lanes = new Map<string, Lane>();
   /** Lanes that have all the slots they may have, and more to claim. */
   readonly #full = new Set<Lane>();
@@ -71,7 +71,7 @@ export class Scheduler {
     this.#bounds = bounds;
     this.#slots = bounds.maxConcurrency;
     const reserved = Math.floor(bounds.maxConcurrency * RESERVED_SHARE);
-    this.#accounts = new AccountTurns(reserved);
+    this.#accounts = new AccountRotation(reserved);
     this.requests = new RecentRequests(bounds.threads, reserved);
   }
 
@@ -133,7 +133,7 @@ export class Scheduler {
   }
 
   /** @param now on the monotonic clock */
-  takeTurn(now: number): Turn {
+  pick(now: number): Picks {
     const rescues = this.#takeRescues();
     const tickets: { lane: Lane; ticket: Ticket }[] = [];
     const wanted = new Map<Lane, number>();

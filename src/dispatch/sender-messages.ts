@@ -11,22 +11,22 @@ export interface ThreadOptions {
   readonly egress: Egress;
 }
 
-/** What a thread that sends is told, in parcels; it answers with parcels of outcomes. */
-export type Order = Parcel<RequestContent> | 'close';
+/** What a thread that sends is told, in batches; it answers with batches of outcomes. */
+export type Order = MessageBatch<RequestContent> | 'close';
 
-/** The payload is the piece's body. */
+/** The payload is the message's body. */
 export interface RequestContent extends Omit<MessageSource, 'payload'> {
-  readonly destination: Told;
+  readonly destination: Announcement;
   readonly sentAt: number;
 }
 /** `undefined` when the request was broken off. */
 export type OutcomeContent = Omit<ExchangeOutcome, 'responseBody'> | undefined;
 
-/** A parcel with so much in it goes at once, so that no message is larger by more than its last piece. */
-const PARCEL_BYTES_MAX = 1024 * 1024;
+/** A batch with so much in it goes at once, so that no message is larger by more than its last message. */
+const BATCH_BYTES_MAX = 1024 * 1024;
 
 /** One of the things that travel together. */
-export interface Piece<Content> {
+export interface Message<Content> {
   readonly id: number;
   readonly content: Content;
   readonly body: Buffer | undefined;
@@ -40,8 +40,8 @@ type PackedBody = number | Uint8Array<SharedArrayBuffer> | undefined;
  * it. The bodies are packed into memory that changes hands: cloning a Buffer that was cut from Node's pool
  * would copy the whole pool. Those in shared memory stay where they are.
  */
-export interface Parcel<Content> {
-  readonly pieces: readonly {
+export interface MessageBatch<Content> {
+  readonly messages: readonly {
     readonly id: number;
     readonly content: Content;
     readonly body: PackedBody;
@@ -49,12 +49,12 @@ export interface Parcel<Content> {
   readonly bodies: ArrayBuffer;
 }
 
-type Post<Content> = (parcel: Parcel<Content>, transfer: Transferable[]) => void;
+type Post<Content> = (batch: MessageBatch<Content>, transfer: Transferable[]) => void;
 
-/** Gathers pieces, and posts them in one parcel when the event loop has come round, or when it is full. */
-export class Outbox<Content> {
+/** Gathers messages, and posts them in one batch when the event loop has come round, or when it is full. */
+export class MessageBatcher<Content> {
   readonly #post: Post<Content>;
-  #pieces: Piece<Content>[] = [];
+  #messages: Message<Content>[] = [];
   #bytes = 0;
   #flushIsDue = false;
 
@@ -63,10 +63,10 @@ export class Outbox<Content> {
   }
 
   /** @param contentBytes about how much the content takes, where that is much */
-  add(piece: Piece<Content>, contentBytes = 0): void {
-    this.#pieces.push(piece);
-    this.#bytes += contentBytes + packedLength(piece.body);
-    if (this.#bytes >= PARCEL_BYTES_MAX) {
+  add(message: Message<Content>, contentBytes = 0): void {
+    this.#messages.push(message);
+    this.#bytes += contentBytes + packedLength(message.body);
+    if (this.#bytes >= BATCH_BYTES_MAX) {
       this.flush();
     } else if (!this.#flushIsDue) {
       this.#flushIsDue = true;
@@ -76,11 +76,11 @@ export class Outbox<Content> {
 
   flush(): void {
     this.#flushIsDue = false;
-    if (this.#pieces.length > 0) {
-      const parcel = pack(this.#pieces);
-      this.#pieces = [];
+    if (this.#messages.length > 0) {
+      const batch = pack(this.#messages);
+      this.#messages = [];
       this.#bytes = 0;
-      this.#post(parcel, [parcel.bodies]);
+      this.#post(batch, [batch.bodies]);
     }
   }
 }
@@ -93,10 +93,10 @@ function areShared(bytes: Buffer): bytes is Buffer<SharedArrayBuffer> {
   return bytes.buffer instanceof SharedArrayBuffer;
 }
 
-function pack<Content>(pieces: readonly Piece<Content>[]): Parcel<Content> {
-  const bodies = new Uint8Array(pieces.reduce((length, { body }) => length + packedLength(body), 0));
+function pack<Content>(messages: readonly Message<Content>[]): MessageBatch<Content> {
+  const bodies = new Uint8Array(messages.reduce((length, { body }) => length + packedLength(body), 0));
   let end = 0;
-  const packed = pieces.map(({ id, content, body }) => {
+  const packed = messages.map(({ id, content, body }) => {
     if (body === undefined || areShared(body)) {
       return { id, content, body };
     }
@@ -104,12 +104,12 @@ function pack<Content>(pieces: readonly Piece<Content>[]): Parcel<Content> {
     end += body.length;
     return { id, content, body: body.length };
   });
-  return { pieces: packed, bodies: bodies.buffer };
+  return { messages: packed, bodies: bodies.buffer };
 }
 
-export function unpack<Content>({ pieces, bodies }: Parcel<Content>): Piece<Content>[] {
+export function unpack<Content>({ messages, bodies }: MessageBatch<Content>): Message<Content>[] {
   let end = 0;
-  return pieces.map(({ id, content, body }) => {
+  return messages.map(({ id, content, body }) => {
     if (typeof body === 'number') {
       end += body;
       return { id, content, body: Buffer.from(bodies, end - body, body) };
@@ -123,7 +123,7 @@ const DESTINATIONS_MAX = 1_024;
 const CHARACTERS_MAX = 4 * 1024 * 1024;
 
 /** How a request names its destination to a thread. */
-export interface Told {
+export interface Announcement {
   readonly slot: number;
   /** What the slot holds from now on; not told again. */
   readonly source: DestinationSource | undefined;
@@ -143,14 +143,14 @@ const NONE: readonly number[] = [];
  * What one thread knows of destinations, in slots of a bounded number: each version of a destination travels once, and
  * only what was not asked for longest is dropped. Kept on the side that tells, so that both are always of one mind.
  */
-export class ToldDestinations {
+export class AnnouncedDestinations {
   /** The one used last is the last. */
   readonly #entries = new Map<string, Entry>();
   readonly #freeSlots: number[] = [];
   #characters = 0;
   #slots = 0;
 
-  tell(source: DestinationSource): Told {
+  tell(source: DestinationSource): Announcement {
     const known = this.#entries.get(source.destinationId);
     if (known !== undefined) {
       this.#entries.delete(source.destinationId);
@@ -163,7 +163,7 @@ export class ToldDestinations {
     return this.#tellNew(source);
   }
 
-  #tellNew(source: DestinationSource): Told {
+  #tellNew(source: DestinationSource): Announcement {
     const { destinationId, destinationVersion, url, httpMethod, headers, signingSecrets } = source;
     const characters = charactersOf(source);
     const emptied = this.#makeRoom(characters);

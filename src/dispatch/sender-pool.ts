@@ -3,15 +3,15 @@ import { Worker } from 'node:worker_threads';
 import type { ExchangeOutcome } from '../core/delivery.ts';
 import type { RequestSource } from '../core/outgoing-request.ts';
 import type { Sender } from './http-sender.ts';
-import type { Facts } from '../observe/telemetry.ts';
+import type { Telemetry } from '../observe/telemetry.ts';
 import {
   charactersOf,
-  Outbox,
+  MessageBatcher,
   type OutcomeContent,
-  type Parcel,
+  type MessageBatch,
   type RequestContent,
   type ThreadOptions,
-  ToldDestinations,
+  AnnouncedDestinations,
   unpack,
 } from './sender-messages.ts';
 
@@ -73,7 +73,7 @@ const CLOSE_MS = 1_000;
 const HEAP_MB_MAX = 512;
 
 export interface SenderWorkerOptions extends ThreadOptions {
-  readonly facts: Facts;
+  readonly telemetry: Telemetry;
 }
 
 /**
@@ -84,8 +84,8 @@ export class SenderWorker implements Sender {
   readonly #options: SenderWorkerOptions;
   readonly #underWay = new Map<number, (outcome: ExchangeOutcome | undefined) => void>();
   readonly #closing = new AbortController();
-  #outbox = this.#emptyOutbox();
-  #told = new ToldDestinations();
+  #batcher = this.#newBatcher();
+  #told = new AnnouncedDestinations();
   #worker: Worker | undefined;
   #running = Promise.resolve();
   #lastId = 0;
@@ -123,7 +123,7 @@ export class SenderWorker implements Sender {
       return;
     }
     this.#closing.abort();
-    this.#outbox.flush();
+    this.#batcher.flush();
     const worker = this.#worker;
     if (worker !== undefined) {
       worker.postMessage('close');
@@ -138,7 +138,7 @@ export class SenderWorker implements Sender {
   #add(source: RequestSource, sentAt: number): void {
     const { deliveryId, hops, payload } = source;
     const destination = this.#told.tell(source);
-    this.#outbox.add(
+    this.#batcher.add(
       { id: this.#lastId, content: { destination, deliveryId, hops, sentAt }, body: payload },
       destination.source && charactersOf(destination.source),
     );
@@ -154,7 +154,7 @@ export class SenderWorker implements Sender {
       resourceLimits: { maxOldGenerationSizeMb: HEAP_MB_MAX },
     });
     let cause: unknown;
-    worker.on('message', (parcel: Parcel<OutcomeContent>) => this.#settle(parcel));
+    worker.on('message', (batch: MessageBatch<OutcomeContent>) => this.#settle(batch));
     worker.on('error', (error) => {
       cause = error;
     });
@@ -164,8 +164,8 @@ export class SenderWorker implements Sender {
     this.#worker = worker;
   }
 
-  #settle(parcel: Parcel<OutcomeContent>): void {
-    for (const { id, content, body } of unpack(parcel)) {
+  #settle(batch: MessageBatch<OutcomeContent>): void {
+    for (const { id, content, body } of unpack(batch)) {
       this.#underWay.get(id)?.(content && { ...content, responseBody: body ?? null });
       this.#underWay.delete(id);
     }
@@ -176,10 +176,10 @@ export class SenderWorker implements Sender {
 
   #end(cause: unknown): void {
     this.#worker = undefined;
-    this.#outbox = this.#emptyOutbox();
-    this.#told = new ToldDestinations();
+    this.#batcher = this.#newBatcher();
+    this.#told = new AnnouncedDestinations();
     if (!this.#closing.signal.aborted) {
-      this.#options.facts.senderThreadDied({ brokenOff: this.#underWay.size }, cause);
+      this.#options.telemetry.senderThreadDied({ brokenOff: this.#underWay.size }, cause);
       this.#running = this.#restart();
     }
     this.#breakOff();
@@ -201,7 +201,7 @@ export class SenderWorker implements Sender {
     this.#start();
   }
 
-  #emptyOutbox(): Outbox<RequestContent> {
-    return new Outbox((parcel, transfer) => this.#worker?.postMessage(parcel, transfer));
+  #newBatcher(): MessageBatcher<RequestContent> {
+    return new MessageBatcher((batch, transfer) => this.#worker?.postMessage(batch, transfer));
   }
 }

@@ -4,19 +4,19 @@ import { type Target, targetOf } from '../core/outgoing-request.ts';
 import { HttpSender } from './http-sender.ts';
 import {
   type Order,
-  Outbox,
+  MessageBatcher,
   type OutcomeContent,
-  type Piece,
+  type Message,
   type RequestContent,
   type ThreadOptions,
-  type Told,
+  type Announcement,
   unpack,
 } from './sender-messages.ts';
 
 const mainThread = parentPort as MessagePort;
 const options = workerData as ThreadOptions;
 const sender = new HttpSender(options);
-const outcomes = new Outbox<OutcomeContent>((parcel, transfer) => mainThread.postMessage(parcel, transfer));
+const outcomes = new MessageBatcher<OutcomeContent>((batch, transfer) => mainThread.postMessage(batch, transfer));
 /** By slot. */
 const targets = new Map<number, Target>();
 let underWay = 0;
@@ -29,13 +29,13 @@ mainThread.on('message', (order: Order) => {
     endWhenDone();
     return;
   }
-  for (const piece of unpack(order)) {
+  for (const message of unpack(order)) {
     underWay += 1;
-    void exchange(piece);
+    void exchange(message);
   }
 });
 
-async function exchange({ id, content, body = Buffer.alloc(0) }: Piece<RequestContent>): Promise<void> {
+async function exchange({ id, content, body = Buffer.alloc(0) }: Message<RequestContent>): Promise<void> {
   const { destination, sentAt, ...message } = content;
   const outcome = await sender.sendTo(targetIn(destination), { ...message, payload: body }, sentAt);
   const { responseBody = null, ...rest } = outcome ?? {};
@@ -44,7 +44,7 @@ async function exchange({ id, content, body = Buffer.alloc(0) }: Piece<RequestCo
   endWhenDone();
 }
 
-function targetIn({ slot, source, emptied }: Told): Target {
+function targetIn({ slot, source, emptied }: Announcement): Target {
   for (const other of emptied) {
     targets.delete(other);
   }

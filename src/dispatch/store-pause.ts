@@ -1,5 +1,5 @@
 import type { Timer } from '../core/clock.ts';
-import type { Facts } from '../observe/telemetry.ts';
+import type { Telemetry } from '../observe/telemetry.ts';
 import { ItemRefusedError } from '../storage/group-commit.ts';
 
 /** How long nothing is claimed after the store has failed. */
@@ -7,12 +7,12 @@ export const STORE_PAUSE_MS = 1_000;
 
 /** A store that fails stops the dispatcher for a while; nothing is lost, every lease and every due time stands. */
 export class StorePause {
-  readonly #facts: Facts;
+  readonly #telemetry: Telemetry;
   readonly #timer: Timer;
   #until = Number.NEGATIVE_INFINITY;
 
-  constructor(facts: Facts, timer: Timer) {
-    this.#facts = facts;
+  constructor(telemetry: Telemetry, timer: Timer) {
+    this.#telemetry = telemetry;
     this.#timer = timer;
   }
 
@@ -29,11 +29,11 @@ export class StorePause {
       return await work();
     } catch (error) {
       if (error instanceof ItemRefusedError) {
-        this.#facts.unexpectedError(during, error);
+        this.#telemetry.unexpectedError(during, error);
         return whenRefused;
       }
       if (!this.isOn) {
-        this.#facts.storageFailed(during, error);
+        this.#telemetry.storageFailed(during, error);
         this.#until = this.#timer.now() + STORE_PAUSE_MS;
       }
       return undefined;

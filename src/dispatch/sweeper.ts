@@ -1,6 +1,6 @@
 import type { Timer } from '../core/clock.ts';
 import type { TicketLane } from '../core/delivery.ts';
-import type { Facts } from '../observe/telemetry.ts';
+import type { Telemetry } from '../observe/telemetry.ts';
 import type { DeliveryStore } from '../storage/delivery-store.ts';
 import type { FoundLane } from '../storage/statements.ts';
 import type { Line } from './lanes.ts';
@@ -17,7 +17,7 @@ const GRACE_MS_MIN = 1_000;
 export interface SweeperOptions {
   readonly deliveries: Pick<DeliveryStore, 'findLanes' | 'findRetries' | 'disabledAmong'>;
   readonly timer: Timer;
-  readonly facts: Facts;
+  readonly telemetry: Telemetry;
   /** How long the ticket of a fresh delivery may be on its way, in milliseconds. */
   readonly graceMs: () => number;
   /** Destinations for which something was claimed that has not begun. */
@@ -92,7 +92,7 @@ export class Sweeper {
       await this.#findRetries();
       await this.#findLanes();
     } catch (error) {
-      this.#options.facts.storageFailed('sweep', error);
+      this.#options.telemetry.storageFailed('sweep', error);
     }
     this.#isSweeping = false;
     if (this.#isRunning) {

@@ -15,7 +15,7 @@ interface Lane {
  * each object of an answer waits for a turn, requests come round one after the other, and between turns the program
  * does everything else.
  */
-export class Turns {
+export class AnswerTurns {
   readonly #lanes = new Map<object, Lane>();
   #isScheduled = false;
 
@@ -89,4 +89,4 @@ export class Turns {
 }
 
 /** There is one event loop. */
-export const TURNS = new Turns();
+export const ANSWER_TURNS = new AnswerTurns();

@@ -2,7 +2,7 @@ import { DomainError } from '../core/errors.ts';
 import type { Scope } from '../core/scope.ts';
 import type { Meter } from '../storage/read-models/reading.ts';
 import type { AnswerPool } from './answer.ts';
-import type { Turns } from './answer-turns.ts';
+import type { AnswerTurns } from './answer-turns.ts';
 
 const MIB = 1024 * 1024;
 /** Of the answer, and as much again of what is read for it; in memory it all comes to a few times as much. */
@@ -19,7 +19,7 @@ const FIELD_BYTES = 32;
 export interface BudgetDependencies {
   readonly caller: Scope;
   readonly pool: AnswerPool;
-  readonly turns: Turns;
+  readonly turns: AnswerTurns;
   readonly durationMaxMs?: number;
 }
 
@@ -31,7 +31,7 @@ export interface BudgetDependencies {
 export class Budget implements Meter {
   readonly #caller: Scope;
   readonly #pool: AnswerPool;
-  readonly #turns: Turns;
+  readonly #turns: AnswerTurns;
   readonly #durationMaxMs: number;
   readonly #refused = Promise.withResolvers<DomainError>();
   #failure: DomainError | undefined;

@@ -7,7 +7,7 @@ import type { Reads } from '../storage/read-models/reads.ts';
 import { ANSWER_POOL } from './answer.ts';
 import { Budget } from './budget.ts';
 import type { Caller } from '../access/caller.ts';
-import { TURNS } from './answer-turns.ts';
+import { ANSWER_TURNS } from './answer-turns.ts';
 
 export interface Commands {
   readonly accounts: AccountCommands;
@@ -31,6 +31,6 @@ interface OfTheCaller extends Pick<GraphQLContext, 'caller' | 'commands' | 'vaul
 
 /** Its budget is to be released when the answer has been taken. */
 export function createContext({ reads, ...others }: OfTheCaller): GraphQLContext {
-  const budget = new Budget({ caller: others.caller, pool: ANSWER_POOL, turns: TURNS });
+  const budget = new Budget({ caller: others.caller, pool: ANSWER_POOL, turns: ANSWER_TURNS });
   return { ...reads(budget), ...others, budget };
 }

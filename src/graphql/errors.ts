@@ -1,7 +1,7 @@
 import { unwrapResolverError } from '@apollo/server/errors';
 import { type ASTNode, GraphQLError, type GraphQLFormattedError, Kind } from 'graphql';
 import { DomainError } from '../core/errors.ts';
-import type { Facts } from '../observe/telemetry.ts';
+import type { Telemetry } from '../observe/telemetry.ts';
 import { isOutage } from '../storage/errors.ts';
 import { RefusedValue } from './scalars.ts';
 
@@ -17,7 +17,7 @@ const INTERNAL: PublicError = { message: 'Internal server error', extensions: { 
  * The one place where failures become answers. What a caller may know is in a `DomainError` or in what
  * GraphQL itself says of the query; everything else is opaque, and logged.
  */
-export function createFormatError(facts: Facts) {
+export function createFormatError(telemetry: Telemetry) {
   return (formatted: GraphQLFormattedError, error: unknown): GraphQLFormattedError => {
     const cause = causeOf(error);
     if (error instanceof GraphQLError && !(cause instanceof DomainError) && isAboutTheRequest(formatted)) {
@@ -26,7 +26,7 @@ export function createFormatError(facts: Facts) {
         ...(badValue(error) ?? { message: formatted.message, extensions: codeOnly(formatted) }),
       };
     }
-    return { ...where(formatted), ...publicError(facts, 'graphql', cause) };
+    return { ...where(formatted), ...publicError(telemetry, 'graphql', cause) };
   };
 }
 
@@ -35,14 +35,14 @@ export function createFormatError(facts: Facts) {
  *
  * @param during what the program was about, for the log
  */
-export function publicError(facts: Facts, during: string, cause: unknown): PublicError {
+export function publicError(telemetry: Telemetry, during: string, cause: unknown): PublicError {
   const known = isOutage(cause) ? DomainError.storageUnavailable(cause) : cause;
   if (!(known instanceof DomainError)) {
-    facts.unexpectedError(during, cause);
+    telemetry.unexpectedError(during, cause);
     return INTERNAL;
   }
   if (known.code === 'STORAGE_UNAVAILABLE') {
-    facts.storageFailed(during, known.cause);
+    telemetry.storageFailed(during, known.cause);
   }
   return {
     message: known.message,

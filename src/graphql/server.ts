@@ -7,7 +7,7 @@ import {
 import { ApolloServerPluginLandingPageLocalDefault } from '@apollo/server/plugin/landingPage/default';
 import type { GraphQLContext } from './context.ts';
 import { EVERYTHING } from '../core/scope.ts';
-import type { Facts } from '../observe/telemetry.ts';
+import type { Telemetry } from '../observe/telemetry.ts';
 import { answerText } from './answer.ts';
 import { boundedGateway } from './executor.ts';
 import { createFormatError } from './errors.ts';
@@ -83,13 +83,13 @@ const VALIDATION_ERRORS_MAX = 20;
 export interface GraphqlServerOptions {
   /** Strangers may ask: the schema is then for the administrator only. */
   readonly isExposed: boolean;
-  readonly facts: Facts;
+  readonly telemetry: Telemetry;
 }
 
 /** Started, and ready to be mounted. The app owns its shutdown. */
 export async function startGraphqlServer({
   isExposed,
-  facts,
+  telemetry,
 }: GraphqlServerOptions): Promise<ApolloServer<GraphQLContext>> {
   const server = new ApolloServer<GraphQLContext>({
     gateway: boundedGateway(await graphqlSchema()),
@@ -104,7 +104,7 @@ export async function startGraphqlServer({
     parseOptions: { maxTokens: TOKENS_MAX },
     validationRules: [limitsRule],
     validationOptions: { maxErrors: VALIDATION_ERRORS_MAX },
-    formatError: createFormatError(facts),
+    formatError: createFormatError(telemetry),
     plugins: isExposed ? CLOSED : OPEN,
   });
   await server.start();

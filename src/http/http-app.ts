@@ -5,7 +5,7 @@ import cors from 'cors';
 import type { GraphQLContext } from '../graphql/context.ts';
 import type { Caller, Identify } from '../access/caller.ts';
 import type { FailureLimit } from '../access/limits.ts';
-import type { Facts } from '../observe/telemetry.ts';
+import type { Telemetry } from '../observe/telemetry.ts';
 import { admission, callerOf } from '../access/admission.ts';
 import { graphqlErrorHandler, refuseGraphql } from '../access/http-error.ts';
 
@@ -29,11 +29,11 @@ export interface HttpAppDependencies {
   /** Absent in a process that only makes deliveries. */
   readonly api: ApiRoutes | undefined;
   readonly isReady: ReadinessCheck;
-  readonly facts: Facts;
+  readonly telemetry: Telemetry;
 }
 
 /** Mounts the routes. Ingest stands first and alone: no middleware of the others touches its bytes. */
-export function createHttpApp({ api, isReady, facts }: HttpAppDependencies): Express {
+export function createHttpApp({ api, isReady, telemetry }: HttpAppDependencies): Express {
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');
@@ -50,17 +50,17 @@ export function createHttpApp({ api, isReady, facts }: HttpAppDependencies): Exp
         identify: api.identify,
         hasLandingPage: !api.cors.isExposed,
         failureLimit: api.failureLimit,
-        facts,
+        telemetry,
       }),
       express.json({ limit: GRAPHQL_BODY_MAX }),
       lineLimit,
       notCached,
       expressMiddleware(api.graphql, { context: async ({ res }) => contextOf(api, res) }),
-      graphqlErrorHandler(facts),
+      graphqlErrorHandler(telemetry),
     );
   }
   app.use(notFound);
-  app.use(lastErrorHandler(facts));
+  app.use(lastErrorHandler(telemetry));
   return app;
 }
 
@@ -138,12 +138,12 @@ export const notFound: RequestHandler = (_request, response) => {
 };
 
 /** The last error handler: says nothing of the cause but to the log. */
-export function lastErrorHandler(facts: Facts): ErrorRequestHandler {
+export function lastErrorHandler(telemetry: Telemetry): ErrorRequestHandler {
   // Express knows an error handler by its four parameters.
   return (error: unknown, _request, response, _next) => {
     const status = clientErrorStatus(error);
     if (status === undefined) {
-      facts.unexpectedError('http', error);
+      telemetry.unexpectedError('http', error);
     }
     if (response.headersSent) {
       response.destroy();

@@ -1,10 +1,10 @@
 import type { Clock } from '../core/clock.ts';
 import type { IdSource } from '../core/ids.ts';
-import type { Facts } from '../observe/telemetry.ts';
+import type { Telemetry } from '../observe/telemetry.ts';
 import type { DeliveryQueue } from '../queue/delivery-queue.ts';
 import type { EventStore } from '../storage/event-store.ts';
 import type { EarlierEvent } from '../storage/statements.ts';
-import { Refusal } from '../access/http-error.ts';
+import { HttpError } from '../access/http-error.ts';
 
 export interface Acceptance {
   readonly eventId: string;
@@ -28,7 +28,7 @@ interface Dependencies {
   readonly queue: DeliveryQueue;
   readonly clock: Clock;
   readonly newId: IdSource;
-  readonly facts: Facts;
+  readonly telemetry: Telemetry;
 }
 
 /**
@@ -36,9 +36,9 @@ interface Dependencies {
  * answer waits for the commit and for nothing else; a ticket that is lost is one for the sweeper.
  *
  * @returns `undefined` when no account has the token.
- * @throws Refusal 409 when another event has the key.
+ * @throws HttpError 409 when another event has the key.
  */
-export function createAcceptEvent({ events, queue, clock, newId, facts }: Dependencies): AcceptEvent {
+export function createAcceptEvent({ events, queue, clock, newId, telemetry }: Dependencies): AcceptEvent {
   return async (incoming) => {
     const eventId = newId();
     const now = clock.now();
@@ -51,14 +51,16 @@ export function createAcceptEvent({ events, queue, clock, newId, facts }: Depend
     }
     const { tickets } = accepted;
     void queue.publish(tickets);
-    facts.eventAccepted({ eventId, deliveries: tickets.length });
+    telemetry.eventAccepted({ eventId, deliveries: tickets.length });
     return { eventId, deliveries: tickets.length };
   };
 }
 
 function repeated({ id, deliveries, hasSamePayload }: EarlierEvent): Acceptance {
   if (!hasSamePayload) {
-    throw Refusal.conflict('Another event with this idempotency key was accepted before, and its body was different.');
+    throw HttpError.conflict(
+      'Another event with this idempotency key was accepted before, and its body was different.',
+    );
   }
   return { eventId: id, deliveries, duplicate: true };
 }

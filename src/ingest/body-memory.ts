@@ -1,5 +1,5 @@
 import type { Holding } from './body.ts';
-import { Refusal } from '../access/http-error.ts';
+import { HttpError } from '../access/http-error.ts';
 
 /** All small bodies together that arrive, or are here and wait for their answers. */
 const BYTES_MAX = 64 * 1_048_576;
@@ -30,7 +30,7 @@ export class SmallBodies {
         return;
       }
       oldest.free();
-      oldest.onTakenBack(Refusal.unavailable());
+      oldest.onTakenBack(HttpError.unavailable());
     }
   }
 }
@@ -102,13 +102,13 @@ export class LargeBodies {
 
   /**
    * @param signal ends the wait
-   * @throws Refusal 503 when there was no room for too long
+   * @throws HttpError 503 when there was no room for too long
    */
   take(request: RoomRequest, signal: AbortSignal): Promise<Holding> {
     return new Promise((resolve, reject) => {
       const leave = (): void => {
         this.#leave(claimant);
-        reject(Refusal.unavailable());
+        reject(HttpError.unavailable());
         this.#grantWaiting();
       };
       const claimant: Claimant = { request, grant: resolve, timer: setTimeout(leave, WAIT_MS) };
@@ -175,7 +175,7 @@ export class LargeBodies {
     for (const room of this.#holders) {
       if (room.isSlow) {
         room.free();
-        room.onTakenBack(Refusal.unavailable());
+        room.onTakenBack(HttpError.unavailable());
       }
     }
   }

@@ -4,7 +4,7 @@ import { brotliDecompress, gunzip } from 'node:zlib';
 import { SharedMemory } from '../core/shared-memory.ts';
 import { LARGE_BYTES_MAX, LargeBodies, SmallBodies } from './body-memory.ts';
 import { checkPayload, PayloadCheck } from './payload-check.ts';
-import { Refusal } from '../access/http-error.ts';
+import { HttpError } from '../access/http-error.ts';
 
 /** Larger bodies wait for room, and their senders must be known. */
 const SMALL_BYTES_MAX = 256 * 1_024;
@@ -45,7 +45,7 @@ export class Bodies {
   }
 
   /**
-   * @throws Refusal 413 as soon as the limit is passed; 400 for what is no payload, or in an encoding that is unknown
+   * @throws HttpError 413 as soon as the limit is passed; 400 for what is no payload, or in an encoding that is unknown
    * or broken; 401 for a large body of a sender who is not known; 503 when there is no room for it.
    */
   async read(request: IncomingMessage, sender: Sender): Promise<Body> {
@@ -53,7 +53,7 @@ export class Bodies {
     const check = decompress === undefined ? new PayloadCheck() : undefined;
     const declared = Number(request.headers['content-length'] ?? 0);
     if (declared > this.#maxBytes) {
-      throw Refusal.tooLarge(this.#maxBytes);
+      throw HttpError.tooLarge(this.#maxBytes);
     }
     const arrival = { request, sender, decompress, check };
     return declared > this.#smallMaxBytes ? this.#readLarge(arrival, declared) : this.#readSmall(arrival);
@@ -100,7 +100,7 @@ export class Bodies {
       take(beginning);
       room.add(length);
       if (!(await receive(request, { holding: room, take, check, maxBytes: maxBytes - length }))) {
-        throw Refusal.tooLarge(this.#maxBytes);
+        throw HttpError.tooLarge(this.#maxBytes);
       }
       const bytes = target.subarray(0, length);
       if (decompress !== undefined) {
@@ -136,7 +136,7 @@ export class Bodies {
     });
     if (bytes === undefined) {
       room.free();
-      throw Refusal.tooLarge(this.#maxBytes);
+      throw HttpError.tooLarge(this.#maxBytes);
     }
     return checked(bytes, room);
   }
@@ -158,10 +158,10 @@ export class Bodies {
 
   async #roomFor({ request, sender }: Arrival, bytes: number): Promise<Holding> {
     if (this.#smallMaxBytes === this.#maxBytes) {
-      throw Refusal.tooLarge(this.#maxBytes);
+      throw HttpError.tooLarge(this.#maxBytes);
     }
     if (!(await sender.isKnown())) {
-      throw Refusal.unauthenticated();
+      throw HttpError.unauthenticated();
     }
     const gone = new AbortController();
     const leave = (): void => gone.abort();
@@ -197,7 +197,7 @@ export interface Reception {
  * Reads a body that is not longer than so many bytes.
  *
  * @returns false for one that is longer, as soon as that is known; the request is paused then.
- * @throws Refusal as soon as the check knows, or when the memory is taken back
+ * @throws HttpError as soon as the check knows, or when the memory is taken back
  */
 export function receive(request: IncomingMessage, { holding, take, check, maxBytes }: Reception): Promise<boolean> {
   return new Promise((resolve, reject) => {
@@ -232,7 +232,7 @@ export function receive(request: IncomingMessage, { holding, take, check, maxByt
       resolve(true);
     };
     // The connection is gone: nobody reads the answer.
-    const onAborted = (): void => fail(Refusal.invalid('The body ended early.'));
+    const onAborted = (): void => fail(HttpError.invalid('The body ended early.'));
     if (request.destroyed && !request.complete) {
       onAborted();
       return;
@@ -245,7 +245,7 @@ export function receive(request: IncomingMessage, { holding, take, check, maxByt
 /** Memory that is held for one body. */
 export interface Holding {
   /** Is told why, when the memory is taken back before the body is here. */
-  onTakenBack: (cause: Refusal) => void;
+  onTakenBack: (cause: HttpError) => void;
   /** So many bytes of the body have come. */
   add(bytes: number): void;
   /** The body is here whole: it is not taken back any more. */
@@ -256,7 +256,7 @@ export interface Holding {
 
 /**
  * @returns `undefined` when the bytes would be more than `maxBytes`
- * @throws Refusal 400 for bytes that are broken
+ * @throws HttpError 400 for bytes that are broken
  */
 export type Decompress = (bytes: Buffer, maxBytes: number) => Promise<Buffer | undefined>;
 
@@ -265,7 +265,7 @@ const DECOMPRESSORS = { gzip: promisify(gunzip), 'x-gzip': promisify(gunzip), br
 /**
  * @param header the request's content encoding
  * @returns `undefined` for bytes that are sent as they are
- * @throws Refusal 400 for an encoding that is unknown
+ * @throws HttpError 400 for an encoding that is unknown
  */
 export function decompressorOf(header: string | undefined): Decompress | undefined {
   const encoding = header?.trim().toLowerCase() ?? '';
@@ -273,7 +273,7 @@ export function decompressorOf(header: string | undefined): Decompress | undefin
     return undefined;
   }
   if (!Object.hasOwn(DECOMPRESSORS, encoding)) {
-    throw Refusal.invalid('The content encoding must be gzip, br or identity.');
+    throw HttpError.invalid('The content encoding must be gzip, br or identity.');
   }
   return async (bytes, maxBytes) => {
     try {
@@ -282,7 +282,7 @@ export function decompressorOf(header: string | undefined): Decompress | undefin
       if ((error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') {
         return undefined;
       }
-      throw Refusal.invalid(`The body is not valid ${encoding} data.`);
+      throw HttpError.invalid(`The body is not valid ${encoding} data.`);
     }
   };
 }

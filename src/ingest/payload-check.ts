@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import * as grammar from './json-grammar.ts';
-import { Refusal } from '../access/http-error.ts';
+import { HttpError } from '../access/http-error.ts';
 
 /** Deeper payloads cannot be read by most receivers, nor shown by the API without exhausting the stack. */
 export const DEPTH_MAX = 1_000;
@@ -110,22 +110,22 @@ const DETAILS: Readonly<Record<JsonFault, string>> = {
 export class PayloadCheck {
   readonly #json = new JsonCheck();
 
-  /** @throws Refusal 400 */
+  /** @throws HttpError 400 */
   write(bytes: Buffer): void {
     refuseFor(this.#json.write(bytes));
   }
 
   /**
    * @param bytes all of them
-   * @throws Refusal 400
+   * @throws HttpError 400
    */
   end(bytes: Buffer): void {
     if (bytes.length === 0) {
-      throw Refusal.invalid('The body is empty; it must be a JSON object.');
+      throw HttpError.invalid('The body is empty; it must be a JSON object.');
     }
     refuseFor(this.#json.end());
     if (!isUtf8(bytes)) {
-      throw Refusal.invalid('The body is not valid UTF-8.');
+      throw HttpError.invalid('The body is not valid UTF-8.');
     }
   }
 }
@@ -133,7 +133,7 @@ export class PayloadCheck {
 /**
  * The same for bytes that are here all at once.
  *
- * @throws Refusal 400
+ * @throws HttpError 400
  */
 export async function checkPayload(bytes: Buffer): Promise<void> {
   const check = new PayloadCheck();
@@ -148,6 +148,6 @@ export async function checkPayload(bytes: Buffer): Promise<void> {
 
 function refuseFor(fault: JsonFault | undefined): void {
   if (fault !== undefined) {
-    throw Refusal.invalid(DETAILS[fault]);
+    throw HttpError.invalid(DETAILS[fault]);
   }
 }

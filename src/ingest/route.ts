@@ -1,11 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Request, RequestHandler } from 'express';
-import type { Facts } from '../observe/telemetry.ts';
+import type { Telemetry } from '../observe/telemetry.ts';
 import type { Acceptance, AcceptEvent, Incoming } from './accept-event.ts';
 import { type AccountQuota, clientAddressOf, type FailureLimit, TOO_MANY_FAILURES } from '../access/limits.ts';
 import type { Bodies, Body } from './body.ts';
 import { checkContentType, hopsOf, idempotencyKeyOf } from './headers.ts';
-import { Refusal, refuse } from '../access/http-error.ts';
+import { HttpError, refuse } from '../access/http-error.ts';
 import { tokenOf } from '../access/caller.ts';
 
 export interface IngestDependencies {
@@ -16,7 +16,7 @@ export interface IngestDependencies {
   readonly quota: AccountQuota | undefined;
   /** Absent where tokens may be tried without end. */
   readonly failureLimit: FailureLimit | undefined;
-  readonly facts: Facts;
+  readonly telemetry: Telemetry;
 }
 
 /**
@@ -32,7 +32,7 @@ export function ingestRoute(dependencies: IngestDependencies): RequestHandler {
     limited(request, response, dependencies).then(
       (body) => answer(response, body),
       (error: unknown) =>
-        refuse(request, response, error instanceof Refusal ? error : unavailable(error, dependencies.facts)),
+        refuse(request, response, error instanceof HttpError ? error : unavailable(error, dependencies.telemetry)),
     );
   };
 }
@@ -40,19 +40,19 @@ export function ingestRoute(dependencies: IngestDependencies): RequestHandler {
 /** Whoever tries tokens is not listened to for a while. */
 async function limited(request: Request, response: ServerResponse, dependencies: IngestDependencies): Promise<string> {
   if (request.method !== 'POST') {
-    throw Refusal.methodNotAllowed();
+    throw HttpError.methodNotAllowed();
   }
   const token = tokenOf(request);
   const visit = dependencies.failureLimit?.visit(clientAddressOf(request), token ?? '');
   if (visit !== undefined && visit.waitMs > 0) {
-    throw Refusal.tooMany(TOO_MANY_FAILURES, visit.waitMs);
+    throw HttpError.tooMany(TOO_MANY_FAILURES, visit.waitMs);
   }
   try {
     const body = await ingest({ request, response, token }, dependencies);
     visit?.succeeded();
     return body;
   } catch (error) {
-    if (error instanceof Refusal && error.status === 401) {
+    if (error instanceof HttpError && error.status === 401) {
       visit?.failed();
     }
     throw error;
@@ -68,7 +68,7 @@ interface Arrival {
 async function ingest({ request, response, token }: Arrival, dependencies: IngestDependencies): Promise<string> {
   const { acceptEvent, quota } = dependencies;
   if (token === undefined) {
-    throw Refusal.unauthenticated();
+    throw HttpError.unauthenticated();
   }
   await quota?.take(token, (headers) => response.setHeaders(headers));
   const { body, ...head } = await readEvent(request, token, dependencies);
@@ -79,7 +79,7 @@ async function ingest({ request, response, token }: Arrival, dependencies: Inges
     body.free();
   }
   if (accepted === undefined) {
-    throw Refusal.unauthenticated();
+    throw HttpError.unauthenticated();
   }
   return JSON.stringify({ success: true, message: 'Data Received', ...accepted });
 }
@@ -100,20 +100,20 @@ async function readEvent(
     return { ...head, body: await bodies.read(request, { token, isKnown }) };
   } catch (error) {
     // The store answers for the token together with the event; a refused body never gets that far.
-    throw !saysWhatIsWrong(error) || (await isKnown()) ? error : Refusal.unauthenticated();
+    throw !saysWhatIsWrong(error) || (await isKnown()) ? error : HttpError.unauthenticated();
   }
 }
 
 /** Only those who may send learn that. */
 function saysWhatIsWrong(error: unknown): boolean {
-  return error instanceof Refusal && error.status !== 401 && error.status !== 503;
+  return error instanceof HttpError && error.status !== 401 && error.status !== 503;
 }
 
 function answer(response: ServerResponse, body: string): void {
   response.writeHead(202, { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(body) }).end(body);
 }
 
-function unavailable(error: unknown, facts: Facts): Refusal {
-  facts.storageFailed('ingest', error);
-  return Refusal.unavailable();
+function unavailable(error: unknown, telemetry: Telemetry): HttpError {
+  telemetry.storageFailed('ingest', error);
+  return HttpError.unavailable();
 }

@@ -30,7 +30,7 @@ export interface CommandDependencies {
   readonly clock: Clock;
   readonly newId: IdSource;
   readonly vault: Vault;
-  /** Told of destinations that get nothing from now on, once that is durable. */
+  /** Announcement of destinations that get nothing from now on, once that is durable. */
   readonly onDisabled: (destinationIds: readonly string[]) => void;
 }
 

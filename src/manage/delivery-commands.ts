@@ -53,7 +53,7 @@ export class DeliveryCommands {
         eventId: found.event.id,
         destinationId: destination.id,
         attemptCount: found.attemptCount,
-        roundStart: found.attemptCount,
+        cycleStart: found.attemptCount,
         lostCount: 0,
         dueAt: new Date(clock.now()),
         leasedUntil: null,

@@ -32,9 +32,9 @@ const FAILURE_QUIET_MS = 10_000;
  * information. ERROR means that somebody has to act. Tokens, payloads, header values and URLs (which may
  * carry secrets) have no place in any of them.
  */
-export class Facts {
+export class Telemetry {
   readonly #log: Log;
-  readonly #failures = new Map<string, { saidAt: number; unsaid: number }>();
+  readonly #failures = new Map<string, { saidAt: number; suppressed: number }>();
 
   constructor(log: Log) {
     this.#log = log;
@@ -77,8 +77,8 @@ export class Facts {
 
   /** The store does not answer or cannot write: deliveries stand still, and events are refused. */
   storageFailed(during: string, error: unknown): void {
-    this.#once(`storage ${during}`, (unsaidBefore) =>
-      this.#log.error({ during, err: error, unsaidBefore }, 'storage failed'),
+    this.#once(`storage ${during}`, (suppressed) =>
+      this.#log.error({ during, err: error, suppressed }, 'storage failed'),
     );
   }
 
@@ -93,19 +93,17 @@ export class Facts {
 
   /** Deliveries go on without the broker, by way of the database. */
   queueUnavailable({ use, reason }: { use: string; reason: string }): void {
-    this.#once(`queue ${use}`, (unsaidBefore) => this.#log.warn({ use, reason, unsaidBefore }, 'queue unavailable'));
+    this.#once(`queue ${use}`, (suppressed) => this.#log.warn({ use, reason, suppressed }, 'queue unavailable'));
   }
 
   ticketsNotPublished({ tickets, reason }: { tickets: number; reason: string }): void {
-    this.#once(`tickets ${reason}`, (unsaidBefore) =>
-      this.#log.warn({ tickets, reason, unsaidBefore }, 'tickets go by the database'),
+    this.#once(`tickets ${reason}`, (suppressed) =>
+      this.#log.warn({ tickets, reason, suppressed }, 'tickets go by the database'),
     );
   }
 
   queueMessageDropped({ reason }: { reason: string }): void {
-    this.#once(`message ${reason}`, (unsaidBefore) =>
-      this.#log.warn({ reason, unsaidBefore }, 'queue message dropped'),
-    );
+    this.#once(`message ${reason}`, (suppressed) => this.#log.warn({ reason, suppressed }, 'queue message dropped'));
   }
 
   /** A fault of the program; `where` names the edge that caught it. */
@@ -121,14 +119,14 @@ export class Facts {
     this.#log.info(fact, 'stopped');
   }
 
-  #once(failure: string, say: (unsaidBefore: number) => void): void {
+  #once(failure: string, say: (suppressed: number) => void): void {
     const now = performance.now();
     const last = this.#failures.get(failure);
     if (last !== undefined && now - last.saidAt < FAILURE_QUIET_MS) {
-      last.unsaid += 1;
+      last.suppressed += 1;
       return;
     }
-    this.#failures.set(failure, { saidAt: now, unsaid: 0 });
-    say(last?.unsaid ?? 0);
+    this.#failures.set(failure, { saidAt: now, suppressed: 0 });
+    say(last?.suppressed ?? 0);
   }
 }

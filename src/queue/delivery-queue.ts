@@ -33,7 +33,7 @@ export interface DeliveryQueue {
 }
 
 /** What a queue between processes has to say; the log is not its business. */
-export interface QueueFacts {
+export interface QueueTelemetry {
   /** Said for each new connection. */
   queueConnected(fact: { use: QueueUse }): void;
   /** Said for each attempt that fails: deliveries go on by the database. `reason` is one line of plain words. */

@@ -1,38 +1,38 @@
 import type { Ticket, TicketLane } from '../core/delivery.ts';
 import type { DeliveryQueue, ReceiveTickets, Wake } from './delivery-queue.ts';
 
-/** A bell that rings in every process that listens: PostgreSQL's NOTIFY and LISTEN. May be lost, never rejects. */
-export interface Bell {
+/** Tells every process that listens: PostgreSQL's NOTIFY and LISTEN. May be lost, never rejects. */
+export interface Notifier {
   readonly isListening: boolean;
   /** Without lanes, or with too many of them: look everywhere. */
-  ring(lanes?: readonly TicketLane[]): Promise<void>;
+  notify(lanes?: readonly TicketLane[]): Promise<void>;
   listen(wake: Wake): Promise<void>;
   stop(): Promise<void>;
 }
 
-/** More than a ring can name: then the listeners look everywhere. */
+/** More than one notification can name. Then the listeners look everywhere. */
 const LANES_MAX = 100;
 
 /**
  * The queue of processes that share a database and nothing else. A process that dispatches takes its own
- * tickets; one that only accepts rings, and the workers look for what is due. Several rings at once are one.
- * A process that stops rings for what its last requests have brought.
+ * tickets; one that only accepts notifies, and the workers look for what is due. Several notifications at once are one.
+ * A process that stops notifies of what its last requests have brought.
  */
 export class NotifyQueue implements DeliveryQueue {
   readonly visibilityMs = 0;
-  readonly #bell: Bell;
+  readonly #notifier: Notifier;
   #receive: ReceiveTickets | undefined;
-  #ringing: Promise<void> = Promise.resolve();
+  #notifying: Promise<void> = Promise.resolve();
   #next: Promise<void> | undefined;
-  /** What the next ring is for, by destination. */
+  /** What the next notification names, by destination. */
   #lanes = new Map<string, TicketLane>();
 
-  constructor(bell: Bell) {
-    this.#bell = bell;
+  constructor(notifier: Notifier) {
+    this.#notifier = notifier;
   }
 
   get isConsuming(): boolean {
-    return this.#receive !== undefined && this.#bell.isListening;
+    return this.#receive !== undefined && this.#notifier.isListening;
   }
 
   async publish(tickets: readonly Ticket[]): Promise<void> {
@@ -53,27 +53,27 @@ export class NotifyQueue implements DeliveryQueue {
 
   async subscribe(receive: ReceiveTickets, wake: Wake = () => {}): Promise<void> {
     this.#receive = receive;
-    await this.#bell.listen(wake);
+    await this.#notifier.listen(wake);
   }
 
   async stop(): Promise<void> {
     this.#receive = undefined;
-    await this.#bell.stop();
+    await this.#notifier.stop();
   }
 
-  /** After the ring that is under way, once for all that ask meanwhile. */
+  /** After the notification that is under way, once for all that ask meanwhile. */
   #ringNext(): Promise<void> {
     if (this.#next === undefined) {
-      this.#ringing = this.#ringing.then(() => this.#ring());
-      this.#next = this.#ringing;
+      this.#notifying = this.#notifying.then(() => this.#notify());
+      this.#next = this.#notifying;
     }
     return this.#next;
   }
 
-  async #ring(): Promise<void> {
+  async #notify(): Promise<void> {
     this.#next = undefined;
     const lanes = [...this.#lanes.values()];
     this.#lanes.clear();
-    await this.#bell.ring(lanes.length < LANES_MAX ? lanes : undefined);
+    await this.#notifier.notify(lanes.length < LANES_MAX ? lanes : undefined);
   }
 }

@@ -1,6 +1,6 @@
 import { setTimeout } from 'node:timers/promises';
 import { type ChannelModel, type ConfirmChannel, connect } from 'amqplib';
-import type { QueueFacts, QueueUse } from './delivery-queue.ts';
+import type { QueueTelemetry, QueueUse } from './delivery-queue.ts';
 
 /** A broker that is frozen, or has no leader for a queue, takes a question and says nothing. */
 export class NoAnswerError extends Error {
@@ -41,7 +41,7 @@ const HEARTBEAT_S = 10;
 export interface RabbitConnectionOptions {
   readonly url: string;
   readonly use: QueueUse;
-  readonly facts: QueueFacts;
+  readonly telemetry: QueueTelemetry;
   /** A number in [0, 1). */
   readonly random: () => number;
   /** Makes the channel of each new connection ready for use. */
@@ -124,12 +124,12 @@ export class RabbitConnection {
   }
 
   async #run(): Promise<void> {
-    const { facts, use, random } = this.#options;
+    const { telemetry, use, random } = this.#options;
     const { signal } = this.#stopping;
     while (!signal.aborted) {
       const error = await this.#holdOne();
       if (!signal.aborted) {
-        facts.queueUnavailable({ use, reason: reasonOf(error) });
+        telemetry.queueUnavailable({ use, reason: reasonOf(error) });
         await setTimeout(retryAfterMs(this.#failures, random()), undefined, { signal }).catch(() => {});
         this.#failures += 1;
       }
@@ -184,12 +184,12 @@ export class RabbitConnection {
   }
 
   async #open(model: ChannelModel): Promise<void> {
-    const { prepare, blocked, facts, use } = this.#options;
+    const { prepare, blocked, telemetry, use } = this.#options;
     model.on('blocked', () => blocked?.(true));
     model.on('unblocked', () => blocked?.(false));
     blocked?.(false);
     await this.#openChannel(model, prepare);
-    facts.queueConnected({ use });
+    telemetry.queueConnected({ use });
   }
 
   async #openChannel(model: ChannelModel, prepare: Renewal['prepare']): Promise<void> {

@@ -1,4 +1,4 @@
-import type { QueueFacts } from './delivery-queue.ts';
+import type { QueueTelemetry } from './delivery-queue.ts';
 import { type ConfirmChannel, type ConsumeMessage, NoAnswerError, RabbitConnection } from './rabbit-connection.ts';
 
 /** Messages on their way to this process; each is acknowledged as soon as its tickets are in its memory. */
@@ -18,7 +18,7 @@ const UNANSWERED_MAX = 2;
 export interface RabbitConsumerOptions {
   readonly url: string;
   readonly queueName: string;
-  readonly facts: QueueFacts;
+  readonly telemetry: QueueTelemetry;
   /** A number in [0, 1). */
   readonly random: () => number;
   readonly declare: (channel: ConfirmChannel) => Promise<void>;
@@ -114,7 +114,7 @@ export class RabbitConsumer {
     if (message.fields.redelivered && this.#heardAt - this.#renewedAt < SILENCE_MS_MIN) {
       this.#renewedAt = -Infinity;
       const reason = 'The broker had lost this consumer, and handed nothing over until it was put in again.';
-      this.#options.facts.queueUnavailable({ use: 'consume', reason });
+      this.#options.telemetry.queueUnavailable({ use: 'consume', reason });
     }
     this.#options.take(message.content);
     channel.ack(message);

@@ -1,5 +1,5 @@
 import type { Ticket } from '../core/delivery.ts';
-import type { QueueFacts } from './delivery-queue.ts';
+import type { QueueTelemetry } from './delivery-queue.ts';
 import { type ConfirmChannel, RabbitConnection, type RabbitConnectionOptions } from './rabbit-connection.ts';
 import { encodeTickets } from './ticket-message.ts';
 
@@ -14,7 +14,7 @@ const STOP_PATIENCE_MS = 1_000;
 export interface RabbitPublisherOptions {
   readonly url: string;
   readonly queueName: string;
-  readonly facts: QueueFacts;
+  readonly telemetry: QueueTelemetry;
   readonly random: () => number;
   readonly declare: (channel: ConfirmChannel) => Promise<void>;
   /** Gets every ticket that the broker may not have. */
@@ -185,7 +185,7 @@ export class RabbitPublisher {
 
   #refuse(tickets: readonly Ticket[], reason: string): void {
     if (tickets.length > 0) {
-      this.#options.facts.ticketsNotPublished({ tickets: tickets.length, reason });
+      this.#options.telemetry.ticketsNotPublished({ tickets: tickets.length, reason });
       this.#options.refused(tickets);
     }
   }

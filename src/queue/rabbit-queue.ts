@@ -1,5 +1,5 @@
 import type { Ticket } from '../core/delivery.ts';
-import type { DeliveryQueue, QueueFacts, ReceiveTickets, Wake } from './delivery-queue.ts';
+import type { DeliveryQueue, QueueTelemetry, ReceiveTickets, Wake } from './delivery-queue.ts';
 import type { ConfirmChannel } from './rabbit-connection.ts';
 import { RabbitConsumer } from './rabbit-consumer.ts';
 import { RabbitPublisher } from './rabbit-publisher.ts';
@@ -19,7 +19,7 @@ const QUEUE_ARGUMENTS = {
 
 export interface RabbitQueueOptions {
   readonly url: string;
-  readonly facts: QueueFacts;
+  readonly telemetry: QueueTelemetry;
   /** A number in [0, 1). */
   readonly random: () => number;
   readonly queueName: string;
@@ -32,7 +32,7 @@ export interface RabbitQueueOptions {
  * does not take goes by the database.
  */
 export class RabbitQueue implements DeliveryQueue {
-  readonly #facts: QueueFacts;
+  readonly #telemetry: QueueTelemetry;
   readonly #publisher: RabbitPublisher;
   readonly #consumer: RabbitConsumer;
   readonly #fallback: DeliveryQueue;
@@ -40,8 +40,8 @@ export class RabbitQueue implements DeliveryQueue {
   #receive: ReceiveTickets | undefined;
   #stopped: Promise<void> | undefined;
 
-  constructor({ url, facts, random, queueName, fallback }: RabbitQueueOptions) {
-    this.#facts = facts;
+  constructor({ url, telemetry, random, queueName, fallback }: RabbitQueueOptions) {
+    this.#telemetry = telemetry;
     this.#fallback = fallback;
     let declared: Promise<unknown> = Promise.resolve();
     // One after the other: RabbitMQ 3.10 may lose what is published while a second connection declares a new queue.
@@ -52,9 +52,9 @@ export class RabbitQueue implements DeliveryQueue {
       await own;
     };
     const refused = (tickets: readonly Ticket[]) => this.#goAround(tickets);
-    this.#publisher = new RabbitPublisher({ url, queueName, facts, random, declare, refused });
+    this.#publisher = new RabbitPublisher({ url, queueName, telemetry, random, declare, refused });
     const take = (content: Buffer) => this.#take(content);
-    this.#consumer = new RabbitConsumer({ url, queueName, facts, random, declare, take });
+    this.#consumer = new RabbitConsumer({ url, queueName, telemetry, random, declare, take });
   }
 
   get isConsuming(): boolean {
@@ -111,7 +111,7 @@ export class RabbitQueue implements DeliveryQueue {
       if (!(error instanceof UnreadableMessageError)) {
         throw error;
       }
-      this.#facts.queueMessageDropped({ reason: error.message });
+      this.#telemetry.queueMessageDropped({ reason: error.message });
     }
   }
 }

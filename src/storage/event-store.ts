@@ -4,7 +4,7 @@ import type { GroupCommit } from './group-commit.ts';
 import {
   type EarlierEvent,
   KEY_TAKEN,
-  type KeyQuestion,
+  type KeyLookup,
   type NewEvent,
   type Statements,
   type StoredEvent,
@@ -29,26 +29,26 @@ export interface AcceptedEvent extends StoredEvent {
 /** What is written in groups. */
 export interface EventWrites {
   readonly store: (event: NewEvent) => Promise<StoredEvent | typeof KEY_TAKEN | undefined>;
-  readonly findKeyHolder: (question: KeyQuestion) => Promise<EarlierEvent | undefined>;
+  readonly findEarlierEvent: (question: KeyLookup) => Promise<EarlierEvent | undefined>;
 }
 
 export function eventWrites<Step>(
   commits: GroupCommit<Step>,
-  { events, keyHolders }: Pick<Statements<Step>, 'events' | 'keyHolders'>,
+  { events, keyLookups }: Pick<Statements<Step>, 'events' | 'keyLookups'>,
 ): EventWrites {
-  return { store: commits.register(events), findKeyHolder: commits.register(keyHolders) };
+  return { store: commits.register(events), findEarlierEvent: commits.register(keyLookups) };
 }
 
 /** Stores events together with their fan-out. */
 export class EventStore {
   readonly #store: EventWrites['store'];
-  readonly #findKeyHolder: EventWrites['findKeyHolder'];
+  readonly #findEarlierEvent: EventWrites['findEarlierEvent'];
   readonly #database: Kysely<unknown>;
 
-  constructor({ store, findKeyHolder }: EventWrites, database: Kysely<unknown>) {
+  constructor({ store, findEarlierEvent }: EventWrites, database: Kysely<unknown>) {
     this.#database = database;
     this.#store = store;
-    this.#findKeyHolder = findKeyHolder;
+    this.#findEarlierEvent = findEarlierEvent;
   }
 
   /**
@@ -77,7 +77,9 @@ export class EventStore {
   async #holderOfKey(event: NewEvent): Promise<EarlierEvent | undefined> {
     const { tokenHash, idempotencyKey, payload, receivedAt } = event;
     const expiredAt = receivedAt - KEY_LIFETIME_MS;
-    return idempotencyKey === null ? undefined : this.#findKeyHolder({ tokenHash, idempotencyKey, payload, expiredAt });
+    return idempotencyKey === null
+      ? undefined
+      : this.#findEarlierEvent({ tokenHash, idempotencyKey, payload, expiredAt });
   }
 
   /** Is there an account with this token? Asked only of requests that are refused anyway. */

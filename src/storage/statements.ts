@@ -25,7 +25,7 @@ export interface StoredEvent {
 /** Another event of the account has the key; nothing was stored. */
 export const KEY_TAKEN = 'key taken';
 
-export interface KeyQuestion {
+export interface KeyLookup {
   readonly tokenHash: string;
   readonly idempotencyKey: string;
   /** Of the event that has come now. */
@@ -68,7 +68,7 @@ interface ClaimedAttempt {
   /** The attempt that this claim begins; counts from 1. */
   readonly attempt: number;
   /** The same, counted from the last manual retry: the place in the retry schedule. */
-  readonly attemptInRound: number;
+  readonly attemptInCycle: number;
   /** What attempts in a row count together whose worker has died. */
   readonly lostCount: number;
   /** When the delivery was due, in milliseconds since the Unix epoch. */
@@ -190,7 +190,7 @@ export interface Statements<Step = unknown> {
   /** Stores events with their fan-out. An account has each key once. */
   readonly events: BatchKind<NewEvent, StoredEvent | typeof KEY_TAKEN | undefined, Step>;
   /** Finds the events that have the keys, and takes the keys that have expired off theirs. */
-  readonly keyHolders: BatchKind<KeyQuestion, EarlierEvent | undefined, Step>;
+  readonly keyLookups: BatchKind<KeyLookup, EarlierEvent | undefined, Step>;
   /**
    * Leases deliveries, begins their next attempt, and reads what its request is made of. The attempt number
    * guards the claim: of all who hold a ticket for the same attempt, one gets it. A destination that is

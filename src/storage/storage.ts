@@ -7,7 +7,7 @@ import type { Scope } from '../core/scope.ts';
 import type { Cleaning } from './cleaning.ts';
 import type { DeliveryStore } from './delivery-store.ts';
 import type { EventStore } from './event-store.ts';
-import type { PostgresqlBell } from './postgresql/notifier.ts';
+import type { PostgresqlNotifier } from './postgresql/notifier.ts';
 import type { Meter } from './read-models/reading.ts';
 import type { Reads } from './read-models/reads.ts';
 import { Account, Attempt, Delivery, Destination, Event, QueuedDelivery, Setting } from './entities.ts';
@@ -27,7 +27,7 @@ export interface Storage {
   /** No other process can hold leases on this database. */
   readonly isSoleOwner: boolean;
   /** Rings in the other processes of a database that is shared. */
-  readonly bell: PostgresqlBell | undefined;
+  readonly notifier: PostgresqlNotifier | undefined;
   /** A unit of work of its own, for one command. */
   readonly fork: (scope: Scope) => EntityManager;
   /** For one request. */

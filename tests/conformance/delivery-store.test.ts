@@ -52,7 +52,7 @@ describe.each(STORES)('deliveries on $name', ({ create }) => {
       destinationId: destinationIds[0],
       destinationVersion: 1,
       attempt: 1,
-      attemptInRound: 1,
+      attemptInCycle: 1,
       lostCount: 0,
       dueAt: expect.any(Number),
       hops: 0,

@@ -8,12 +8,12 @@ import type { AddressRuleOptions } from '../../src/core/address-rule.ts';
 import type { AttemptOutcome } from '../../src/core/delivery.ts';
 import { HttpSender, type Sender } from '../../src/dispatch/http-sender.ts';
 import { SenderPool } from '../../src/dispatch/sender-pool.ts';
-import { createLog, Facts } from '../../src/observe/telemetry.ts';
+import { createLog, Telemetry } from '../../src/observe/telemetry.ts';
 import { ConnectionCounter } from '../support/connection-counter.ts';
 import { requestSource } from '../support/request-source.ts';
 
-const facts = new Facts(createLog({ level: 'silent', readable: false }));
-const options = { userAgent: 'test', timeoutMs: 15_000, facts };
+const telemetry = new Telemetry(createLog({ level: 'silent', readable: false }));
+const options = { userAgent: 'test', timeoutMs: 15_000, telemetry };
 
 /** All of them lead to 127.0.0.1. */
 const SPELLINGS = [

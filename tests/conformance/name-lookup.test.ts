@@ -6,13 +6,13 @@ import type { AttemptOutcome } from '../../src/core/delivery.ts';
 import { HttpSender, type Sender } from '../../src/dispatch/http-sender.ts';
 import type { NameLookupOptions } from '../../src/dispatch/name-lookup.ts';
 import { SenderPool } from '../../src/dispatch/sender-pool.ts';
-import { createLog, Facts } from '../../src/observe/telemetry.ts';
+import { createLog, Telemetry } from '../../src/observe/telemetry.ts';
 import { ConnectionCounter } from '../support/connection-counter.ts';
 import { DnsServer, type Zone } from '../support/dns-server.ts';
 import { freePort } from '../support/free-port.ts';
 import { requestSource } from '../support/request-source.ts';
 
-const facts = new Facts(createLog({ level: 'silent', readable: false }));
+const telemetry = new Telemetry(createLog({ level: 'silent', readable: false }));
 
 const zone: Zone = (name, family) => {
   if (name.startsWith('silent')) {
@@ -37,7 +37,7 @@ describe.each<[where: string, create: (names: NameLookupOptions, timeoutMs: numb
         threads: 1,
         userAgent: 'test',
         timeoutMs,
-        facts,
+        telemetry,
         egress: { rule: undefined, proxyUrl: undefined, names },
       }),
   ],

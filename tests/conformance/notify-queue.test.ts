@@ -2,7 +2,7 @@ import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { sql } from 'kysely';
 import { EVERYTHING } from '../../src/core/scope.ts';
 import type { Ticket, TicketLane } from '../../src/core/delivery.ts';
-import { type Bell, NotifyQueue } from '../../src/queue/notify-queue.ts';
+import { type Notifier, NotifyQueue } from '../../src/queue/notify-queue.ts';
 import { openStorage, type Storage } from '../../src/storage/storage.ts';
 import { createTemporaryDatabase, TEST_DATABASE_URL, type TemporaryDatabase } from '../support/postgresql.ts';
 import { idNamed } from '../support/tickets.ts';
@@ -26,7 +26,7 @@ describeWhere(
     database = await createTemporaryDatabase(TEST_DATABASE_URL ?? '');
     accepting = await openStorage({ type: 'postgresql', url: database.url }, TEST_VAULT);
     dispatching = await openStorage({ type: 'postgresql', url: database.url }, TEST_VAULT);
-    queues = [accepting, dispatching].map(({ bell }) => new NotifyQueue(bell as Bell));
+    queues = [accepting, dispatching].map(({ notifier }) => new NotifyQueue(notifier as Notifier));
   });
 
   afterEach(async () => {
@@ -134,7 +134,7 @@ describeWhere(
   async function terminateListeners(): Promise<{ rowCount: number }> {
     const { rows } = await sql`
         select pg_terminate_backend(pid) from pg_stat_activity
-        where application_name = 'data-pusher bell' and datname = current_database()`.execute(
+        where application_name = 'data-pusher notifier' and datname = current_database()`.execute(
       accepting.fork(EVERYTHING).getKysely(),
     );
     return { rowCount: rows.length };

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { pino } from 'pino';
 import type { RequestSource } from '../../src/core/outgoing-request.ts';
 import { SenderPool } from '../../src/dispatch/sender-pool.ts';
-import { Facts } from '../../src/observe/telemetry.ts';
+import { Telemetry } from '../../src/observe/telemetry.ts';
 import { Receiver } from '../support/receiver.ts';
 import { requestSource } from '../support/request-source.ts';
 
@@ -36,7 +36,13 @@ afterEach(async () => {
 function startPool(count: number): void {
   const egress = { rule: undefined, proxyUrl: undefined };
   const log = pino({ level: 'trace' }, { write: (line: string) => void logged.push(JSON.parse(line)) });
-  pool = new SenderPool({ threads: count, userAgent: 'test', timeoutMs: 15_000, egress, facts: new Facts(log) });
+  pool = new SenderPool({
+    threads: count,
+    userAgent: 'test',
+    timeoutMs: 15_000,
+    egress,
+    telemetry: new Telemetry(log),
+  });
 }
 
 async function killThreads(): Promise<void> {

@@ -6,17 +6,17 @@ import type { RequestSource } from '../../src/core/outgoing-request.ts';
 import { SharedMemory } from '../../src/core/shared-memory.ts';
 import { HttpSender, type Sender } from '../../src/dispatch/http-sender.ts';
 import { SenderPool } from '../../src/dispatch/sender-pool.ts';
-import { createLog, Facts } from '../../src/observe/telemetry.ts';
+import { createLog, Telemetry } from '../../src/observe/telemetry.ts';
 import { Receiver } from '../support/receiver.ts';
 import { requestSource } from '../support/request-source.ts';
 
 const SIXTEEN_MIB = 16 * 1_048_576;
 const egress = { rule: undefined, proxyUrl: undefined };
-const facts = new Facts(createLog({ level: 'silent', readable: false }));
+const telemetry = new Telemetry(createLog({ level: 'silent', readable: false }));
 
 describe.each<[where: string, create: (timeoutMs: number) => Sender]>([
   ['on the main thread', (timeoutMs) => new HttpSender({ userAgent: 'test', timeoutMs, egress })],
-  ['in threads', (timeoutMs) => new SenderPool({ threads: 2, userAgent: 'test', timeoutMs, egress, facts })],
+  ['in threads', (timeoutMs) => new SenderPool({ threads: 2, userAgent: 'test', timeoutMs, egress, telemetry })],
 ])('a sender %s', (_, create) => {
   let sender: Sender;
   let receiver: Receiver;

@@ -91,7 +91,7 @@ describeWhere(
   /** How many connections wait for notifications, once there is any. */
   async function listeners(): Promise<number> {
     return fleet.api.eventually(
-      () => count("application_name = 'data-pusher bell'"),
+      () => count("application_name = 'data-pusher notifier'"),
       (found) => found > 0,
     );
   }

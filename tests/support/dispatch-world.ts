@@ -5,7 +5,7 @@ import { Dispatcher } from '../../src/dispatch/dispatcher.ts';
 import { Payloads } from '../../src/dispatch/payloads.ts';
 import type { Sender } from '../../src/dispatch/http-sender.ts';
 import { Sweeper } from '../../src/dispatch/sweeper.ts';
-import { Facts } from '../../src/observe/telemetry.ts';
+import { Telemetry } from '../../src/observe/telemetry.ts';
 import { Chance } from './chance.ts';
 import { ModelStore } from './model-store.ts';
 
@@ -101,8 +101,8 @@ export function createWorld(seed: number) {
     },
   );
   const sender = new ModelSender(chance);
-  const facts = new Facts(pino({ level: 'silent' }));
-  const common = { deliveries: store, timer: chance, facts };
+  const telemetry = new Telemetry(pino({ level: 'silent' }));
+  const common = { deliveries: store, timer: chance, telemetry };
   const dispatcher = new Dispatcher({
     ...common,
     sender,

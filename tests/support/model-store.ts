@@ -190,7 +190,7 @@ export class ModelStore
       attempt,
       lostCount,
       dueAt,
-      attemptInRound: attempt,
+      attemptInCycle: attempt,
       eventId: deliveryId,
       destinationVersion: 1,
       payload: attempt % 2 === 0 ? PAYLOAD : null,

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { connect } from 'amqplib';
 import type { Ticket } from '../../src/core/delivery.ts';
 import { LocalQueue } from '../../src/queue/local-queue.ts';
-import type { QueueFacts } from '../../src/queue/delivery-queue.ts';
+import type { QueueTelemetry } from '../../src/queue/delivery-queue.ts';
 import { RabbitQueue } from '../../src/queue/rabbit-queue.ts';
 
 /** Where a RabbitMQ for tests listens; `npm run services` starts one and prints its address. */
@@ -20,7 +20,7 @@ export async function deleteQueue(name: string): Promise<void> {
 }
 
 export interface Said {
-  readonly fact: keyof QueueFacts;
+  readonly fact: keyof QueueTelemetry;
   readonly reason?: string;
   readonly use?: string;
   readonly tickets?: number;
@@ -46,7 +46,7 @@ export class RabbitFixture {
       url,
       queueName: this.queueName,
       random: Math.random,
-      facts: this.#facts,
+      telemetry: this.#telemetry,
       fallback: new NotedQueue(this.detoured),
     });
     this.#queues.push(queue);
@@ -93,7 +93,7 @@ export class RabbitFixture {
     await this.raw((channel) => channel.deleteQueue(this.queueName));
   }
 
-  readonly #facts: QueueFacts = {
+  readonly #telemetry: QueueTelemetry = {
     queueConnected: (fact) => this.#say({ fact: 'queueConnected', ...fact }),
     queueUnavailable: (fact) => this.#say({ fact: 'queueUnavailable', ...fact }),
     ticketsNotPublished: (fact) => this.#say({ fact: 'ticketsNotPublished', ...fact }),

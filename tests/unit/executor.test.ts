@@ -12,7 +12,7 @@ import { AnswerPool } from '../../src/graphql/answer.ts';
 import { Budget } from '../../src/graphql/budget.ts';
 import { boundedGateway } from '../../src/graphql/executor.ts';
 import { meterSchema } from '../../src/graphql/schema.ts';
-import { Turns } from '../../src/graphql/answer-turns.ts';
+import { AnswerTurns } from '../../src/graphql/answer-turns.ts';
 
 const never = () => new Promise<never>(() => {});
 
@@ -45,7 +45,7 @@ function schemaOf(resolvers: Readonly<Record<string, Resolvers>>): GraphQLSchema
 /** @param durationMaxMs over at once by default: nothing here ever answers in time. */
 async function run(schema: GraphQLSchema, query: string, durationMaxMs = 1): Promise<ExecutionResult> {
   const { executor } = await boundedGateway(schema).load({ apollo: {} });
-  const budget = new Budget({ caller: EVERYTHING, pool: new AnswerPool(), turns: new Turns(), durationMaxMs });
+  const budget = new Budget({ caller: EVERYTHING, pool: new AnswerPool(), turns: new AnswerTurns(), durationMaxMs });
   const document: DocumentNode = parse(query);
   const operation = getOperationAST(document);
   return (await executor?.({ document, operation, request: {}, context: { budget } } as never)) as ExecutionResult;

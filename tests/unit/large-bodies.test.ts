@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import type { Holding } from '../../src/ingest/body.ts';
 import { LargeBodies } from '../../src/ingest/body-memory.ts';
-import { Refusal } from '../../src/access/http-error.ts';
+import { HttpError } from '../../src/access/http-error.ts';
 
 const MIB = 1_048_576;
 
@@ -30,7 +30,7 @@ async function ask(name: string, mib: number, owner = name, signal = new AbortCo
       room.onTakenBack = ({ status }) => log.push(`${name} taken back: ${status}`);
       taken.room = room;
     },
-    (error: unknown) => log.push(`${name} refused: ${error instanceof Refusal ? error.status : String(error)}`),
+    (error: unknown) => log.push(`${name} refused: ${error instanceof HttpError ? error.status : String(error)}`),
   );
   await settled();
   return taken;

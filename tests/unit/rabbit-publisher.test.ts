@@ -52,7 +52,7 @@ class Trial {
     queueName: 'any',
     random: () => 0,
     declare: async () => {},
-    facts: {
+    telemetry: {
       queueConnected: () => {},
       queueUnavailable: () => {},
       queueMessageDropped: () => {},

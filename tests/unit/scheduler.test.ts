@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import type { Ticket } from '../../src/core/delivery.ts';
 import type { Lane, Rescue } from '../../src/dispatch/lanes.ts';
-import { type Bounds, Scheduler, type Turn } from '../../src/dispatch/scheduler.ts';
+import { type Bounds, Scheduler, type Picks } from '../../src/dispatch/scheduler.ts';
 
 const NOW = 1_000_000;
 
@@ -32,7 +32,7 @@ function laneOf(scheduler: Scheduler, id: string): Lane {
 }
 
 /** How many slots each destination has got. */
-function perLane({ tickets: taken, lookUps }: Turn): Record<string, number> {
+function perLane({ tickets: taken, lookUps }: Picks): Record<string, number> {
   const slots: Record<string, number> = {};
   for (const { lane } of taken) {
     slots[lane.destinationId] = (slots[lane.destinationId] ?? 0) + 1;
@@ -53,8 +53,8 @@ describe('the scheduler', () => {
   test('gives no destination more than its bound, and all together no more than theirs', () => {
     const bounds = { maxConcurrency: 7, maxConcurrencyPerDestination: 3, threads: 1 };
     const scheduler = schedulerWith(bounds, [...tickets('a', 20), ...tickets('b', 20), ...tickets('c', 20)]);
-    expect(perLane(scheduler.takeTurn(NOW))).toEqual({ a: 3, b: 2, c: 2 });
-    expect(perLane(scheduler.takeTurn(NOW))).toEqual({});
+    expect(perLane(scheduler.pick(NOW))).toEqual({ a: 3, b: 2, c: 2 });
+    expect(perLane(scheduler.pick(NOW))).toEqual({});
   });
 
   test('leaves the slots of the others alone when a destination hangs', () => {
@@ -62,11 +62,11 @@ describe('the scheduler', () => {
       { maxConcurrency: 7, maxConcurrencyPerDestination: 3, threads: 1 },
       tickets('dead', 100),
     );
-    scheduler.takeTurn(NOW);
+    scheduler.pick(NOW);
     for (const ticket of tickets('live', 100)) {
       scheduler.offer(ticket);
     }
-    expect(perLane(scheduler.takeTurn(NOW))).toEqual({ live: 3 });
+    expect(perLane(scheduler.pick(NOW))).toEqual({ live: 3 });
   });
 
   test('begins no more at the same time than a thread can send soon, and leaves room for other accounts', () => {
@@ -76,7 +76,7 @@ describe('the scheduler', () => {
       bounds,
       ids.flatMap((id) => tickets(id, 32, 'busy')),
     );
-    const first = scheduler.takeTurn(NOW);
+    const first = scheduler.pick(NOW);
     expect(first.tickets).toHaveLength(64);
     for (const { lane } of first.tickets) {
       scheduler.requests.begin(NOW);
@@ -85,10 +85,10 @@ describe('the scheduler', () => {
         lane.active += 1;
       });
     }
-    expect(scheduler.takeTurn(NOW + 20)).toMatchObject({ tickets: [], heldBackFor: 30 });
+    expect(scheduler.pick(NOW + 20)).toMatchObject({ tickets: [], heldBackFor: 30 });
     scheduler.offer(tickets('quiet', 1)[0] as Ticket);
-    expect(perLane(scheduler.takeTurn(NOW + 20))).toEqual({ quiet: 1 });
-    expect(scheduler.takeTurn(NOW + 50).tickets).toHaveLength(63);
+    expect(perLane(scheduler.pick(NOW + 20))).toEqual({ quiet: 1 });
+    expect(scheduler.pick(NOW + 50).tickets).toHaveLength(63);
   });
 
   test('claims ahead only for a destination that has lately finished something', () => {
@@ -96,17 +96,17 @@ describe('the scheduler', () => {
       { maxConcurrency: 8, maxConcurrencyPerDestination: 2, threads: 1 },
       tickets('a', 100),
     );
-    expect(perLane(scheduler.takeTurn(NOW))).toEqual({ a: 2 });
-    expect(perLane(scheduler.takeTurn(NOW))).toEqual({});
+    expect(perLane(scheduler.pick(NOW))).toEqual({ a: 2 });
+    expect(perLane(scheduler.pick(NOW))).toEqual({});
     laneOf(scheduler, 'a').lastFinishedAt = NOW - 10;
-    expect(perLane(scheduler.takeTurn(NOW))).toEqual({ a: 32 });
-    expect(perLane(scheduler.takeTurn(NOW))).toEqual({});
+    expect(perLane(scheduler.pick(NOW))).toEqual({ a: 32 });
+    expect(perLane(scheduler.pick(NOW))).toEqual({});
   });
 
   test('drops tickets that do not fit, and looks in the store for their deliveries when the others are claimed', () => {
     const bounds = { maxConcurrency: 1_000, maxConcurrencyPerDestination: 1_000, threads: 16 };
     const scheduler = schedulerWith(bounds, tickets('a', 100_000));
-    const { tickets: taken, lookUps } = scheduler.takeTurn(NOW);
+    const { tickets: taken, lookUps } = scheduler.pick(NOW);
     expect(taken).toHaveLength(512);
     expect(lookUps).toEqual([{ lane: laneOf(scheduler, 'a'), limit: 363 }]);
   });
@@ -116,15 +116,15 @@ describe('the scheduler', () => {
     scheduler.offerLane({ destinationId: 'a', accountId: 'a' }, 'fresh', false);
     scheduler.offer(tickets('a', 1)[0] as Ticket);
     const nothing = { tickets: [], lookUps: [], rescues: [] };
-    expect(scheduler.takeTurn(NOW)).toEqual({ ...nothing, lookUps: [{ lane: laneOf(scheduler, 'a'), limit: 4 }] });
-    expect(scheduler.takeTurn(NOW)).toEqual(nothing);
+    expect(scheduler.pick(NOW)).toEqual({ ...nothing, lookUps: [{ lane: laneOf(scheduler, 'a'), limit: 4 }] });
+    expect(scheduler.pick(NOW)).toEqual(nothing);
   });
 
   test('goes on where the last look-up ended, until nothing is left, and remembers the place', () => {
     const scheduler = new Scheduler({ maxConcurrency: 8, maxConcurrencyPerDestination: 4, threads: 1 });
     /** @returns where the look-up begins; `undefined` when there is none. */
     const look = (lastDueAt: number | undefined) => {
-      const [found] = scheduler.takeTurn(NOW).lookUps;
+      const [found] = scheduler.pick(NOW).lookUps;
       if (found !== undefined) {
         const { from } = found.lane;
         scheduler.lookedUp(found.lane, lastDueAt);
@@ -146,11 +146,11 @@ describe('the scheduler', () => {
   test('looks again for what has come while it looked', () => {
     const scheduler = new Scheduler({ maxConcurrency: 8, maxConcurrencyPerDestination: 4, threads: 1 });
     scheduler.offerLane({ destinationId: 'a', accountId: 'a' }, 'fresh', false);
-    const [first] = scheduler.takeTurn(NOW).lookUps;
+    const [first] = scheduler.pick(NOW).lookUps;
     scheduler.offer(tickets('a', 1)[0] as Ticket);
     scheduler.lookedUp(first?.lane as Lane, undefined);
     release(scheduler, first?.lane as Lane, first?.limit);
-    expect(scheduler.takeTurn(NOW).lookUps).toHaveLength(1);
+    expect(scheduler.pick(NOW).lookUps).toHaveLength(1);
   });
 
   test('does not let destinations that fill the memory lock the others out', () => {
@@ -167,7 +167,7 @@ describe('the scheduler', () => {
       ...tickets('b', 100),
       ...tickets('c', 100),
     ]);
-    expect(perLane(scheduler.takeTurn(NOW))).toMatchObject({ b: 2, c: 2 });
+    expect(perLane(scheduler.pick(NOW))).toMatchObject({ b: 2, c: 2 });
   });
 
   test.each(['with tickets', 'in the store'])(
@@ -184,7 +184,7 @@ describe('the scheduler', () => {
       }
       const served: string[] = [];
       for (let slot = 0; slot < 8; slot += 1) {
-        const { tickets: taken, lookUps } = scheduler.takeTurn(NOW);
+        const { tickets: taken, lookUps } = scheduler.pick(NOW);
         for (const { lane } of [...taken, ...lookUps]) {
           served.push(lane.destinationId);
           lane.isLookingUp = false;
@@ -201,18 +201,18 @@ describe('the scheduler', () => {
       ...tickets('failing', 2, 'account'),
       ...tickets('sound', 3, 'account'),
     ]);
-    const taken = scheduler.takeTurn(NOW).tickets.map(({ ticket }) => ticket.attempt);
+    const taken = scheduler.pick(NOW).tickets.map(({ ticket }) => ticket.attempt);
     expect(taken).toEqual([0, 0, 0, 0, 0, 3]);
   });
 
   test('does not let an account whose destinations all hang take every slot', () => {
     const hanging = Array.from({ length: 40 }, (_, index) => tickets(`dead-${index}`, 100, 'dead')).flat();
     const scheduler = schedulerWith({ maxConcurrency: 64, maxConcurrencyPerDestination: 16, threads: 1 }, hanging);
-    expect(scheduler.takeTurn(NOW).tickets).toHaveLength(56);
+    expect(scheduler.pick(NOW).tickets).toHaveLength(56);
     for (const ticket of tickets('live', 100)) {
       scheduler.offer(ticket);
     }
-    expect(perLane(scheduler.takeTurn(NOW))).toEqual({ live: 8 });
+    expect(perLane(scheduler.pick(NOW))).toEqual({ live: 8 });
   });
 
   test('keeps room for first attempts in a lane that is full of retries', () => {
@@ -229,8 +229,7 @@ describe('the scheduler', () => {
     scheduler.offerLost({ destinationId: 'again', accountId: 'b' }, 3);
     scheduler.offerLost({ destinationId: 'less', accountId: 'c' }, 2);
     scheduler.offerLost({ destinationId: 'once', accountId: 'a' }, 0);
-    const rescue = () =>
-      scheduler.takeTurn(NOW).rescues.map((one) => Object.assign(one, { id: one.lane.destinationId }));
+    const rescue = () => scheduler.pick(NOW).rescues.map((one) => Object.assign(one, { id: one.lane.destinationId }));
     // As long as something is found, the next is asked for, up to eight at the same time.
     for (let count = 0; count < 8; count += 1) {
       const [one, ...more] = rescue();
@@ -261,10 +260,10 @@ describe('the scheduler', () => {
       tickets('a', 3),
     );
     const lane = laneOf(scheduler, 'a');
-    scheduler.takeTurn(NOW);
+    scheduler.pick(NOW);
     release(scheduler, lane, 3);
     expect([...scheduler.lanes]).toEqual([]);
     scheduler.offer(tickets('a', 1)[0] as Ticket);
-    expect(scheduler.takeTurn(NOW).tickets).toHaveLength(1);
+    expect(scheduler.pick(NOW).tickets).toHaveLength(1);
   });
 });

@@ -7,7 +7,7 @@ import {
   type Statements,
 } from '../statements.ts';
 
-type ClaimedRow = Omit<SealedDelivery, 'attemptInRound'> & { readonly roundStart: number };
+type ClaimedRow = Omit<SealedDelivery, 'attemptInCycle'> & { readonly cycleStart: number };
 
 /** Whoever had it is over its time. The database's clock decides, so that no worker's matters. */
 const IS_LOST = sql`(q.leased_until is not null)`;
@@ -147,7 +147,7 @@ function take(free: RawBuilder<unknown>) {
       returning q.*
     )
     select c.delivery_id as "deliveryId", c.destination_id as "destinationId", x.version as "destinationVersion",
-           c.event_id as "eventId", c.attempt_count as "attempt", c.round_start as "roundStart",
+           c.event_id as "eventId", c.attempt_count as "attempt", c.round_start as "cycleStart",
            c.lost_count as "lostCount", (extract(epoch from c.due_at) * 1000)::float8 as "dueAt",
            e.length as "payloadLength", e.payload, e.hops, x.url, x.http_method as "httpMethod",
            x.account_id as "accountId", x.sealed_headers as "sealedHeaders",
@@ -160,6 +160,6 @@ function take(free: RawBuilder<unknown>) {
     ) e cross join lateral (select * from destination where id = c.destination_id limit 1) x`;
 }
 
-function toSealed({ roundStart, ...row }: ClaimedRow): SealedDelivery {
-  return { ...row, attemptInRound: row.attempt - roundStart };
+function toSealed({ cycleStart, ...row }: ClaimedRow): SealedDelivery {
+  return { ...row, attemptInCycle: row.attempt - cycleStart };
 }

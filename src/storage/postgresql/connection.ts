@@ -125,7 +125,7 @@ const SERVER_FAULT = /^(?:08|28|3D|53|57)[0-9A-Z]{3}$/u;
 const INSUFFICIENT_PRIVILEGE = '42501';
 
 /** @returns what to throw in the place of an error that opening the database came to. */
-export function explainServerError(error: unknown): unknown {
+export function toServerError(error: unknown): unknown {
   if (!(error instanceof Error)) {
     return error;
   }

@@ -105,7 +105,7 @@ function toRow(event: NewEvent, place: number, payloads: PackedBytes): Record<st
 type Row = EarlierEvent & { readonly place: number };
 
 /** Rows are locked in the order of their ids, so that two of these statements cannot wait for each other. */
-export const KEY_HOLDERS: Statements<Statement>['keyHolders'] = {
+export const KEY_LOOKUPS: Statements<Statement>['keyLookups'] = {
   statements(questions) {
     const payloads = new PackedBytes();
     const rows = JSON.stringify(

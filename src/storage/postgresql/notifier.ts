@@ -13,10 +13,10 @@ const PAYLOAD_BYTES_MAX = 7_999;
 type Wake = (lanes?: readonly TicketLane[]) => void;
 
 /**
- * NOTIFY on any connection of the pool, LISTEN on one of its own. A ring that is lost costs the time until
+ * NOTIFY on any connection of the pool, LISTEN on one of its own. A notification that is lost costs the time until
  * the next sweep, so failures here are nobody's business: the store's own say that the database is away.
  */
-export class PostgresqlBell {
+export class PostgresqlNotifier {
   readonly #database: Kysely<unknown>;
   readonly #url: string;
   #client: Client | undefined;
@@ -29,13 +29,13 @@ export class PostgresqlBell {
     this.#url = url;
   }
 
-  /** True while a ring is heard. */
+  /** True while notifications are heard. */
   get isListening(): boolean {
     return this.#isListening;
   }
 
   /** @param lanes where to look; without, or where a ring has no room for them (99 have), everywhere. */
-  async ring(lanes: readonly TicketLane[] = []): Promise<void> {
+  async notify(lanes: readonly TicketLane[] = []): Promise<void> {
     try {
       await sql`select pg_notify(${CHANNEL}, ${encode(lanes)})`.execute(this.#database);
     } catch {
@@ -48,7 +48,7 @@ export class PostgresqlBell {
       connectionString: this.#url,
       keepAlive: true,
       connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-      application_name: 'data-pusher bell',
+      application_name: 'data-pusher notifier',
     });
     this.#client = client;
     // The end of a connection is told more than once; each would otherwise be followed by a connection of its own.

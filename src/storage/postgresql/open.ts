@@ -13,9 +13,9 @@ import { UNMETERED } from '../read-models/reading.ts';
 import { createReads } from '../read-models/reads.ts';
 import { withScope } from '../scope.ts';
 import { sealWhatIsPlain } from '../sealing.ts';
-import { PostgresqlBell } from './notifier.ts';
+import { PostgresqlNotifier } from './notifier.ts';
 import { CLEANING, POSTGRESQL_STATEMENTS } from './statements.ts';
-import { connectionSettings, explainServerError, preferIndexes } from './connection.ts';
+import { connectionSettings, toServerError, preferIndexes } from './connection.ts';
 import { migrateUp } from '../errors.ts';
 
 const CONNECTIONS_MAX = 10;
@@ -67,7 +67,7 @@ async function migrate(options: PostgresqlOptions, vault: Vault): Promise<readon
   try {
     return await migrateAlone(orm, (database) => sealWhatIsPlain(database, vault, erase));
   } catch (error) {
-    throw explainServerError(error);
+    throw toServerError(error);
   } finally {
     await orm.close(true);
   }
@@ -88,7 +88,7 @@ function assemble(orm: MikroORM, listenUrl: string, vault: Vault): Omit<Storage,
     ),
     cleaning: new Cleaning({ database, transact, statements: CLEANING }),
     isSoleOwner: false,
-    bell: new PostgresqlBell(database, listenUrl),
+    notifier: new PostgresqlNotifier(database, listenUrl),
     fork,
     reads: (scope, meter = UNMETERED) => createReads(fork(scope), POSTGRESQL_STATEMENTS, scope, meter),
     isUp: () => isUp(database),

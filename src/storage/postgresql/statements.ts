@@ -11,7 +11,7 @@ import {
 } from '../statements.ts';
 import type { Rows, Statement } from '../group-commit.ts';
 import { CLAIMS, LANE_CLAIMS, LOST_CLAIMS } from './claims.ts';
-import { EVENTS, KEY_HOLDERS } from './events.ts';
+import { EVENTS, KEY_LOOKUPS } from './events.ts';
 import { RECORDS } from './records.ts';
 import type { CleaningStatements } from '../cleaning.ts';
 
@@ -41,7 +41,7 @@ const LOWEST_ID = '00000000-0000-0000-0000-000000000000';
 
 export const POSTGRESQL_STATEMENTS: Statements<Statement> = {
   events: EVENTS,
-  keyHolders: KEY_HOLDERS,
+  keyLookups: KEY_LOOKUPS,
   claims: CLAIMS,
   laneClaims: LANE_CLAIMS,
   lostClaims: LOST_CLAIMS,

@@ -12,7 +12,7 @@ import {
 interface ClaimedRow {
   readonly deliveryId: string;
   readonly attempt: number;
-  readonly roundStart: number;
+  readonly cycleStart: number;
   readonly lostCount: number;
   readonly dueAt: number;
   readonly eventId: string;
@@ -122,7 +122,7 @@ function taken(leasedUntil: RawBuilder<unknown>, blame: RawBuilder<unknown>) {
 }
 
 const RETURNING = sql`
-        returning delivery_id as "deliveryId", attempt_count as "attempt", round_start as "roundStart",
+        returning delivery_id as "deliveryId", attempt_count as "attempt", round_start as "cycleStart",
           lost_count as "lostCount", due_at as "dueAt", event_id as "eventId", destination_id as "destinationId",
           (select length(payload) from event where id = event_id) as "payloadLength",
           (select payload from event where id = event_id and length(payload) <= ${sql.lit(INLINE_PAYLOAD_BYTES_MAX)})
@@ -131,12 +131,12 @@ const RETURNING = sql`
           (select json_array(version, url, http_method, account_id, sealed_headers, sealed_signing_secret,
              sealed_previous_secret, previous_secret_until) from destination where id = destination_id) as "target"`;
 
-function toSealed({ target, roundStart, ...row }: ClaimedRow): SealedDelivery {
+function toSealed({ target, cycleStart, ...row }: ClaimedRow): SealedDelivery {
   const [version, url, httpMethod, accountId, sealedHeaders, sealedSigningSecret, sealedPreviousSecret, until] =
     JSON.parse(target) as Target;
   return {
     ...row,
-    attemptInRound: row.attempt - roundStart,
+    attemptInCycle: row.attempt - cycleStart,
     destinationVersion: version,
     url,
     httpMethod,

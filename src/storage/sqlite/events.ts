@@ -51,7 +51,7 @@ function isShared(bytes: Buffer): bytes is Buffer<SharedArrayBuffer> {
 
 type Row = Omit<EarlierEvent, 'hasSamePayload'> & { readonly place: number; readonly hasSamePayload: number };
 
-export const KEY_HOLDERS: Statements<Statement>['keyHolders'] = {
+export const KEY_LOOKUPS: Statements<Statement>['keyLookups'] = {
   statements(questions) {
     const payloads = new PackedBytes();
     const rows = JSON.stringify(

@@ -99,7 +99,7 @@ function assemble({ orm, reader, connection, vault, clock }: Parts): Omit<Storag
     ),
     cleaning: new Cleaning({ database, transact, statements: CLEANING }),
     isSoleOwner: true,
-    bell: undefined,
+    notifier: undefined,
     fork,
     reads: (scope, meter = UNMETERED) => createReads(withScope(reader.em.fork(), scope), statements, scope, meter),
     isUp: () => isUp(database),

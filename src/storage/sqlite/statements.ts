@@ -5,7 +5,7 @@ import { type FoundLane, type FoundRetry, type KeyedId, LOST_AMONG_MAX, type Sta
 import type { Clock } from '../../core/clock.ts';
 import type { Statement } from '../group-commit.ts';
 import { claimsBy, laneClaimsBy, lostClaimsBy } from './claims.ts';
-import { eventsBy, KEY_HOLDERS } from './events.ts';
+import { eventsBy, KEY_LOOKUPS } from './events.ts';
 import type { StoreEvents } from './connection.ts';
 import { recordsBy } from './records.ts';
 import type { CleaningStatements } from '../cleaning.ts';
@@ -36,7 +36,7 @@ const LISTS: Pick<Statements, 'eventIdsOf' | 'deliveryIdsOf'> = {
 export function sqliteStatements(clock: Clock): Statements<Statement | StoreEvents> {
   return {
     events: eventsBy(clock),
-    keyHolders: KEY_HOLDERS,
+    keyLookups: KEY_LOOKUPS,
     claims: claimsBy(clock),
     laneClaims: laneClaimsBy(clock),
     lostClaims: lostClaimsBy(clock),

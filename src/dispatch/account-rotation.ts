@@ -16,7 +16,7 @@ export interface Account {
  * Accounts with something to serve, in the order in which they were served last. Those that hold less than the
  * reserved share of the slots stand apart, because they may still take one when the others may not.
  */
-export class AccountTurns {
+export class AccountRotation {
   readonly #reserved: number;
   // A Set keeps the order in which its members came: who is served goes behind the others.
   readonly #light = new Set<Account>();
