@@ -1,22 +1,32 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { expect, test } from '@jest/globals';
 
 const compose = read('compose.yaml');
-const configured = namesIn(read('src/config/config.ts'), /environment\.\w+\('([A-Z_]+)'/g);
+const program = readdirSync('src', { recursive: true, encoding: 'utf8' }).filter((path) => path.endsWith('.ts'));
+const configured = namesIn(program.map((path) => read(`src/${path}`)).join('\n'), /environment\.\w+\('([A-Z_]+)'/g);
+/** They are those inside the containers; `PORT` of .env is the port that the proxy is published at. */
+const SET_BY_THE_IMAGE = ['HOST', 'PORT'];
 
-test('the README lists every variable that the program reads, and no other', () => {
-  const listed = namesIn(section(read('README.md'), '## Configuration'), /^\| `([A-Z_]+)`/gm);
+test('docs/configuration.md lists every variable that the program reads, and no other', () => {
+  const listed = namesIn(section(read('docs/configuration.md'), '## Settings'), /^\| `([A-Z_]+)`/gm);
 
   expect(configured.size).toBeGreaterThan(5);
   expect(listed).toEqual(configured);
 });
 
-test('compose.yaml sets only variables that the program reads', () => {
+test('compose.yaml gives the processes every variable that they read, and no other', () => {
   const block = section(compose, 'x-environment:', 'services:') + section(compose, 'services:', '  proxy:');
   const set = namesIn(block, /^ +([A-Z_]+): /gm);
 
   expect(set).toContain('ROLES');
-  expect([...set].filter((name) => !configured.has(name))).toEqual([]);
+  expect(new Set([...set, ...SET_BY_THE_IMAGE])).toEqual(configured);
+});
+
+test('every setting of compose.yaml but the role can be chosen in .env', () => {
+  const fixed = [...compose.matchAll(/^ +([A-Z_]+): (?!\$\{\1:)/gm)].map(([, name = '']) => name);
+
+  expect(fixed.filter((name) => configured.has(name))).toEqual(['ROLES', 'ROLES']);
+  expect(compose).toContain('127.0.0.1:${PORT:-4000}:8080');
 });
 
 test('.env.example lists every value that compose.yaml asks for, and no other', () => {
