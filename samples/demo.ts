@@ -1,7 +1,7 @@
 /**
- * `npm run demo`: the whole way of an event. Starts the server on a temporary database, with destinations of
- * its own, posts one event, and shows what each destination got and what the server has recorded. Ends with
- * status 0 only when everything arrived as it should.
+ * `npm run demo`: one event from end to end. Starts the server on a temporary database, with destinations of its own,
+ * posts one event, and shows what each destination got and what the server recorded. Ends with status 0 only if
+ * everything arrived as it should.
  */
 import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
