@@ -157,7 +157,7 @@ export const QueuedDelivery = defineEntity({
     /** Attempts claimed so far, the one under way included. */
     attemptCount: p.integer(),
     /** Attempts made before the present retry cycle; a manual retry begins a new one. */
-    cycleStart: p.integer(),
+    cycleStart: p.integer().fieldName('round_start'),
     /** What attempts in a row count together whose worker has died: their leases ran out, and nothing was recorded. */
     lostCount: p.integer(),
     /** When the delivery may be claimed first. A claim leaves it as it is. */
