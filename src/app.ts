@@ -5,7 +5,7 @@ import { type Clock, systemClock } from './core/clock.ts';
 import { createIdSource } from './core/ids.ts';
 import { EVERYTHING, type Scope } from './core/scope.ts';
 import { type Dispatch, startDispatch } from './dispatch/dispatch.ts';
-import { createIdentify } from './access/caller.ts';
+import { Authenticator } from './access/authentication.ts';
 import { createContext } from './graphql/context.ts';
 import { startGraphqlServer } from './graphql/server.ts';
 import { connectionBounds } from './http/connections.ts';
@@ -213,13 +213,13 @@ async function startApi(base: Base, dispatch: Dispatch | undefined, started: Rel
     graphql,
     graphqlContext: (caller) =>
       createContext({ caller, reads: (meter) => storage.reads(caller, meter), commands: commandsOf(caller), vault }),
-    identify: createIdentify({ adminToken, isExposed, accountIdOf }),
+    authenticator: new Authenticator({ adminToken, isExposed, accountIdOf }),
     cors: { origins, isExposed },
     failureLimit,
     trustProxy: limits.trustProxy,
     ingest: ingestRoute({
       acceptEvent: createAcceptEvent({ events, queue, clock, newId, telemetry }),
-      knowsToken: (token) => events.knowsToken(token),
+      accountIdOf,
       bodies: new Bodies(config.ingest.maxBodyBytes),
       quota: limits.ingest && new AccountQuota({ ...limits.ingest, clock, accountIdOf }),
       failureLimit,

@@ -1,8 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { ErrorRequestHandler, Request, Response } from 'express';
+import { DomainError } from '../core/errors.ts';
 import type { Telemetry } from '../observe/telemetry.ts';
+import { isOutage } from '../storage/errors.ts';
 
-/** A request that the ingest route refuses: what the table of answers says of it. */
+/** An error answer of the ingest route. */
 export class HttpError extends Error {
   override readonly name = 'HttpError';
   readonly status: number;
@@ -43,10 +45,9 @@ export class HttpError extends Error {
     return new HttpError(409, { success: false, message: 'Conflict', detail });
   }
 
-  /** @param waitMs until it would not be refused for this */
+  /** @param waitMs until the next request is accepted */
   static tooMany(detail: string, waitMs: number): HttpError {
-    const body = { success: false, message: 'Too Many Requests', detail };
-    return new HttpError(429, body, { 'Retry-After': Math.max(1, Math.ceil(waitMs / 1_000)).toString() });
+    return new HttpError(429, { success: false, message: 'Too Many Requests', detail }, retryAfter(waitMs));
   }
 
   static loopDetected(): HttpError {
@@ -54,21 +55,25 @@ export class HttpError extends Error {
   }
 
   static unavailable(): HttpError {
-    return new HttpError(503, { success: false, message: 'Service Unavailable' }, { 'Retry-After': '5' });
+    return new HttpError(503, { success: false, message: 'Service Unavailable' }, retryAfter(5_000));
   }
+}
+
+export function retryAfter(waitMs: number): { readonly 'Retry-After': string } {
+  return { 'Retry-After': Math.max(1, Math.ceil(waitMs / 1_000)).toString() };
 }
 
 function invalidData(detail: string): Record<string, unknown> {
   return { success: false, message: 'Invalid Data', detail };
 }
 
-/** How long, and for how many bytes, a refused sender may go on before the connection is cut. */
+/** A refused sender may go on for this time and these bytes; then the connection is cut. */
 const LINGER_MS = 2_000;
 const LINGER_BYTES_MAX = 64 * 1024 * 1024;
 
 /**
- * Answers at once, though the body may still be on its way. Closing a connection with unread data makes the
- * kernel reset it, and the sender would never see the answer; so what comes after it is read and thrown away,
+ * Answers at once, even while the body is still arriving. If the connection were closed with unread data, the kernel
+ * would reset it and the sender would never see the answer. The rest of the body is therefore read and discarded,
  * within limits.
  */
 export function refuse(
@@ -77,7 +82,7 @@ export function refuse(
   { status, body, headers }: Pick<HttpError, 'status' | 'body' | 'headers'>,
 ): void {
   if (request.destroyed && !request.complete) {
-    // The sender has gone.
+    // The sender has disconnected.
     response.destroy();
     return;
   }
@@ -113,14 +118,14 @@ function linger(request: IncomingMessage, done: () => void): void {
   request.resume();
 }
 
-/** What a body parser has found, by its name for the case; its own messages repeat the body, which may hold secrets. */
+/** By the body parser's type of error. Its own messages quote the body, which may contain secrets. */
 const BODY_FAULTS: Readonly<Record<string, string>> = {
   'entity.parse.failed': 'The body is not valid JSON, or not an object.',
   'entity.too.large': 'The body is too large.',
-  'encoding.unsupported': 'The body has a Content-Encoding that is not supported; gzip, deflate and br are.',
-  'charset.unsupported': 'The body has a charset that is not supported; send UTF-8.',
-  'request.size.invalid': 'The body is not as long as its Content-Length says.',
-  'request.aborted': 'The body has broken off.',
+  'encoding.unsupported': 'The Content-Encoding is not supported; use gzip, deflate or br.',
+  'charset.unsupported': 'The charset is not supported; send UTF-8.',
+  'request.size.invalid': 'The length of the body differs from its Content-Length.',
+  'request.aborted': 'The body ended early.',
 };
 
 export interface GraphqlRefusal {
@@ -130,24 +135,25 @@ export interface GraphqlRefusal {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** Answers as GraphQL does, to a request that has not come as far as it. */
+/** Answers in GraphQL's format before the request reaches GraphQL. */
 export function refuseGraphql(request: Request, response: Response, refusal: GraphqlRefusal): void {
   const { status, message, code, headers } = refusal;
   const body = { errors: [{ message, extensions: { code } }] };
   refuse(request, response, { status, body, headers: { ...contentType(request), ...headers } });
 }
 
-/** For what goes wrong before GraphQL has the request: a body that cannot be read is its sender's fault. */
+/** Handles errors of the middleware before GraphQL. Those with a 4xx status are the sender's fault. */
 export function graphqlErrorHandler(telemetry: Telemetry): ErrorRequestHandler {
-  // Express knows an error handler by its four parameters.
+  // Express recognises an error handler by its four parameters.
   return (error: unknown, request, response, next) => {
     if (response.headersSent) {
       next(error);
       return;
     }
-    const { status, type } = error as { status?: unknown; type?: unknown };
-    if (typeof status === 'number' && status >= 400 && status < 500) {
-      const message = BODY_FAULTS[String(type)] ?? 'The body cannot be read.';
+    const status = clientErrorStatus(error);
+    if (status !== undefined) {
+      const type = typeof error === 'object' && error !== null && 'type' in error ? String(error.type) : '';
+      const message = BODY_FAULTS[type] ?? 'The body cannot be read.';
       refuseGraphql(request, response, { status, message, code: 'BAD_REQUEST' });
       return;
     }
@@ -159,4 +165,39 @@ export function graphqlErrorHandler(telemetry: Telemetry): ErrorRequestHandler {
 function contentType(request: Request) {
   const type = 'application/graphql-response+json';
   return { 'Content-Type': request.headers.accept?.includes(type) === true ? type : 'application/json; charset=utf-8' };
+}
+
+/** Body parsers and the router give an error a 4xx status when the sender is at fault. */
+export function clientErrorStatus(error: unknown): number | undefined {
+  const status = typeof error === 'object' && error !== null && 'status' in error ? Number(error.status) : Number.NaN;
+  return status >= 400 && status < 500 ? status : undefined;
+}
+
+/** The part of a failure that a GraphQL client may see. */
+export interface PublicError {
+  readonly message: string;
+  readonly extensions: { readonly code: string; readonly field?: string };
+}
+
+const INTERNAL: PublicError = { message: 'Internal server error', extensions: { code: 'INTERNAL_SERVER_ERROR' } };
+
+/**
+ * Unknown errors are logged and hidden from the client. An outage of the database is logged as one, and not for every
+ * request that meets it.
+ *
+ * @param during the part of the program that failed, for the log
+ */
+export function publicError(telemetry: Telemetry, during: string, cause: unknown): PublicError {
+  const known = isOutage(cause) ? DomainError.storageUnavailable(cause) : cause;
+  if (!(known instanceof DomainError)) {
+    telemetry.unexpectedError(during, cause);
+    return INTERNAL;
+  }
+  if (known.code === 'STORAGE_UNAVAILABLE') {
+    telemetry.storageFailed(during, known.cause);
+  }
+  return {
+    message: known.message,
+    extensions: { code: known.code, ...(known.field !== undefined && { field: known.field }) },
+  };
 }

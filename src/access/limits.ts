@@ -1,5 +1,6 @@
-import { isIP, SocketAddress } from 'node:net';
+import { isIP } from 'node:net';
 import type { Request } from 'express';
+import ipaddr from 'ipaddr.js';
 import type { Clock } from '../core/clock.ts';
 import { type Bucket, type Rate, takeToken } from '../core/token-bucket.ts';
 import { RecentMap } from '../core/recent-map.ts';
@@ -17,18 +18,20 @@ interface Failures {
   readonly until: number;
 }
 
-/** A request that says who it is from. */
-export interface Authentication {
-  /** The milliseconds for which it should not be listened to; 0 when it should. */
+/** An attempt to authenticate, before the credential has been checked. */
+export interface AuthenticationAttempt {
+  /** The attempt must be refused while this is above 0. */
   readonly waitMs: number;
   failed(): void;
   succeeded(): void;
 }
 
 /**
- * Stops whoever tries tokens. After so many that were wrong within the time, an address is not listened to until
- * the time is over. What was right from the same address before is still let in, to be checked as ever: an honest
- * caller does not suffer from a neighbour behind the same address, and no guess can be among it.
+ * Stops those who guess tokens. After too many failures within the time, an address is blocked until the time is over.
+ * A credential that was right from the same address before is still checked: an honest caller does not suffer from a
+ * neighbour behind the same address, and no guess is let through with it.
+ *
+ * Libraries such as rate-limiter-flexible count requests by key; none of them exempts credentials that were right.
  */
 export class FailureLimit {
   readonly #rate: Rate;
@@ -41,13 +44,13 @@ export class FailureLimit {
     this.#clock = clock;
   }
 
-  /** How many addresses and credentials are remembered. */
+  /** The number of addresses and credentials in memory. */
   get size(): number {
     return this.#failures.size + this.#right.size;
   }
 
-  /** @param credential what is to be checked; empty where nothing was sent */
-  visit(address: string, credential: string): Authentication {
+  /** @param credential empty when none was sent */
+  begin(address: string, credential: string): AuthenticationAttempt {
     const key = `${address} ${hashToken(credential)}`;
     return {
       waitMs: this.#right.get(key) === true ? 0 : this.#waitMs(address),
@@ -71,7 +74,7 @@ export class FailureLimit {
     this.#failures.set(address, isFirst ? { count: 1, until: now + this.#rate.perMs } : { count: count + 1, until });
   }
 
-  /** A clock that went back does not make it longer than it was. */
+  /** A clock that is set back does not prolong the block. */
   #timeLeft(until: number): number {
     return Math.max(0, Math.min(until - this.#clock.now(), this.#rate.perMs));
   }
@@ -79,7 +82,7 @@ export class FailureLimit {
 
 const NONE: Failures = { count: 0, until: 0 };
 
-/** About 2 MB. An account that is forgotten begins with a full bucket. */
+/** About 2 MB. An account that is evicted starts again with a full bucket. */
 const ACCOUNTS_MAX = 10_000;
 
 export interface QuotaOptions {
@@ -89,12 +92,12 @@ export interface QuotaOptions {
   readonly accountIdOf: (token: string) => Promise<string | undefined>;
 }
 
-/** What a sender is told of its limit: how much fits, how much of it is left, and in how many seconds all is. */
+/** The sender's limit: the burst, the rest of it, and the seconds until the bucket is full. */
 export type QuotaHeaders = Map<'RateLimit-Limit' | 'RateLimit-Remaining' | 'RateLimit-Reset', number>;
 
 /**
- * How many events each account may send, counted in this process. A token belongs to one account for ever, so
- * whose it is can be remembered; whether it is still good is for the store to say.
+ * Limits how many events each account may send to this process. A token belongs to one account for ever, so its owner
+ * is cached. The store still decides with every event whether the token is valid.
  */
 export class AccountQuota {
   readonly #options: QuotaOptions;
@@ -108,23 +111,23 @@ export class AccountQuota {
   /**
    * Counts one event.
    *
-   * @param tell is called with the headers of the answer, whatever it will be
+   * @param setHeaders gets the headers of the answer, whether it is a 202 or an error
    * @throws HttpError 401, 429
    */
-  async take(token: string, tell: (headers: QuotaHeaders) => void): Promise<void> {
+  async take(token: string, setHeaders: (headers: QuotaHeaders) => void): Promise<void> {
     const { rate, burst, clock } = this.#options;
     const accountId = await this.#accountIdOf(token);
-    const taking = takeToken(this.#buckets.get(accountId), rate, burst, clock.now());
-    this.#buckets.set(accountId, taking.bucket);
-    tell(
+    const result = takeToken(this.#buckets.get(accountId), rate, burst, clock.now());
+    this.#buckets.set(accountId, result.bucket);
+    setHeaders(
       new Map([
         ['RateLimit-Limit', burst],
-        ['RateLimit-Remaining', taking.remaining],
-        ['RateLimit-Reset', Math.ceil(taking.fullMs / 1_000)],
+        ['RateLimit-Remaining', result.remaining],
+        ['RateLimit-Reset', Math.ceil(result.fullMs / 1_000)],
       ]),
     );
-    if (!taking.isGranted) {
-      throw HttpError.tooMany('The account has sent too many events.', taking.retryMs);
+    if (!result.isGranted) {
+      throw HttpError.tooMany('The account has sent too many events.', result.retryMs);
     }
   }
 
@@ -143,33 +146,28 @@ export class AccountQuota {
   }
 }
 
-/** Whoever has one IPv6 address has all of its network of 64 bits, which is four groups of digits. */
-const NETWORK_GROUPS = 4;
-const MAPPED_IPV4 = /^::ffff:(?<address>[\d.]+)$/u;
-
 /**
- * Who sends a request, as far as an address can tell: that of the connection or, behind proxies that are
- * trusted, the one that they name.
+ * The sender's address, as far as it can be known: that of the connection or, behind trusted proxies, the one that
+ * they name.
  */
 export function clientAddressOf({ ip, socket }: Pick<Request, 'ip' | 'socket'>): string {
-  // A trusted proxy may still pass on what is no address.
+  // A trusted proxy may still pass on text that is not an address.
   return networkOf(ip !== undefined && isIP(ip) !== 0 ? ip : (socket.remoteAddress ?? ''));
 }
 
-/** An IPv4 address is its own network, also where it is written as one of IPv6. */
+/** The owner of one IPv6 address has its whole /64, which is four groups of digits. */
+const NETWORK_GROUPS = 4;
+
+/** An IPv4 address is its own network, also when it is written as an IPv4-mapped IPv6 address. */
 export function networkOf(address: string): string {
-  if (isIP(address) !== 6) {
+  const [withoutZone = ''] = address.split('%', 1);
+  if (!ipaddr.IPv6.isValid(withoutZone)) {
     return address;
   }
-  const { address: canonical } = new SocketAddress({ address, family: 'ipv6' });
-  const mapped = MAPPED_IPV4.exec(canonical)?.groups?.['address'];
-  return mapped ?? `${groupsOf(canonical).slice(0, NETWORK_GROUPS).join(':')}::/64`;
-}
-
-/** The eight groups, of which the longest run of zeros is left out in the text. */
-function groupsOf(canonical: string): string[] {
-  const [before = [], after = []] = canonical
-    .split('::')
-    .map((part) => part.split(':').filter((group) => group !== ''));
-  return [...before, ...Array<string>(8 - before.length - after.length).fill('0'), ...after];
+  const ipv6 = ipaddr.IPv6.parse(withoutZone);
+  if (ipv6.isIPv4MappedAddress()) {
+    return ipv6.toIPv4Address().toString();
+  }
+  const groups = ipv6.parts.slice(0, NETWORK_GROUPS).map((group) => group.toString(16));
+  return `${groups.join(':')}::/64`;
 }

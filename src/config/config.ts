@@ -1,12 +1,11 @@
 import { availableParallelism } from 'node:os';
-import { isIP } from 'node:net';
 import { readFileSync } from 'node:fs';
 import { findPackageJSON } from 'node:module';
 import type { RetrySchedule } from '../core/retry-policy.ts';
 import { isLoopback, parseAdminToken, parseEncryptionKeys, parseOrigins, requireSecrets } from './secrets.ts';
 import { ConfigError, Environment } from './environment.ts';
 import type { Rate } from '../core/token-bucket.ts';
-import { parseAllowedDestination } from '../core/address-rule.ts';
+import { parseAllowedDestination, parseNetwork } from '../core/address-rule.ts';
 
 export { ConfigError };
 
@@ -208,7 +207,7 @@ export function parseTrustProxy(text: string): LimitsConfig['trustProxy'] {
     return Number(text);
   }
   const networks = text.split(',').map((part) => part.trim());
-  if (!networks.every((network) => NAMED_NETWORKS.has(network) || isNetwork(network))) {
+  if (!networks.every((network) => NAMED_NETWORKS.has(network) || isTrustable(network))) {
     throw new ConfigError(
       'TRUST_PROXY must be the number of proxies in front, or their networks and addresses separated by commas, such as 10.0.0.0/8,::1, or "none".',
     );
@@ -216,15 +215,13 @@ export function parseTrustProxy(text: string): LimitsConfig['trustProxy'] {
   return networks;
 }
 
-function isNetwork(text: string): boolean {
-  const [address = '', prefix, ...more] = text.split('/');
-  const version = address.includes('%') ? 0 : isIP(address);
-  const bits = version === 6 ? 128 : 32;
-  const isPrefix = prefix === undefined || (/^[1-9]\d{0,2}$/u.test(prefix) && Number(prefix) <= bits);
-  return version !== 0 && isPrefix && more.length === 0;
+/** A /0 would trust everybody. */
+function isTrustable(text: string): boolean {
+  const [, bits = 0] = parseNetwork(text) ?? [];
+  return bits > 0;
 }
 
-/** Where requests may go, and which way. */
+/** The rules for outgoing requests. */
 export interface EgressConfig {
   /** Requests may go to addresses of the internet only, and to what is allowed; else they may go anywhere. */
   readonly isFiltered: boolean;

@@ -1,20 +1,15 @@
-import { BlockList, isIP } from 'node:net';
-import type { Config } from './config.ts';
+import { isIP } from 'node:net';
+import ipaddr from 'ipaddr.js';
 import { ConfigError } from './environment.ts';
 
 const ADMIN_TOKEN_CHARACTERS_MIN = 24;
 const ENCRYPTION_KEY_BYTES = 32;
-/** What a header can carry without quoting. */
+/** A header can carry these without quoting. */
 const VISIBLE_ASCII = /^[\u0021-\u007e]+$/u;
 
-const LOOPBACK = new BlockList();
-LOOPBACK.addSubnet('127.0.0.0', 8, 'ipv4');
-LOOPBACK.addAddress('::1', 'ipv6');
-
-/** Only programs on this machine can reach it. */
+/** True when only programs on this machine can reach a server on the host. */
 export function isLoopback(host: string): boolean {
-  const version = isIP(host);
-  return version === 0 ? host.toLowerCase() === 'localhost' : LOOPBACK.check(host, version === 4 ? 'ipv4' : 'ipv6');
+  return isIP(host) === 0 ? host.toLowerCase() === 'localhost' : ipaddr.process(host).range() === 'loopback';
 }
 
 export function parseAdminToken(text: string): string | undefined {
@@ -26,7 +21,7 @@ export function parseAdminToken(text: string): string | undefined {
   return text === '' ? undefined : text;
 }
 
-/** As browsers write them, because they are compared as texts. */
+/** Origins must be spelled as browsers spell them, because they are compared as text. */
 export function parseOrigins(text: string): string[] {
   const origins = text === '' ? [] : text.split(',').map((part) => part.trim());
   if (!origins.every((origin) => /^https?:/u.test(origin) && URL.parse(origin)?.origin === origin)) {
@@ -37,7 +32,7 @@ export function parseOrigins(text: string): string[] {
   return origins;
 }
 
-/** Several are separated by commas; the first encrypts. */
+/** Keys are separated by commas. The first one encrypts. */
 export function parseEncryptionKeys(text: string): Buffer[] {
   const keys = text === '' ? [] : text.split(',').map((part) => decodeKey(part.trim()));
   if (new Set(keys.map((key) => key.toString('hex'))).size < keys.length) {
@@ -48,7 +43,7 @@ export function parseEncryptionKeys(text: string): Buffer[] {
 
 function decodeKey(text: string): Buffer {
   const key = Buffer.from(text, 'base64');
-  // The decoder passes over whatever is no base64, so that only writing it again shows what it has understood.
+  // Node's decoder skips characters that are not base64. Encoding the result again shows whether it skipped any.
   if (key.length !== ENCRYPTION_KEY_BYTES || key.toString('base64').replace(/=+$/u, '') !== text.replace(/=+$/u, '')) {
     throw new ConfigError(
       'ENCRYPTION_KEY must be 32 bytes in base64, or several of them separated by commas, of which the first encrypts; make one with: openssl rand -base64 32',
@@ -57,11 +52,20 @@ function decodeKey(text: string): Buffer {
   return key;
 }
 
+interface Secrets {
+  readonly isExposed: boolean;
+  readonly host: string;
+  readonly adminToken: string | undefined;
+  readonly encryptionKeys: readonly Buffer[];
+  readonly roles: readonly string[];
+  readonly database: { readonly type: string };
+}
+
 /**
- * @throws ConfigError when others may reach the process and it has nothing to tell friend from foe by, or when it
- * would make a key that others who use its database do not have.
+ * @throws ConfigError when others can reach the process and it has no secrets, or when it would make a key that the other
+ * processes on its database do not have
  */
-export function requireSecrets({ isExposed, host, adminToken, encryptionKeys, roles, database }: Config): void {
+export function requireSecrets({ isExposed, host, adminToken, encryptionKeys, roles, database }: Secrets): void {
   const missing = [
     roles.includes('api') && adminToken === undefined ? 'ADMIN_TOKEN (openssl rand -hex 24)' : '',
     encryptionKeys.length === 0 ? 'ENCRYPTION_KEY (openssl rand -base64 32)' : '',
@@ -71,7 +75,7 @@ export function requireSecrets({ isExposed, host, adminToken, encryptionKeys, ro
   }
   if (database.type === 'postgresql' && encryptionKeys.length === 0) {
     throw new ConfigError(
-      'With a PostgreSQL DATABASE_URL all processes need the same ENCRYPTION_KEY: make one with openssl rand -base64 32, or give the one that an earlier version has kept in data/data-pusher.key.',
+      'With a PostgreSQL DATABASE_URL all processes need the same ENCRYPTION_KEY: make one with openssl rand -base64 32, or use the one that an earlier version stored in data/data-pusher.key.',
     );
   }
 }

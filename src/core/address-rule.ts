@@ -1,6 +1,10 @@
-import { BlockList, isIP } from 'node:net';
+import { isIP } from 'node:net';
+import ipaddr from 'ipaddr.js';
 
-/** What is refused, after IANA's registries of special-purpose addresses and the clouds' own words. */
+/**
+ * Refused networks, from IANA's registries of special-purpose addresses and the documentation of the clouds. The list is
+ * ours: the ranges of ipaddr.js call many of these unicast.
+ */
 const REFUSED_IPV4 = [
   '0.0.0.0/8', // "this network"; Linux connects to itself
   '10.0.0.0/8', // private
@@ -24,9 +28,9 @@ const REFUSED_IPV4 = [
 ];
 
 /**
- * Only 2000::/3 is given out to anyone. Beyond it are unspecified, loopback, IPv4-mapped and -compatible, NAT64
- * (64:ff9b::/96 and 64:ff9b:1::/48), discard, segment routing, unique local (fd00:ec2::254 is Amazon's metadata),
- * link-local, site-local and multicast addresses.
+ * IANA allocates public addresses from 2000::/3 only. The rest contains unspecified, loopback, IPv4-mapped and
+ * -compatible, NAT64 (64:ff9b::/96 and 64:ff9b:1::/48), discard, segment routing, unique local (Amazon's metadata is
+ * fd00:ec2::254), link-local, site-local and multicast addresses.
  */
 const REFUSED_IPV6 = [
   '::/3',
@@ -40,115 +44,97 @@ const REFUSED_IPV6 = [
 ];
 
 export interface AddressRuleOptions {
-  /** Addresses, networks such as 10.0.0.0/8, and host names, as `parseAllowedDestination` answers them. */
+  /** Addresses, networks such as 10.0.0.0/8, and host names, as `parseAllowedDestination` returns them. */
   readonly allowed: readonly string[];
-  /** Addresses that the server itself listens at. */
+  /** The addresses that the server listens on. */
   readonly own: readonly string[];
 }
 
-/** One list for each family: Node's would take an IPv4 address for its IPv4-mapped one, and judge it by both. */
-class Networks {
-  readonly #ipv4 = new BlockList();
-  readonly #ipv6 = new BlockList();
+type Address = ipaddr.IPv4 | ipaddr.IPv6;
+type Network = readonly [address: Address, bits: number];
 
-  constructor(entries: readonly string[]) {
-    for (const entry of entries) {
-      const [address = '', bits] = entry.split('/');
-      if (isIP(address) === 4) {
-        this.#ipv4.addSubnet(address, Number(bits ?? 32), 'ipv4');
-      } else {
-        this.#ipv6.addSubnet(address, Number(bits ?? 128), 'ipv6');
-      }
-    }
-  }
+const REFUSED = networksOf([...REFUSED_IPV4, ...REFUSED_IPV6]);
 
-  has(address: string): boolean {
-    return isIP(address) === 4 ? this.#ipv4.check(address, 'ipv4') : this.#ipv6.check(address, 'ipv6');
-  }
-}
+/** IPv6 networks whose addresses end in an IPv4 address. */
+const ENDS_IN_IPV4 = networksOf([
+  '::/96', // IPv4-compatible
+  '::ffff:0:0/96', // IPv4-mapped
+  '::ffff:0:0:0/96', // IPv4-translated
+  '64:ff9b::/48', // NAT64
+  '64:ff9b:1::/48', // local-use NAT64
+]);
+const SIX_TO_FOUR = networksOf(['2002::/16']);
 
-const REFUSED = new Networks([...REFUSED_IPV4, ...REFUSED_IPV6]);
-
-/** Which addresses a request may be sent to. */
+/** Decides which addresses requests may be sent to. */
 export class AddressRule {
-  readonly #allowed: Networks;
+  readonly #allowed: readonly Network[];
   readonly #allowedHosts: ReadonlySet<string>;
-  readonly #own: Networks;
+  readonly #own: readonly Network[];
 
   constructor({ allowed, own }: AddressRuleOptions) {
-    this.#allowed = new Networks(allowed.filter((entry) => isNetwork(entry)));
-    this.#allowedHosts = new Set(allowed.filter((entry) => !isNetwork(entry)));
-    this.#own = new Networks(own);
+    this.#allowed = networksOf(allowed);
+    this.#allowedHosts = new Set(allowed.filter((entry) => parseNetwork(entry) === undefined));
+    this.#own = networksOf(own);
   }
 
-  /** Whatever it resolves to may be called. */
+  /** True for a host that may be called at any address. */
   allowsHost(host: string): boolean {
     return this.#allowedHosts.has(host.toLowerCase().replace(/\.$/u, ''));
   }
 
-  /** @param address as it is connected to; what is no plain IP address is refused. */
-  allowsAddress(address: string): boolean {
-    const version = isIP(address);
-    if (version === 0 || address.includes('%')) {
-      return false;
-    }
-    // A NAT64 network that is allowed must not lead to an IPv4 address that is not.
-    const embedded = version === 6 ? embeddedIpv4(address) : undefined;
-    return this.#allows(address) && (embedded === undefined || this.#allows(embedded));
+  /** @param text the address to connect to; anything but a plain IP address is refused */
+  allowsAddress(text: string): boolean {
+    const address = parseAddress(text);
+    // An allowed NAT64 network must not lead to an IPv4 address that is refused.
+    return address !== undefined && [address, ...embeddedIpv4(address)].every((one) => this.#allows(one));
   }
 
-  #allows(address: string): boolean {
-    return this.#allowed.has(address) || !(REFUSED.has(address) || this.#own.has(address));
+  #allows(address: Address): boolean {
+    return isIn(address, this.#allowed) || !(isIn(address, REFUSED) || isIn(address, this.#own));
   }
 }
 
-/** @returns the entry in the one spelling that the rule knows; `undefined` when it is none. */
+/** @returns the entry in the form that `AddressRule` takes; `undefined` for invalid text */
 export function parseAllowedDestination(text: string): string | undefined {
-  const [, address = '', bits] = /^([\d.a-f:]+)\/(\d{1,3})$/iu.exec(text) ?? [];
-  if (bits !== undefined) {
-    const isInRange = Number(bits) <= (isIP(address) === 4 ? 32 : 128);
-    return isIP(address) !== 0 && isInRange ? `${address}/${bits}` : undefined;
-  }
-  if (isIP(text) === 6) {
-    return text.includes('%') ? undefined : text;
+  if (parseNetwork(text) !== undefined) {
+    return text;
   }
   const host = /^[\p{L}\p{N}._-]+$/u.test(text) ? URL.parse(`http://${text}`)?.hostname : undefined;
   return host?.replace(/\.$/u, '');
 }
 
-/** The host that a URL names when that is an address, in whichever of the spellings that URLs know. */
+/** @returns the address in a URL's host, in any notation that URLs allow; `undefined` when the host is a name */
 export function addressInUrl(url: string): string | undefined {
   const host = (URL.parse(url)?.hostname ?? '').replace(/^\[|\]$/gu, '');
   return isIP(host) === 0 ? undefined : host;
 }
 
-function isNetwork(entry: string): boolean {
-  return entry.includes('/') || isIP(entry) !== 0;
+/** An address is a network of one. */
+export function parseNetwork(text: string): Network | undefined {
+  const [, start = text, digits] = /^(.+)\/(\d{1,3})$/u.exec(text) ?? [];
+  const address = parseAddress(start);
+  const bitsMax = address?.kind() === 'ipv4' ? 32 : 128;
+  const bits = Number(digits ?? bitsMax);
+  return address === undefined || bits > bitsMax ? undefined : [address, bits];
 }
 
-/** Of IPv4-compatible, -mapped and -translated addresses, and of both prefixes of NAT64. */
-const ENDS_IN_IPV4 = /^(?:0:0:0:0:0:(?:0|ffff)|0:0:0:0:ffff:0|64:ff9b:(?:0|1):.*):[^:]*:[^:]*$/u;
+/** ipaddr.js also reads notations such as `127.1` and zones such as `%eth0`, which are not addresses here. */
+function parseAddress(text: string): Address | undefined {
+  return isIP(text) === 0 || text.includes('%') ? undefined : ipaddr.parse(text);
+}
 
-function embeddedIpv4(address: string): string | undefined {
-  const groups = groupsOf(address);
-  if (ENDS_IN_IPV4.test(groups.join(':'))) {
-    return dotted(groups[6], groups[7]);
+function networksOf(entries: readonly string[]): Network[] {
+  return entries.map((entry) => parseNetwork(entry)).filter((network) => network !== undefined);
+}
+
+function isIn(address: Address, networks: readonly Network[]): boolean {
+  return networks.some(([start, bits]) => start.kind() === address.kind() && address.match(start, bits));
+}
+
+function embeddedIpv4(address: Address): Address[] {
+  const bytes = address.toByteArray();
+  if (isIn(address, ENDS_IN_IPV4)) {
+    return [new ipaddr.IPv4(bytes.slice(-4))];
   }
-  return groups[0] === '2002' ? dotted(groups[1], groups[2]) : undefined;
-}
-
-/** The eight groups of an IPv6 address, in hexadecimal without leading zeros. */
-function groupsOf(address: string): string[] {
-  const host = new URL(`http://[${address}]`).hostname.slice(1, -1);
-  const [head = [], tail = []] = host.split('::').map((part) => (part === '' ? [] : part.split(':')));
-  const zeros = host.includes('::') ? 8 - head.length - tail.length : 0;
-  return [...head, ...Array.from({ length: zeros }, () => '0'), ...tail];
-}
-
-function dotted(high = '0', low = '0'): string {
-  const bytes = [high, low].flatMap((group) => {
-    const value = Number.parseInt(group, 16);
-    return [value >> 8, value & 255];
-  });
-  return bytes.join('.');
+  return isIn(address, SIX_TO_FOUR) ? [new ipaddr.IPv4(bytes.slice(2, 6))] : [];
 }

@@ -6,7 +6,7 @@ import type { Meter } from '../storage/read-models/reading.ts';
 import type { Reads } from '../storage/read-models/reads.ts';
 import { ANSWER_POOL } from './answer.ts';
 import { Budget } from './budget.ts';
-import type { Caller } from '../access/caller.ts';
+import type { Caller } from '../access/authentication.ts';
 import { ANSWER_TURNS } from './answer-turns.ts';
 
 export interface Commands {

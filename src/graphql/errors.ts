@@ -1,17 +1,9 @@
 import { unwrapResolverError } from '@apollo/server/errors';
 import { type ASTNode, GraphQLError, type GraphQLFormattedError, Kind } from 'graphql';
+import { publicError } from '../access/http-error.ts';
 import { DomainError } from '../core/errors.ts';
 import type { Telemetry } from '../observe/telemetry.ts';
-import { isOutage } from '../storage/errors.ts';
 import { RefusedValue } from './scalars.ts';
-
-/** What a caller is told of a failure. */
-export interface PublicError {
-  readonly message: string;
-  readonly extensions: { readonly code: string; readonly field?: string };
-}
-
-const INTERNAL: PublicError = { message: 'Internal server error', extensions: { code: 'INTERNAL_SERVER_ERROR' } };
 
 /**
  * The one place where failures become answers. What a caller may know is in a `DomainError` or in what
@@ -27,26 +19,6 @@ export function createFormatError(telemetry: Telemetry) {
       };
     }
     return { ...where(formatted), ...publicError(telemetry, 'graphql', cause) };
-  };
-}
-
-/**
- * An outage of the database is told to the operator as what it is, and not as often as it is met.
- *
- * @param during what the program was about, for the log
- */
-export function publicError(telemetry: Telemetry, during: string, cause: unknown): PublicError {
-  const known = isOutage(cause) ? DomainError.storageUnavailable(cause) : cause;
-  if (!(known instanceof DomainError)) {
-    telemetry.unexpectedError(during, cause);
-    return INTERNAL;
-  }
-  if (known.code === 'STORAGE_UNAVAILABLE') {
-    telemetry.storageFailed(during, known.cause);
-  }
-  return {
-    message: known.message,
-    extensions: { code: known.code, ...(known.field !== undefined && { field: known.field }) },
   };
 }
 

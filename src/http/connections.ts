@@ -2,25 +2,26 @@ import { readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { networkOf } from '../access/limits.ts';
 
-/** Where the system does not tell how many files a process may have open. */
+/** Used when the system does not report the limit on open files. */
 const OPEN_FILES_ASSUMED = 4_096;
-/** The other half is for the database, and for what is sent. */
+/** The other half is for the database and for outgoing requests. */
 const SHARE_OF_OPEN_FILES = 1 / 2;
-/** Whoever opens as many connections as it can leaves the rest to others. */
+/** One network cannot take the connections of all others. */
 const SHARE_OF_ONE_NETWORK = 1 / 4;
 /** About 20 KB each. */
 const CONNECTIONS_MAX = 10_000;
 
 export interface ConnectionBounds {
   readonly total: number;
-  /** An IPv4 address is a network of its own; of IPv6 it is a /64. */
+  /** A network is one IPv4 address or one IPv6 /64. */
   readonly perNetwork: number;
 }
 
 /**
- * Far enough below what the system allows that a flood of connections leaves files for everything else.
+ * Stays below the system's limit, so a flood of connections leaves files for everything else. Node's own
+ * `maxConnections` bounds the total only.
  *
- * @param isBehindProxy all connections have one address then, and to share them out is the proxy's work.
+ * @param isBehindProxy All connections then have the proxy's address, and the proxy must share them out.
  */
 export function connectionBounds(isBehindProxy: boolean, openFiles = openFilesMax()): ConnectionBounds {
   const total = Math.min(Math.floor(openFiles * SHARE_OF_OPEN_FILES), CONNECTIONS_MAX);
@@ -42,9 +43,9 @@ interface OpenConnection {
 }
 
 /**
- * Counts connections, in all and by network. Where there is no room in all, a newcomer takes the place of a
- * connection that is idle, so that nobody can lock others out by holding connections and asking for nothing. One
- * with a request under way is never closed for that.
+ * Bounds the connections, in total and by network. When the total is reached, a new connection replaces an idle one:
+ * nobody can lock others out by holding connections without sending requests. A connection with a request under way is
+ * never replaced.
  */
 export class ConnectionGuard {
   readonly #bounds: ConnectionBounds;
@@ -56,11 +57,11 @@ export class ConnectionGuard {
     this.#bounds = bounds;
   }
 
-  /** Cuts the connection off when it is one too many. */
+  /** Closes the connection if it is one too many. */
   admit(socket: Socket): void {
     const network = networkOf(socket.remoteAddress ?? '');
     const openOfNetwork = this.#openOf.get(network) ?? 0;
-    if (openOfNetwork >= this.#bounds.perNetwork || !this.#makeRoom()) {
+    if (openOfNetwork >= this.#bounds.perNetwork || !this.#replaceIdle()) {
       socket.destroy();
       return;
     }
@@ -70,7 +71,7 @@ export class ConnectionGuard {
     socket.once('close', () => this.#forget(socket));
   }
 
-  /** A request has begun to be answered on it; clients may send the next before that has ended. */
+  /** Counts requests: clients may send the next one before the first is answered. */
   requestBegan(socket: Socket): void {
     const connection = this.#open.get(socket);
     if (connection !== undefined) {
@@ -89,17 +90,17 @@ export class ConnectionGuard {
     }
   }
 
-  #makeRoom(): boolean {
+  #replaceIdle(): boolean {
     if (this.#open.size < this.#bounds.total) {
       return true;
     }
-    const idlest = this.#idle.longestOfMost();
-    if (idlest === undefined) {
+    const idle = this.#idle.longestOfMost();
+    if (idle === undefined) {
       return false;
     }
-    // Its 'close' comes a moment later, and is too late for the newcomer.
-    this.#forget(idlest);
-    idlest.destroy();
+    // Its 'close' event comes too late for the new connection.
+    this.#forget(idle);
+    idle.destroy();
     return true;
   }
 
@@ -119,44 +120,41 @@ export class ConnectionGuard {
   }
 }
 
-/**
- * Connections that wait for a request, by the network that they come from. All that is asked of it takes the same
- * time, however many there are.
- */
+/** Idle connections by network. Every operation takes constant time, however many connections there are. */
 export class IdleConnections<Connection> {
-  /** Those of each network; whoever waits longest comes first. */
+  /** In each set, the connection that has been idle for longest comes first. */
   readonly #byNetwork = new Map<string, Set<Connection>>();
-  /** The networks that have so many of them, at that index. */
+  /** At index n, the networks with n idle connections. */
   readonly #byCount: Set<string>[] = [];
   #most = 0;
 
   add(connection: Connection, network: string): void {
-    const waiting = this.#byNetwork.get(network) ?? new Set();
-    const before = waiting.size;
-    waiting.add(connection);
-    this.#byNetwork.set(network, waiting);
-    this.#move(network, before, waiting.size);
+    const idle = this.#byNetwork.get(network) ?? new Set();
+    const before = idle.size;
+    idle.add(connection);
+    this.#byNetwork.set(network, idle);
+    this.#move(network, before, idle.size);
   }
 
-  /** Does nothing when it does not wait. */
+  /** Does nothing when the connection is not idle. */
   remove(connection: Connection, network: string): void {
-    const waiting = this.#byNetwork.get(network);
-    if (waiting?.delete(connection) === true) {
-      this.#move(network, waiting.size + 1, waiting.size);
-      if (waiting.size === 0) {
+    const idle = this.#byNetwork.get(network);
+    if (idle?.delete(connection) === true) {
+      this.#move(network, idle.size + 1, idle.size);
+      if (idle.size === 0) {
         this.#byNetwork.delete(network);
       }
     }
   }
 
-  /** @returns the one that waits longest, of a network that has most of them. */
+  /** @returns the connection that has been idle for longest, in a network that has the most idle connections */
   longestOfMost(): Connection | undefined {
     const [network = ''] = this.#byCount[this.#most] ?? [];
     const [longest] = this.#byNetwork.get(network) ?? [];
     return longest;
   }
 
-  /** The counts differ by one, so that the most is never far to seek. */
+  /** The counts differ by one, so the new maximum is one of the two. */
   #move(network: string, from: number, to: number): void {
     if (from === to) {
       return;

@@ -3,11 +3,10 @@ import { expressMiddleware } from '@as-integrations/express5';
 import express, { type ErrorRequestHandler, type Express, type RequestHandler, type Response, Router } from 'express';
 import cors from 'cors';
 import type { GraphQLContext } from '../graphql/context.ts';
-import type { Caller, Identify } from '../access/caller.ts';
+import { authentication, type Authenticator, type Caller, callerOf } from '../access/authentication.ts';
+import { clientErrorStatus, graphqlErrorHandler, refuseGraphql } from '../access/http-error.ts';
 import type { FailureLimit } from '../access/limits.ts';
 import type { Telemetry } from '../observe/telemetry.ts';
-import { admission, callerOf } from '../access/admission.ts';
-import { graphqlErrorHandler, refuseGraphql } from '../access/http-error.ts';
 
 export const GRAPHQL_PATH = '/graphql';
 export const INGEST_PATH = '/server/incoming_data';
@@ -18,21 +17,21 @@ export interface ApiRoutes {
   readonly ingest: RequestHandler;
   readonly graphql: ApolloServer<GraphQLContext>;
   readonly graphqlContext: (caller: Caller) => GraphQLContext;
-  readonly identify: Identify;
+  readonly authenticator: Authenticator;
   readonly cors: CorsOptions;
   readonly failureLimit: FailureLimit | undefined;
-  /** Whose X-Forwarded-For is believed, as Express has it. */
+  /** Express's setting for trusted proxies. */
   readonly trustProxy: false | number | readonly string[];
 }
 
-export interface HttpAppDependencies {
-  /** Absent in a process that only makes deliveries. */
+interface HttpAppDependencies {
+  /** `undefined` in a process that only makes deliveries. */
   readonly api: ApiRoutes | undefined;
   readonly isReady: ReadinessCheck;
   readonly telemetry: Telemetry;
 }
 
-/** Mounts the routes. Ingest stands first and alone: no middleware of the others touches its bytes. */
+/** Mounts the routes. Ingest comes first, so no other middleware touches its body. */
 export function createHttpApp({ api, isReady, telemetry }: HttpAppDependencies): Express {
   const app = express();
   app.disable('x-powered-by');
@@ -46,8 +45,8 @@ export function createHttpApp({ api, isReady, telemetry }: HttpAppDependencies):
     app.use(
       GRAPHQL_PATH,
       ...apiCors(api.cors),
-      admission({
-        identify: api.identify,
+      authentication({
+        authenticator: api.authenticator,
         hasLandingPage: !api.cors.isExposed,
         failureLimit: api.failureLimit,
         telemetry,
@@ -64,7 +63,7 @@ export function createHttpApp({ api, isReady, telemetry }: HttpAppDependencies):
   return app;
 }
 
-/** Whoever takes an answer slowly, or has gone, keeps what it costs for as long as the exchange lasts, and no longer. */
+/** A slow reader's answer counts against the budget until its connection has taken the last byte, or has closed. */
 function contextOf({ graphqlContext }: ApiRoutes, response: Response): GraphQLContext {
   const context = graphqlContext(callerOf(response));
   response.once('close', () => context.budget.release());
@@ -84,22 +83,29 @@ const SANDBOX_ORIGINS: ReadonlySet<string> = new Set([
 ]);
 const LOOPBACK_ORIGIN = /^https?:\/\/(?:localhost|127\.0\.0\.1|\[::1\])(?::\d+)?$/u;
 
-export interface CorsOptions {
-  /** Allowed wherever the server runs. */
+/** Browsers hide headers that are not named. A page that is told to wait must learn for how long. */
+const READABLE_HEADERS = ['Retry-After'];
+
+interface CorsOptions {
+  /** Allowed on every server, exposed or not. */
   readonly origins: readonly string[];
   readonly isExposed: boolean;
 }
 
 /**
- * Which web pages may call the API from a browser: those of the configured origins and, on a developer's
- * machine, Sandbox and front ends on the same machine. Where everyone is the administrator, any other page that
- * a visitor happens to open could otherwise read every token. The headers that a page asks to send are allowed.
+ * Pages of the configured origins may call the API from a browser. On a developer's machine, Sandbox and local front
+ * ends may too. Without ADMIN_TOKEN every local caller is the administrator: any other page that a developer happens to
+ * open could read every token. Pages may send any header.
  */
-export function apiCors({ origins, isExposed }: CorsOptions): RequestHandler[] {
+function apiCors({ origins, isExposed }: CorsOptions): RequestHandler[] {
   const configured = new Set(origins);
   const isAllowed = (origin: string | undefined): boolean =>
     origin !== undefined && (configured.has(origin) || (!isExposed && isLocalTool(origin)));
-  const handle = cors({ origin: (origin, decide) => decide(null, isAllowed(origin)), maxAge: 600 });
+  const handle = cors({
+    origin: (origin, decide) => decide(null, isAllowed(origin)),
+    exposedHeaders: READABLE_HEADERS,
+    maxAge: 600,
+  });
   return [allowPrivateNetwork(isAllowed), handle];
 }
 
@@ -107,7 +113,7 @@ function isLocalTool(origin: string): boolean {
   return SANDBOX_ORIGINS.has(origin) || LOOPBACK_ORIGIN.test(origin);
 }
 
-/** Chromium asks before it lets a public page such as Sandbox call a server on this machine. */
+/** Chromium asks for this before a public page such as Sandbox may call a local server. The package cors has no option. */
 function allowPrivateNetwork(isAllowed: (origin: string | undefined) => boolean): RequestHandler {
   return (request, response, next) => {
     if (request.headers['access-control-request-private-network'] === 'true' && isAllowed(request.headers.origin)) {
@@ -117,11 +123,11 @@ function allowPrivateNetwork(isAllowed: (origin: string | undefined) => boolean)
   };
 }
 
-/** What `/health/ready` asks: false when the process should get no requests. */
-export type ReadinessCheck = () => Promise<boolean>;
+/** The answer of `/health/ready`: false when the process should get no requests. */
+type ReadinessCheck = () => Promise<boolean>;
 
-/** For supervisors: `live` says that the process answers, `ready` that it can do its work. */
-export function healthRoutes(isReady: ReadinessCheck): Router {
+/** For supervisors: `live` says that the process runs, `ready` that it can serve requests. */
+function healthRoutes(isReady: ReadinessCheck): Router {
   const router = Router();
   router.get('/live', (_request, response) => {
     response.json({ status: 'ok' });
@@ -133,13 +139,13 @@ export function healthRoutes(isReady: ReadinessCheck): Router {
   return router;
 }
 
-export const notFound: RequestHandler = (_request, response) => {
+const notFound: RequestHandler = (_request, response) => {
   response.status(404).json({ success: false, message: 'Not Found' });
 };
 
-/** The last error handler: says nothing of the cause but to the log. */
-export function lastErrorHandler(telemetry: Telemetry): ErrorRequestHandler {
-  // Express knows an error handler by its four parameters.
+/** The last error handler. The cause goes to the log only. */
+function lastErrorHandler(telemetry: Telemetry): ErrorRequestHandler {
+  // Express recognises an error handler by its four parameters.
   return (error: unknown, _request, response, _next) => {
     const status = clientErrorStatus(error);
     if (status === undefined) {
@@ -155,21 +161,15 @@ export function lastErrorHandler(telemetry: Telemetry): ErrorRequestHandler {
   };
 }
 
-/** Body parsers and the router mark what the caller is to blame for with a 4xx status. */
-function clientErrorStatus(error: unknown): number | undefined {
-  const status = error instanceof Error && 'status' in error ? Number(error.status) : Number.NaN;
-  return status >= 400 && status < 500 ? status : undefined;
-}
-
-/** More than GraphQL's own limit of tokens leaves a use for. */
+/** No query within the limit of tokens needs more. */
 const LINES_MAX = 5_000;
 
 /**
- * GraphQL tells the line of every error, and counts lines from the first each time: a document of nothing but line
- * breaks, with mistakes behind them, would hold up everyone for a second.
+ * GraphQL computes the line of every error by counting from the start. A query of nothing but line breaks with errors
+ * after them would block the event loop for a second.
  */
-export const lineLimit: RequestHandler = (request, response, next) => {
-  const query = (request.body as { query?: unknown } | undefined)?.query;
+const lineLimit: RequestHandler = (request, response, next) => {
+  const { query }: { query?: unknown } = request.body ?? {};
   if (typeof query === 'string' && hasMoreLines(query)) {
     refuseGraphql(request, response, {
       status: 400,

@@ -3,27 +3,28 @@ import type { AddressInfo, Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { lookup } from 'node:dns/promises';
 import { networkInterfaces } from 'node:os';
+import ipaddr from 'ipaddr.js';
 import { type ConnectionBounds, ConnectionGuard } from './connections.ts';
 
 const HEADERS_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 30_000;
-/** How often Node looks for connections that are over those times. */
+/** How often Node checks connections against these times. */
 const CONNECTIONS_CHECKING_INTERVAL_MS = 2_000;
 const KEEP_ALIVE_TIMEOUT_MS = 65_000;
-/** From the request's first line to the answer's last byte: whoever reads slower than that is cut off. */
+/** From the request's first line to the answer's last byte. Slower readers are cut off. */
 const EXCHANGE_TIMEOUT_MS = 90_000;
 
-/** Answers to what Node's parser refuses, by the error's code; anything else is a bad request. */
+/** Answers to requests that Node's parser refuses, by the error's code. Other codes get 400. */
 const PARSER_ANSWERS: Readonly<Record<string, string>> = {
   HPE_HEADER_OVERFLOW: '431 Request Header Fields Too Large',
   ERR_HTTP_REQUEST_TIMEOUT: '408 Request Timeout',
 };
 
-/** The listening socket, with limits for callers that are slow on purpose. */
+/** The listening socket. Its limits stop callers that are slow on purpose. */
 export class HttpServer {
   readonly #server: Server;
-  /** Since when, on the clock of `performance.now()`. */
-  readonly #underWay = new Map<ServerResponse, number>();
+  /** When each exchange began, by `performance.now()`. */
+  readonly #exchanges = new Map<ServerResponse, number>();
   #closing = false;
 
   constructor(listener: RequestListener, bounds: ConnectionBounds) {
@@ -37,24 +38,24 @@ export class HttpServer {
       },
       (request, response) => {
         response.shouldKeepAlive &&= !this.#closing;
-        this.#underWay.set(response, performance.now());
+        this.#exchanges.set(response, performance.now());
         guard.requestBegan(request.socket);
         response.once('close', () => {
-          this.#underWay.delete(response);
+          this.#exchanges.delete(response);
           guard.requestEnded(request.socket);
         });
         listener(request, response);
       },
     );
-    this.#server.on('clientError', (error, socket: Socket) => this.#refuseInTurn(error, socket));
+    this.#server.on('clientError', (error, socket: Socket) => this.#refuseInOrder(error, socket));
     this.#server.on('connection', (socket) => guard.admit(socket));
-    const looking = setInterval(() => this.#cutSlowReaders(), CONNECTIONS_CHECKING_INTERVAL_MS).unref();
-    this.#server.once('close', () => clearInterval(looking));
+    const timer = setInterval(() => this.#cutSlowReaders(), CONNECTIONS_CHECKING_INTERVAL_MS).unref();
+    this.#server.once('close', () => clearInterval(timer));
   }
 
-  /** Behind the answers to whole requests that came before on the connection: it must not be taken for one of them. */
-  #refuseInTurn(error: Error, socket: Socket): void {
-    const earlier = [...this.#underWay.keys()].findLast(({ req }) => req.socket === socket && req.complete);
+  /** Waits for the answers to earlier requests on the connection: the client must not take the refusal for one of them. */
+  #refuseInOrder(error: Error, socket: Socket): void {
+    const earlier = [...this.#exchanges.keys()].findLast(({ req }) => req.socket === socket && req.complete);
     if (earlier === undefined) {
       refuseUnparsable(error, socket);
     } else {
@@ -62,7 +63,7 @@ export class HttpServer {
     }
   }
 
-  /** It is about to end: requests should go to another process. */
+  /** Requests should go to another process from now on. */
   get isClosing(): boolean {
     return this.#closing;
   }
@@ -76,15 +77,15 @@ export class HttpServer {
   }
 
   /**
-   * Takes no new connection, lets requests under way end, and cuts what is left when the time is up.
+   * Accepts no new connections, lets requests finish, and closes the remaining connections when the time is up.
    *
-   * @param delayMs before that, requests are answered as ever, but each is the last on its connection: who sends
-   * them goes elsewhere, and none is cut off on its way by a connection that closes.
+   * @param delayMs Before that, requests are answered normally, but each is the last one on its connection. Clients move
+   * to other processes, and no request meets a connection that is closing.
    */
   async close({ delayMs, graceMs }: { delayMs: number; graceMs: number }): Promise<void> {
     this.#closing = true;
-    // A connection that a client keeps after its last answer would hold up the end until the time is up.
-    for (const response of this.#underWay.keys()) {
+    // Without this, a client that keeps its connection open would delay the end until the time is up.
+    for (const response of this.#exchanges.keys()) {
       response.shouldKeepAlive = false;
     }
     if (delayMs > 0) {
@@ -93,10 +94,10 @@ export class HttpServer {
     await this.#end(graceMs);
   }
 
-  /** Node has a limit for the time that a request takes to come, and none for its answer to be taken. */
+  /** Node limits the time for receiving a request, but not for sending the answer. */
   #cutSlowReaders(): void {
     const before = performance.now() - EXCHANGE_TIMEOUT_MS;
-    for (const [response, since] of this.#underWay) {
+    for (const [response, since] of this.#exchanges) {
       if (since < before) {
         response.destroy();
       }
@@ -126,13 +127,14 @@ function refuseUnparsable(error: Error & { code?: string }, socket: Socket): voi
   socket.end(`${head}\r\n\r\n${body}`);
 }
 
-const EVERY_INTERFACE = new Set(['0.0.0.0', '::']);
-
-/** The addresses that a server is reached at when it listens on the host; as they are now. */
+/** The addresses at which a server that listens on the host can be reached now. */
 export async function ownAddresses(host: string): Promise<string[]> {
-  const listened = (await lookup(host, { all: true })).map(({ address }) => address);
-  const found = listened.some((address) => EVERY_INTERFACE.has(address))
-    ? Object.values(networkInterfaces()).flatMap((addresses = []) => addresses.map(({ address }) => address))
+  const listened = (await lookup(host, { all: true })).map(({ address }) => address.replace(ZONE, ''));
+  return listened.some((address) => ipaddr.parse(address).range() === 'unspecified')
+    ? Object.values(networkInterfaces()).flatMap((addresses = []) =>
+        addresses.map(({ address }) => address.replace(ZONE, '')),
+      )
     : listened;
-  return found.map((address) => address.replace(/%.*$/u, ''));
 }
+
+const ZONE = /%.*$/u;

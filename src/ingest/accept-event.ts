@@ -1,27 +1,27 @@
+import { HttpError } from '../access/http-error.ts';
 import type { Clock } from '../core/clock.ts';
 import type { IdSource } from '../core/ids.ts';
 import type { Telemetry } from '../observe/telemetry.ts';
 import type { DeliveryQueue } from '../queue/delivery-queue.ts';
 import type { EventStore } from '../storage/event-store.ts';
 import type { EarlierEvent } from '../storage/statements.ts';
-import { HttpError } from '../access/http-error.ts';
 
 export interface Acceptance {
   readonly eventId: string;
   readonly deliveries: number;
-  /** The same event was accepted before, under the same key: this is the first one's answer. */
+  /** The event was already accepted under the same key. This repeats the first answer. */
   readonly duplicate?: true;
 }
 
-export interface Incoming {
+export interface IncomingEvent {
   readonly token: string;
   readonly payload: Buffer;
   readonly idempotencyKey: string | null;
-  /** How many times it was delivered before it came here. */
+  /** How many times the event was delivered before it arrived here. */
   readonly hops: number;
 }
 
-export type AcceptEvent = (incoming: Incoming) => Promise<Acceptance | undefined>;
+export type AcceptEvent = (incoming: IncomingEvent) => Promise<Acceptance | undefined>;
 
 interface Dependencies {
   readonly events: EventStore;
@@ -32,8 +32,8 @@ interface Dependencies {
 }
 
 /**
- * The use case behind the ingest route: store the event with its fan-out, then wake the dispatchers. The
- * answer waits for the commit and for nothing else; a ticket that is lost is one for the sweeper.
+ * Stores the event with its deliveries, then wakes the dispatchers. The answer waits for the commit and for nothing
+ * else. The sweeper finds deliveries whose ticket is lost.
  *
  * @returns `undefined` when no account has the token.
  * @throws HttpError 409 when another event has the key.

@@ -1,49 +1,62 @@
-import type { Holding } from './body.ts';
 import { HttpError } from '../access/http-error.ts';
 
-/** All small bodies together that arrive, or are here and wait for their answers. */
-const BYTES_MAX = 64 * 1_048_576;
+const MIB = 1_048_576;
+
+/** Memory that is reserved for one body. */
+export interface Reservation {
+  /** Called with the reason when the memory is taken away from a body that is still arriving. */
+  onRevoked: (reason: HttpError) => void;
+  /** Counts bytes of the body that have arrived. */
+  add(bytes: number): void;
+  /** The whole body has arrived. The reservation can no longer be revoked. */
+  complete(): void;
+  /** Must be called in the end. Further calls do nothing. */
+  release(): void;
+}
+
+/** All small bodies that are arriving or waiting for their answers. */
+const SMALL_BYTES_TOTAL_MAX = 64 * MIB;
 
 /**
- * Counts the bytes of small bodies as they arrive. They are not made to wait. When there are too many of them, the
- * one that has been arriving for longest is given up: an honest sender's is here within moments, so what is hit is
- * what somebody sends slowly. Bodies that are here whole stay; when there are none but those, the next is refused.
+ * Counts the bytes of small bodies as they arrive, without making any wait. Above the limit, the body that has been
+ * arriving for longest is given up. An honest sender's body arrives within moments, so this hits slow senders. Complete
+ * bodies are kept. If all are complete, the next body is refused.
  */
 export class SmallBodies {
-  readonly #arriving = new Set<SmallBody>();
+  readonly #arriving = new Set<SmallReservation>();
   #bytes = 0;
 
-  begin(): Holding {
-    const body = new SmallBody(
+  reserve(): Reservation {
+    const reservation = new SmallReservation(
       (change) => this.#count(change),
-      () => this.#arriving.delete(body),
+      () => this.#arriving.delete(reservation),
     );
-    this.#arriving.add(body);
-    return body;
+    this.#arriving.add(reservation);
+    return reservation;
   }
 
   #count(change: number): void {
     this.#bytes += change;
-    while (this.#bytes > BYTES_MAX) {
+    while (this.#bytes > SMALL_BYTES_TOTAL_MAX) {
       const [oldest] = this.#arriving;
       if (oldest === undefined) {
         return;
       }
-      oldest.free();
-      oldest.onTakenBack(HttpError.unavailable());
+      oldest.release();
+      oldest.onRevoked(HttpError.unavailable());
     }
   }
 }
 
-class SmallBody implements Holding {
-  onTakenBack: Holding['onTakenBack'] = () => {};
-  readonly arrived: () => void;
+class SmallReservation implements Reservation {
+  onRevoked: Reservation['onRevoked'] = () => {};
+  readonly complete: () => void;
   readonly #count: (change: number) => void;
   #bytes = 0;
 
-  constructor(count: (change: number) => void, arrived: () => void) {
+  constructor(count: (change: number) => void, complete: () => void) {
     this.#count = count;
-    this.arrived = arrived;
+    this.complete = complete;
   }
 
   add(bytes: number): void {
@@ -51,102 +64,101 @@ class SmallBody implements Holding {
     this.#count(bytes);
   }
 
-  free(): void {
-    this.arrived();
+  release(): void {
+    this.complete();
     const bytes = this.#bytes;
     this.#bytes = 0;
     this.#count(-bytes);
   }
 }
 
-const MIB = 1_048_576;
-/** All large bodies together, from before they are read until they are answered. */
-export const LARGE_BYTES_MAX = 96 * MIB;
-/** Of one account; the rest is always for others. */
-const OWNER_BYTES_MAX = 64 * MIB;
-/** Whoever has waited so long for room is refused, while the sender still has time to send. */
+/** All large bodies, from before they are read until they are answered. */
+export const LARGE_BYTES_TOTAL_MAX = 96 * MIB;
+/** Of one account. The rest is always left for others. */
+const LARGE_BYTES_PER_OWNER_MAX = 64 * MIB;
+/** A sender that has waited this long is refused, while it still has time to retry. */
 const WAIT_MS = 15_000;
-/** While others wait, a body must arrive that fast on average, but for a while at its beginning. */
+/** While others wait, a body must arrive at this average rate after the first seconds. */
 const BYTES_PER_MS_MIN = MIB / 1_000;
 const GRACE_MS = 2_000;
-const LOOK_EVERY_MS = 500;
+const CHECK_EVERY_MS = 500;
 
-export interface RoomRequest {
-  /** Whose body it is. */
+export interface ReservationRequest {
+  /** The sender of the body. */
   readonly owner: string;
-  /** What the body may come to take. */
+  /** The most memory that the body may need. */
   readonly bytes: number;
 }
 
-interface Claimant {
-  readonly request: RoomRequest;
-  readonly grant: (room: Holding) => void;
+interface Waiter {
+  readonly request: ReservationRequest;
+  readonly grant: (reservation: Reservation) => void;
   readonly timer: NodeJS.Timeout;
 }
 
 /**
- * Hands out memory for large bodies, in the order in which they are announced.
+ * Reserves memory for large bodies, in the order of the requests.
  *
- * Nobody waits for ever. A body has all the room it may need before its first byte is read, so whoever holds some
- * never waits for more. Each gives it back within a bounded time: a body that arrives too slowly while others wait
- * loses its room, one that is here is answered, and a commit has a time limit of its own. Who waits at the head of
- * the line is passed over only for what its own account holds; if there is too little for all, nobody behind
- * it gets any. A body that is larger than everything there is goes alone.
+ * Nobody waits for ever. A body gets all the memory it may need before its first byte is read, so no holder ever waits
+ * for more. Each holder releases its memory within a bounded time: a body that arrives too slowly while others wait is
+ * revoked, a complete one is answered, and commits have a time limit. The first waiter is passed over only because of
+ * the memory that its own account holds. If there is too little for everybody, none of those behind it gets any. A body
+ * that is larger than the total gets all of it, alone.
  */
 export class LargeBodies {
-  readonly #waiting = new Set<Claimant>();
-  readonly #holders = new Set<Room>();
-  readonly #bytesOfOwners = new Map<string, number>();
+  readonly #waiting = new Set<Waiter>();
+  readonly #held = new Set<LargeReservation>();
+  readonly #bytesByOwner = new Map<string, number>();
   #bytes = 0;
-  #looking: NodeJS.Timeout | undefined;
+  #checking: NodeJS.Timeout | undefined;
 
   /**
    * @param signal ends the wait
-   * @throws HttpError 503 when there was no room for too long
+   * @throws HttpError 503 after too long a wait
    */
-  take(request: RoomRequest, signal: AbortSignal): Promise<Holding> {
+  reserve(request: ReservationRequest, signal: AbortSignal): Promise<Reservation> {
     return new Promise((resolve, reject) => {
-      const leave = (): void => {
-        this.#leave(claimant);
+      const giveUp = (): void => {
+        this.#leave(waiter);
         reject(HttpError.unavailable());
         this.#grantWaiting();
       };
-      const claimant: Claimant = { request, grant: resolve, timer: setTimeout(leave, WAIT_MS) };
-      this.#waiting.add(claimant);
-      signal.addEventListener('abort', leave, { once: true });
+      const waiter: Waiter = { request, grant: resolve, timer: setTimeout(giveUp, WAIT_MS) };
+      this.#waiting.add(waiter);
+      signal.addEventListener('abort', giveUp, { once: true });
       this.#grantWaiting();
     });
   }
 
   #grantWaiting(): void {
-    for (const claimant of this.#waiting) {
-      const { owner, bytes } = claimant.request;
-      if (this.#bytes > 0 && this.#bytes + bytes > LARGE_BYTES_MAX) {
+    for (const waiter of this.#waiting) {
+      const { owner, bytes } = waiter.request;
+      if (this.#bytes > 0 && this.#bytes + bytes > LARGE_BYTES_TOTAL_MAX) {
         break;
       }
-      const owned = this.#bytesOfOwners.get(owner) ?? 0;
-      if (owned === 0 || owned + bytes <= OWNER_BYTES_MAX) {
-        this.#leave(claimant);
-        claimant.grant(this.#hold(claimant.request));
+      const owned = this.#bytesByOwner.get(owner) ?? 0;
+      if (owned === 0 || owned + bytes <= LARGE_BYTES_PER_OWNER_MAX) {
+        this.#leave(waiter);
+        waiter.grant(this.#hold(waiter.request));
       }
     }
-    this.#lookWhileOthersWait();
+    this.#checkWhileOthersWait();
   }
 
-  #leave(claimant: Claimant): void {
-    clearTimeout(claimant.timer);
-    this.#waiting.delete(claimant);
+  #leave(waiter: Waiter): void {
+    clearTimeout(waiter.timer);
+    this.#waiting.delete(waiter);
   }
 
-  #hold(request: RoomRequest): Holding {
-    const room = new Room(() => this.#free(room, request));
-    this.#holders.add(room);
+  #hold(request: ReservationRequest): Reservation {
+    const reservation = new LargeReservation(() => this.#release(reservation, request));
+    this.#held.add(reservation);
     this.#count(request.owner, request.bytes);
-    return room;
+    return reservation;
   }
 
-  #free(room: Room, { owner, bytes }: RoomRequest): void {
-    if (this.#holders.delete(room)) {
+  #release(reservation: LargeReservation, { owner, bytes }: ReservationRequest): void {
+    if (this.#held.delete(reservation)) {
       this.#count(owner, -bytes);
       this.#grantWaiting();
     }
@@ -154,42 +166,42 @@ export class LargeBodies {
 
   #count(owner: string, change: number): void {
     this.#bytes += change;
-    const owned = (this.#bytesOfOwners.get(owner) ?? 0) + change;
+    const owned = (this.#bytesByOwner.get(owner) ?? 0) + change;
     if (owned > 0) {
-      this.#bytesOfOwners.set(owner, owned);
+      this.#bytesByOwner.set(owner, owned);
     } else {
-      this.#bytesOfOwners.delete(owner);
+      this.#bytesByOwner.delete(owner);
     }
   }
 
-  #lookWhileOthersWait(): void {
+  #checkWhileOthersWait(): void {
     if (this.#waiting.size === 0) {
-      clearInterval(this.#looking);
-      this.#looking = undefined;
+      clearInterval(this.#checking);
+      this.#checking = undefined;
     } else {
-      this.#looking ??= setInterval(() => this.#takeBackFromSlow(), LOOK_EVERY_MS).unref();
+      this.#checking ??= setInterval(() => this.#revokeSlow(), CHECK_EVERY_MS).unref();
     }
   }
 
-  #takeBackFromSlow(): void {
-    for (const room of this.#holders) {
-      if (room.isSlow) {
-        room.free();
-        room.onTakenBack(HttpError.unavailable());
+  #revokeSlow(): void {
+    for (const reservation of this.#held) {
+      if (reservation.isSlow) {
+        reservation.release();
+        reservation.onRevoked(HttpError.unavailable());
       }
     }
   }
 }
 
-class Room implements Holding {
-  onTakenBack: Holding['onTakenBack'] = () => {};
-  readonly free: () => void;
+class LargeReservation implements Reservation {
+  onRevoked: Reservation['onRevoked'] = () => {};
+  readonly release: () => void;
   readonly #since = performance.now();
   #bytes = 0;
   #isArriving = true;
 
-  constructor(free: () => void) {
-    this.free = free;
+  constructor(release: () => void) {
+    this.release = release;
   }
 
   get isSlow(): boolean {
@@ -201,7 +213,7 @@ class Room implements Holding {
     this.#bytes += bytes;
   }
 
-  arrived(): void {
+  complete(): void {
     this.#isArriving = false;
   }
 }

@@ -1,42 +1,41 @@
 import type { IncomingMessage } from 'node:http';
 import { promisify } from 'node:util';
-import { brotliDecompress, gunzip } from 'node:zlib';
-import { SharedMemory } from '../core/shared-memory.ts';
-import { LARGE_BYTES_MAX, LargeBodies, SmallBodies } from './body-memory.ts';
-import { checkPayload, PayloadCheck } from './payload-check.ts';
+import { brotliDecompress, gunzip, type ZlibOptions } from 'node:zlib';
 import { HttpError } from '../access/http-error.ts';
+import { SharedMemory } from '../core/shared-memory.ts';
+import { LARGE_BYTES_TOTAL_MAX, LargeBodies, type Reservation, SmallBodies } from './body-memory.ts';
+import { checkPayload, PayloadCheck } from './payload-check.ts';
 
-/** Larger bodies wait for room, and their senders must be known. */
+/** Larger bodies need a sender with a valid token, and may have to wait for memory. */
 const SMALL_BYTES_MAX = 256 * 1_024;
-const NOTHING: Buffer = Buffer.alloc(0);
+const EMPTY: Buffer = Buffer.alloc(0);
 
 export interface Body {
   readonly bytes: Buffer;
-  /** Must be called when the bytes are not needed any more. */
-  free(): void;
+  /** Must be called when the bytes are no longer needed. */
+  release(): void;
 }
 
-/** Who sends a body, as it has to be known for a large one. */
 export interface Sender {
   readonly token: string;
   readonly isKnown: () => Promise<boolean>;
 }
 
-interface Arrival {
+interface IncomingBody {
   readonly request: IncomingMessage;
   readonly sender: Sender;
   readonly decompress: Decompress | undefined;
-  /** Of what is not compressed. */
+  /** `undefined` for compressed bodies: they are checked after decompression. */
   readonly check: PayloadCheck | undefined;
 }
 
-/** Reads, decompresses and checks the bodies of events, within so much memory for all of them together. */
+/** Reads, decompresses and checks the bodies of events. Bounds the memory that all of them use together. */
 export class Bodies {
   readonly #maxBytes: number;
   readonly #smallMaxBytes: number;
   readonly #small = new SmallBodies();
   readonly #large = new LargeBodies();
-  readonly #memory = new SharedMemory(LARGE_BYTES_MAX);
+  readonly #memory = new SharedMemory(LARGE_BYTES_TOTAL_MAX);
 
   /** @param maxBytes of one body, before and after decompression */
   constructor(maxBytes: number) {
@@ -45,8 +44,8 @@ export class Bodies {
   }
 
   /**
-   * @throws HttpError 413 as soon as the limit is passed; 400 for what is no payload, or in an encoding that is unknown
-   * or broken; 401 for a large body of a sender who is not known; 503 when there is no room for it.
+   * @throws HttpError 413 as soon as the limit is exceeded; 400 for an invalid payload or encoding; 401 for a large body
+   * without a valid token; 503 when there is no memory for it
    */
   async read(request: IncomingMessage, sender: Sender): Promise<Body> {
     const decompress = decompressorOf(request.headers['content-encoding']);
@@ -55,42 +54,43 @@ export class Bodies {
     if (declared > this.#maxBytes) {
       throw HttpError.tooLarge(this.#maxBytes);
     }
-    const arrival = { request, sender, decompress, check };
-    return declared > this.#smallMaxBytes ? this.#readLarge(arrival, declared) : this.#readSmall(arrival);
+    const incoming = { request, sender, decompress, check };
+    return declared > this.#smallMaxBytes ? this.#readLarge(incoming, declared) : this.#readSmall(incoming);
   }
 
-  async #readSmall(arrival: Arrival): Promise<Body> {
-    const { request, check, decompress } = arrival;
-    const holding = this.#small.begin();
+  async #readSmall(incoming: IncomingBody): Promise<Body> {
+    const { request, check, decompress } = incoming;
+    const reservation = this.#small.reserve();
     try {
       const chunks: Buffer[] = [];
       const take = (chunk: Buffer): void => void chunks.push(chunk);
-      const isWhole = await receive(request, { holding, take, check, maxBytes: this.#smallMaxBytes });
-      const bytes = chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks);
-      if (isWhole && decompress === undefined) {
+      const isComplete = await receive(request, { reservation, take, check, maxBytes: this.#smallMaxBytes });
+      const [first = EMPTY, ...rest] = chunks;
+      const bytes = rest.length === 0 ? first : Buffer.concat(chunks);
+      if (isComplete && decompress === undefined) {
         check?.end(bytes);
-        return { bytes, free: () => holding.free() };
+        return { bytes, release: () => reservation.release() };
       }
-      const body = await (isWhole
-        ? this.#unpackSmall(arrival, bytes)
-        : this.#readLarge(arrival, this.#maxBytes, bytes));
-      holding.free();
+      const body = await (isComplete && decompress !== undefined
+        ? this.#decompressSmall(incoming, decompress, bytes)
+        : this.#readLarge(incoming, this.#maxBytes, bytes));
+      reservation.release();
       return body;
     } catch (error) {
-      holding.free();
+      reservation.release();
       throw error;
     }
   }
 
-  /** @param beginning what has come of it, when its length was not declared */
-  async #readLarge(arrival: Arrival, maxBytes: number, beginning = NOTHING): Promise<Body> {
-    const { request, decompress, check } = arrival;
-    const room = await this.#roomFor(arrival, maxBytes + (decompress === undefined ? 0 : this.#unpackingBytes));
-    // The system gives memory as it is written to.
+  /** @param beginning the part that has already arrived of a body without Content-Length */
+  async #readLarge(incoming: IncomingBody, maxBytes: number, beginning = EMPTY): Promise<Body> {
+    const { request, decompress, check } = incoming;
+    const reservation = await this.#reserve(incoming, maxBytes + (decompress ? this.#decompressionBytes : 0));
+    // The operating system assigns memory only when it is written to.
     const target = this.#memory.take(maxBytes) ?? Buffer.allocUnsafeSlow(maxBytes);
     const release = (): void => {
       this.#release(target);
-      room.free();
+      reservation.release();
     };
     try {
       let length = 0;
@@ -98,47 +98,46 @@ export class Bodies {
         length += chunk.copy(target, length);
       };
       take(beginning);
-      room.add(length);
-      if (!(await receive(request, { holding: room, take, check, maxBytes: maxBytes - length }))) {
+      reservation.add(length);
+      if (!(await receive(request, { reservation, take, check, maxBytes: maxBytes - length }))) {
         throw HttpError.tooLarge(this.#maxBytes);
       }
       const bytes = target.subarray(0, length);
       if (decompress !== undefined) {
-        return await this.#unpackLarge(bytes, decompress, room);
+        return await this.#decompressLarge(bytes, decompress, reservation);
       }
       check?.end(bytes);
-      return { bytes, free: release };
+      return { bytes, release };
     } catch (error) {
       release();
       throw error;
     }
   }
 
-  /** A few bytes may become many. */
-  async #unpackSmall(arrival: Arrival, packed: Buffer): Promise<Body> {
-    const decompress = arrival.decompress as Decompress;
-    const bytes = await decompress(packed, this.#smallMaxBytes);
+  /** A small compressed body may become a large one. */
+  async #decompressSmall(incoming: IncomingBody, decompress: Decompress, compressed: Buffer): Promise<Body> {
+    const bytes = await decompress(compressed, this.#smallMaxBytes);
     if (bytes === undefined) {
-      const room = await this.#roomFor(arrival, this.#unpackingBytes);
-      room.arrived();
-      return this.#unpackLarge(packed, decompress, room);
+      const large = await this.#reserve(incoming, this.#decompressionBytes);
+      large.complete();
+      return this.#decompressLarge(compressed, decompress, large);
     }
-    const holding = this.#small.begin();
-    holding.arrived();
-    holding.add(bytes.length);
-    return checked(bytes, holding);
+    const small = this.#small.reserve();
+    small.complete();
+    small.add(bytes.length);
+    return checked(bytes, small);
   }
 
-  async #unpackLarge(packed: Buffer, decompress: Decompress, room: Holding): Promise<Body> {
-    const bytes = await decompress(packed, this.#maxBytes).catch((error: unknown) => {
-      room.free();
+  async #decompressLarge(compressed: Buffer, decompress: Decompress, reservation: Reservation): Promise<Body> {
+    const bytes = await decompress(compressed, this.#maxBytes).catch((error: unknown) => {
+      reservation.release();
       throw error;
     });
     if (bytes === undefined) {
-      room.free();
+      reservation.release();
       throw HttpError.tooLarge(this.#maxBytes);
     }
-    return checked(bytes, room);
+    return checked(bytes, reservation);
   }
 
   #release(target: Buffer): void {
@@ -146,65 +145,66 @@ export class Bodies {
     if (buffer instanceof SharedArrayBuffer) {
       this.#memory.giveBack(target as Buffer<SharedArrayBuffer>);
     } else if (buffer instanceof ArrayBuffer) {
-      // At once, and not when the garbage is collected: a few large bodies would add up.
+      // At once: until the next garbage collection, a few large bodies would add up.
       buffer.transfer(0);
     }
   }
 
-  /** What is unpacked comes in pieces, which are put together at the end. */
-  get #unpackingBytes(): number {
+  /** zlib collects chunks and concatenates them at the end. */
+  get #decompressionBytes(): number {
     return 2 * this.#maxBytes;
   }
 
-  async #roomFor({ request, sender }: Arrival, bytes: number): Promise<Holding> {
+  async #reserve({ request, sender }: IncomingBody, bytes: number): Promise<Reservation> {
     if (this.#smallMaxBytes === this.#maxBytes) {
       throw HttpError.tooLarge(this.#maxBytes);
     }
     if (!(await sender.isKnown())) {
       throw HttpError.unauthenticated();
     }
-    const gone = new AbortController();
-    const leave = (): void => gone.abort();
-    request.once('aborted', leave);
+    const disconnected = new AbortController();
+    const abort = (): void => disconnected.abort();
+    request.once('aborted', abort);
     try {
-      return await this.#large.take({ owner: sender.token, bytes }, gone.signal);
+      return await this.#large.reserve({ owner: sender.token, bytes }, disconnected.signal);
     } finally {
-      request.off('aborted', leave);
+      request.off('aborted', abort);
     }
   }
 }
 
-async function checked(bytes: Buffer, holding: Holding): Promise<Body> {
+async function checked(bytes: Buffer, reservation: Reservation): Promise<Body> {
   try {
     await checkPayload(bytes);
   } catch (error) {
-    holding.free();
+    reservation.release();
     throw error;
   }
-  return { bytes, free: () => holding.free() };
+  return { bytes, release: () => reservation.release() };
 }
 
-export interface Reception {
-  readonly holding: Holding;
-  /** Gets the bytes as they come. */
+interface Reception {
+  readonly reservation: Reservation;
+  /** Gets each chunk as it arrives. */
   readonly take: (chunk: Buffer) => void;
-  /** Absent where what comes is not the payload itself. */
+  /** `undefined` for compressed bodies. */
   readonly check: PayloadCheck | undefined;
   readonly maxBytes: number;
 }
 
 /**
- * Reads a body that is not longer than so many bytes.
+ * Reads a body of at most `maxBytes`. A library such as raw-body cannot stop at the first invalid byte, nor give the
+ * memory back before the body is complete.
  *
- * @returns false for one that is longer, as soon as that is known; the request is paused then.
- * @throws HttpError as soon as the check knows, or when the memory is taken back
+ * @returns false as soon as the body is longer; the request is then paused
+ * @throws HttpError as soon as the check fails, or when the reservation is revoked
  */
-export function receive(request: IncomingMessage, { holding, take, check, maxBytes }: Reception): Promise<boolean> {
+function receive(request: IncomingMessage, { reservation, take, check, maxBytes }: Reception): Promise<boolean> {
   return new Promise((resolve, reject) => {
     let length = 0;
     const stop = (): void => {
       request.off('data', onData).off('end', onEnd).off('aborted', onAborted);
-      holding.onTakenBack = () => {};
+      reservation.onRevoked = () => {};
     };
     const fail = (cause: unknown): void => {
       stop();
@@ -212,7 +212,7 @@ export function receive(request: IncomingMessage, { holding, take, check, maxByt
     };
     const onData = (chunk: Buffer): void => {
       length += chunk.length;
-      holding.add(chunk.length);
+      reservation.add(chunk.length);
       take(chunk);
       try {
         check?.write(chunk);
@@ -227,62 +227,59 @@ export function receive(request: IncomingMessage, { holding, take, check, maxByt
       }
     };
     const onEnd = (): void => {
-      holding.onTakenBack = () => {};
-      holding.arrived();
+      reservation.onRevoked = () => {};
+      reservation.complete();
       resolve(true);
     };
-    // The connection is gone: nobody reads the answer.
+    // The connection is closed: nobody reads the answer.
     const onAborted = (): void => fail(HttpError.invalid('The body ended early.'));
     if (request.destroyed && !request.complete) {
       onAborted();
       return;
     }
-    holding.onTakenBack = fail;
+    reservation.onRevoked = fail;
     request.on('data', onData).once('end', onEnd).once('aborted', onAborted).resume();
   });
 }
 
-/** Memory that is held for one body. */
-export interface Holding {
-  /** Is told why, when the memory is taken back before the body is here. */
-  onTakenBack: (cause: HttpError) => void;
-  /** So many bytes of the body have come. */
-  add(bytes: number): void;
-  /** The body is here whole: it is not taken back any more. */
-  arrived(): void;
-  /** Must be called in the end. May be called again. */
-  free(): void;
-}
+/**
+ * @returns `undefined` when the result would be longer than `maxBytes`
+ * @throws HttpError 400 for invalid data
+ */
+type Decompress = (bytes: Buffer, maxBytes: number) => Promise<Buffer | undefined>;
+
+const DECOMPRESSORS: ReadonlyMap<string, (bytes: Buffer, options: ZlibOptions) => Promise<Buffer>> = new Map([
+  ['gzip', promisify<Buffer, ZlibOptions, Buffer>(gunzip)],
+  ['x-gzip', promisify<Buffer, ZlibOptions, Buffer>(gunzip)],
+  ['br', promisify<Buffer, ZlibOptions, Buffer>(brotliDecompress)],
+]);
 
 /**
- * @returns `undefined` when the bytes would be more than `maxBytes`
- * @throws HttpError 400 for bytes that are broken
+ * @param header the request's Content-Encoding
+ * @returns `undefined` for a body that is not compressed
+ * @throws HttpError 400 for an unknown encoding
  */
-export type Decompress = (bytes: Buffer, maxBytes: number) => Promise<Buffer | undefined>;
-
-const DECOMPRESSORS = { gzip: promisify(gunzip), 'x-gzip': promisify(gunzip), br: promisify(brotliDecompress) };
-
-/**
- * @param header the request's content encoding
- * @returns `undefined` for bytes that are sent as they are
- * @throws HttpError 400 for an encoding that is unknown
- */
-export function decompressorOf(header: string | undefined): Decompress | undefined {
+function decompressorOf(header: string | undefined): Decompress | undefined {
   const encoding = header?.trim().toLowerCase() ?? '';
   if (encoding === '' || encoding === 'identity') {
     return undefined;
   }
-  if (!Object.hasOwn(DECOMPRESSORS, encoding)) {
+  const decompress = DECOMPRESSORS.get(encoding);
+  if (decompress === undefined) {
     throw HttpError.invalid('The content encoding must be gzip, br or identity.');
   }
   return async (bytes, maxBytes) => {
     try {
-      return await DECOMPRESSORS[encoding as keyof typeof DECOMPRESSORS](bytes, { maxOutputLength: maxBytes });
+      return await decompress(bytes, { maxOutputLength: maxBytes });
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') {
+      if (isTooLarge(error)) {
         return undefined;
       }
       throw HttpError.invalid(`The body is not valid ${encoding} data.`);
     }
   };
+}
+
+function isTooLarge(error: unknown): boolean {
+  return typeof error === 'object' && error !== null && 'code' in error && error.code === 'ERR_BUFFER_TOO_LARGE';
 }

@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import { HttpError } from '../access/http-error.ts';
 
 /**
- * JSON is UTF-8 (RFC 8259, 8.1); any other declared charset is refused rather than guessed.
+ * JSON is UTF-8 (RFC 8259, section 8.1). Any other declared charset is refused.
  *
  * @throws HttpError 400
  */
@@ -29,15 +29,15 @@ function parse(value: string | undefined): MIMEType | undefined {
   }
 }
 
-/** In the order in which they are asked: an upstream that delivers webhooks names each by `webhook-id`. */
+/** In order of precedence. An upstream that sends Standard Webhooks identifies each event by `webhook-id`. */
 const KEY_HEADERS = ['Idempotency-Key', 'webhook-id'];
-/** Node joins headers that are sent twice with a comma and a space, so they do not pass. */
+/** Node joins repeated headers with a comma and a space, so they do not match. */
 const KEY = /^[\u0021-\u007e]{1,255}$/u;
 
 /**
- * What the sender calls the event, so that sending it again is not another event.
+ * An event with the same key is the same event, however often it is sent.
  *
- * @returns null when it has no name for it
+ * @returns null when the sender gave no key
  * @throws HttpError 400
  */
 export function idempotencyKeyOf({ headers }: IncomingMessage): string | null {
@@ -57,19 +57,19 @@ function checked(name: string, value: string): string {
   return value;
 }
 
-/** An event that comes back so often goes round in a circle. */
+/** Deliveries that lead back here this often form a loop. */
 const HOPS_MAX = 4;
 
 /**
- * How many times the event was delivered by a Data Pusher, this one or another, before it came here. A destination
- * may lead to an ingest, and that one's destination back again; nobody else can tell that it is the same event.
+ * How many times this or another Data Pusher delivered the event before it arrived here. A destination may be the ingest
+ * of a Data Pusher whose destination leads back here. Nothing else in the event reveals such a loop.
  *
- * @returns 0 for one that comes from its source
- * @throws HttpError 400, and 508 for one that has come too far
+ * @returns 0 for an event from its original source
+ * @throws HttpError 400, and 508 for a loop
  */
 export function hopsOf({ headers }: IncomingMessage): number {
   const value = headers['data-pusher-hops'] ?? '0';
-  // Node joins headers that are sent twice with a comma and a space, so they do not pass.
+  // Node joins repeated headers with a comma and a space, so they do not match.
   if (typeof value !== 'string' || !/^\d+$/u.test(value)) {
     throw HttpError.invalid('Data-Pusher-Hops must be a whole number, and be sent once.');
   }

@@ -1,9 +1,9 @@
 /**
- * The grammar of RFC 8259 as a table: for each state and byte the state that follows, or what is to be done. The
- * text is one object. Bytes from 0x80 on are let through within strings; whether they are UTF-8 is another question.
+ * The grammar of RFC 8259 for a text that is one object, as a table of the next state or action for each state and byte.
+ * Strings may contain any byte from 0x80 on: UTF-8 is checked separately.
  */
 
-// What stands in the table: something to do at that byte, or the state that follows.
+// Actions.
 export const INVALID = 0;
 export const OPEN_OBJECT = 1;
 export const OPEN_ARRAY = 2;
@@ -11,21 +11,22 @@ export const CLOSE_OBJECT = 3;
 export const CLOSE_ARRAY = 4;
 export const COMMA = 5;
 export const NOT_AN_OBJECT = 6;
-/** The lowest number that is a state. */
+/** The lowest state. Smaller numbers are actions. */
 export const FIRST_STATE = 7;
 
 export const START = 7;
 /** The object has ended. */
 export const END = 8;
 export const VALUE = 9;
-/** Either may be closed at once: `[]` and `{}`. */
+/** After `[`. */
 export const VALUE_OR_CLOSE = 10;
 export const KEY = 11;
+/** After `{`. */
 export const KEY_OR_CLOSE = 12;
 const COLON = 13;
-/** After a whole value. */
+/** After a complete value. */
 export const AFTER = 14;
-/** Keys and values are strings alike; what follows differs. */
+/** A key is followed by a colon. */
 const KEY_STRING = 15;
 const STRING = 16;
 const MINUS = 17;
@@ -36,7 +37,7 @@ const FRACTION = 21;
 const EXPONENT = 22;
 const EXPONENT_SIGN = 23;
 const EXPONENT_DIGITS = 24;
-/** The escapes in both kinds of strings follow, and then the rest of each literal. */
+/** First the escapes in keys, then those in other strings, then the rest of each literal. */
 const ESCAPES = 25;
 const ESCAPE_STATES = 5;
 const LITERALS = ESCAPES + 2 * ESCAPE_STATES;
@@ -46,7 +47,7 @@ const SPACE = ' \t\n\r';
 const DIGIT = '0123456789';
 const HEXADECIMAL = `${DIGIT}abcdefABCDEF`;
 
-/** At `state * 256 + byte`. */
+/** The entry for a state and a byte is at `state * 256 + byte`. */
 export const TABLE: Uint8Array = createTable();
 
 function createTable(): Uint8Array {
@@ -101,7 +102,7 @@ function strings(table: Uint8Array, on: On): void {
   }
 }
 
-/** A number has no end of its own: what follows a value ends it. */
+/** Nothing marks the end of a number. It ends with the byte that follows the value. */
 function numbers(on: On): void {
   for (const state of [VALUE, VALUE_OR_CLOSE, MINUS]) {
     on(state, DIGIT, DIGITS);

@@ -3,7 +3,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import * as grammar from './json-grammar.ts';
 import { HttpError } from '../access/http-error.ts';
 
-/** Deeper payloads cannot be read by most receivers, nor shown by the API without exhausting the stack. */
+/** Most receivers cannot read deeper payloads, and showing one in the API would exhaust the stack. */
 export const DEPTH_MAX = 1_000;
 
 export type JsonFault = 'NOT_JSON' | 'NOT_AN_OBJECT' | 'TOO_DEEP';
@@ -11,22 +11,23 @@ export type JsonFault = 'NOT_JSON' | 'NOT_AN_OBJECT' | 'TOO_DEEP';
 const { TABLE } = grammar;
 const OBJECT = 0;
 const ARRAY = 1;
-/** Most texts have fewer. */
-const LEVELS_AT_FIRST = 32;
+/** Few payloads are deeper. */
+const LEVELS_INITIAL = 32;
 
 /**
- * Checks a text piece by piece as it arrives: one JSON object, and not nested too deep. It accepts what `JSON.parse`
- * does. That builds values of up to thirty times the text and takes a third of a second for a hostile megabyte;
- * this takes a few milliseconds, and nothing but one byte for each level.
+ * Checks chunk by chunk that a text is one JSON object, and not nested too deeply. It accepts the same texts as
+ * `JSON.parse`. `JSON.parse` builds values of up to thirty times the text's size and takes a third of a second for a
+ * hostile megabyte. This takes a few milliseconds, and one byte of memory for each level. Streaming parsers are no
+ * alternative: they also build a value or an event for each token.
  */
 export class JsonCheck {
   #state: number = grammar.START;
   #depth = 0;
   #fault: JsonFault | undefined;
-  /** What each open level is. */
-  #levels = new Uint8Array(LEVELS_AT_FIRST);
+  /** Whether each open level is an object or an array. */
+  #levels = new Uint8Array(LEVELS_INITIAL);
 
-  /** @returns what is wrong with the text so far, whatever follows */
+  /** @returns the fault in the text so far, if nothing that follows can repair it */
   write(bytes: Uint8Array): JsonFault | undefined {
     if (this.#fault !== undefined) {
       return this.#fault;
@@ -44,14 +45,14 @@ export class JsonCheck {
     return this.#fault;
   }
 
-  /** @returns what is wrong with the whole text */
+  /** @returns the fault in the whole text */
   end(): JsonFault | undefined {
     return this.#fault ?? (this.#state === grammar.END ? undefined : 'NOT_JSON');
   }
 
-  /** @returns the state that follows */
-  #act(what: number): number {
-    switch (what) {
+  /** @returns the next state */
+  #act(action: number): number {
+    switch (action) {
       case grammar.OPEN_OBJECT:
         return this.#open(OBJECT, grammar.KEY_OR_CLOSE);
       case grammar.OPEN_ARRAY:
@@ -94,8 +95,8 @@ export class JsonCheck {
   }
 }
 
-/** A few milliseconds' work. */
-const PIECE_BYTES = 512 * 1_024;
+/** Checking this many takes a few milliseconds. */
+const CHUNK_BYTES = 512 * 1_024;
 
 const DETAILS: Readonly<Record<JsonFault, string>> = {
   NOT_JSON: 'The body is not valid JSON.',
@@ -104,8 +105,8 @@ const DETAILS: Readonly<Record<JsonFault, string>> = {
 };
 
 /**
- * Checks that the bytes are one JSON object in strict UTF-8, piece by piece as they come, so that no turn of the
- * event loop is long. Only checks: what is stored and sent are the bytes themselves.
+ * Checks chunk by chunk that a body is one JSON object in valid UTF-8. One check of a whole large body would block the
+ * event loop. The body itself is not changed: the program stores and sends its original bytes.
  */
 export class PayloadCheck {
   readonly #json = new JsonCheck();
@@ -116,7 +117,7 @@ export class PayloadCheck {
   }
 
   /**
-   * @param bytes all of them
+   * @param bytes the whole body
    * @throws HttpError 400
    */
   end(bytes: Buffer): void {
@@ -131,17 +132,17 @@ export class PayloadCheck {
 }
 
 /**
- * The same for bytes that are here all at once.
+ * Checks a body that is already complete.
  *
  * @throws HttpError 400
  */
 export async function checkPayload(bytes: Buffer): Promise<void> {
   const check = new PayloadCheck();
-  for (let at = 0; at < bytes.length; at += PIECE_BYTES) {
+  for (let at = 0; at < bytes.length; at += CHUNK_BYTES) {
     if (at > 0) {
       await nextTurn();
     }
-    check.write(bytes.subarray(at, at + PIECE_BYTES));
+    check.write(bytes.subarray(at, at + CHUNK_BYTES));
   }
   check.end(bytes);
 }

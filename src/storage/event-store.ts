@@ -82,11 +82,6 @@ export class EventStore {
       : this.#findEarlierEvent({ tokenHash, idempotencyKey, payload, expiredAt });
   }
 
-  /** Is there an account with this token? Asked only of requests that are refused anyway. */
-  async knowsToken(token: string): Promise<boolean> {
-    return (await this.accountIdOf(token)) !== undefined;
-  }
-
   async accountIdOf(token: string): Promise<string | undefined> {
     const { rows } = await sql<{ id: string }>`select id from account where token_hash = ${hashToken(token)}`.execute(
       this.#database,

@@ -10,12 +10,12 @@ class Fixture {
 
   fail(times: number, address = '192.0.2.1'): void {
     for (let time = 1; time <= times; time += 1) {
-      this.limit.visit(address, `guess ${time}`).failed();
+      this.limit.begin(address, `guess ${time}`).failed();
     }
   }
 
   waitMs(address = '192.0.2.1', credential = 'a guess'): number {
-    return this.limit.visit(address, credential).waitMs;
+    return this.limit.begin(address, credential).waitMs;
   }
 }
 
@@ -38,13 +38,13 @@ describe('FailureLimit', () => {
 
   test('what was right from the same address is let in, until it is wrong', () => {
     const fixture = new Fixture();
-    fixture.limit.visit('192.0.2.1', 'right').succeeded();
+    fixture.limit.begin('192.0.2.1', 'right').succeeded();
     fixture.fail(3);
     expect(fixture.waitMs('192.0.2.1', 'right')).toBe(0);
     expect(fixture.waitMs('192.0.2.1', 'Right')).toBe(60_000);
     fixture.fail(3, '192.0.2.2');
     expect(fixture.waitMs('192.0.2.2', 'right')).toBe(60_000);
-    fixture.limit.visit('192.0.2.1', 'right').failed();
+    fixture.limit.begin('192.0.2.1', 'right').failed();
     expect(fixture.waitMs('192.0.2.1', 'right')).toBe(60_000);
   });
 
@@ -60,7 +60,7 @@ describe('FailureLimit', () => {
     for (let number = 0; number < 50_000; number += 1) {
       const address = `2001:db8:${number.toString(16)}::/64`;
       fixture.fail(1, address);
-      fixture.limit.visit(address, 'right').succeeded();
+      fixture.limit.begin(address, 'right').succeeded();
     }
     fixture.fail(3);
     expect(fixture.limit.size).toBe(20_000);

@@ -1,6 +1,5 @@
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
-import type { Holding } from '../../src/ingest/body.ts';
-import { LargeBodies } from '../../src/ingest/body-memory.ts';
+import { LargeBodies, type Reservation } from '../../src/ingest/body-memory.ts';
 import { HttpError } from '../../src/access/http-error.ts';
 
 const MIB = 1_048_576;
@@ -23,11 +22,11 @@ async function settled(): Promise<void> {
 
 /** @returns the room, once it is granted */
 async function ask(name: string, mib: number, owner = name, signal = new AbortController().signal) {
-  const taken: { room?: Holding } = {};
-  bodies.take({ owner, bytes: mib * MIB }, signal).then(
+  const taken: { room?: Reservation } = {};
+  bodies.reserve({ owner, bytes: mib * MIB }, signal).then(
     (room) => {
       log.push(name);
-      room.onTakenBack = ({ status }) => log.push(`${name} taken back: ${status}`);
+      room.onRevoked = ({ status }) => log.push(`${name} taken back: ${status}`);
       taken.room = room;
     },
     (error: unknown) => log.push(`${name} refused: ${error instanceof HttpError ? error.status : String(error)}`),
@@ -42,8 +41,8 @@ describe('room for large bodies', () => {
     await ask('second', 30);
     await ask('third', 60);
     expect(log).toEqual(['first', 'second']);
-    first.room?.free();
-    first.room?.free();
+    first.room?.release();
+    first.room?.release();
     await settled();
     expect(log).toEqual(['first', 'second', 'third']);
   });
@@ -53,7 +52,7 @@ describe('room for large bodies', () => {
     await ask('large', 60);
     await ask('small', 1);
     expect(log).toEqual(['first']);
-    first.room?.free();
+    first.room?.release();
     await settled();
     expect(log).toEqual(['first', 'large', 'small']);
   });
@@ -63,7 +62,7 @@ describe('room for large bodies', () => {
     await ask('second', 40, 'greedy');
     await ask('other', 30);
     expect(log).toEqual(['first', 'other']);
-    first.room?.free();
+    first.room?.release();
     await settled();
     expect(log).toEqual(['first', 'other', 'second']);
   });
@@ -72,17 +71,17 @@ describe('room for large bodies', () => {
     const first = await ask('first', 1);
     const giant = await ask('giant', 200);
     await ask('last', 1);
-    first.room?.free();
+    first.room?.release();
     await settled();
     expect(log).toEqual(['first', 'giant']);
-    giant.room?.free();
+    giant.room?.release();
     await settled();
     expect(log).toEqual(['first', 'giant', 'last']);
   });
 
   test('is refused after 15 seconds, and those behind get what fits', async () => {
     const first = await ask('first', 90);
-    first.room?.arrived();
+    first.room?.complete();
     await ask('large', 60);
     await jest.advanceTimersByTimeAsync(10_000);
     await ask('small', 1);
@@ -98,14 +97,14 @@ describe('room for large bodies', () => {
     gone.abort();
     await settled();
     expect(log).toEqual(['first', 'gone refused: 503', 'small']);
-    first.room?.free();
+    first.room?.release();
   });
 
   test('is taken back from a sender who is slow while others wait, and from no other', async () => {
     const slow = await ask('slow', 64);
     const quick = await ask('quick', 16);
     const here = await ask('here', 16);
-    here.room?.arrived();
+    here.room?.complete();
     await jest.advanceTimersByTimeAsync(8_000);
     expect(log).toEqual(['slow', 'quick', 'here']);
     slow.room?.add(5 * MIB);
