@@ -26,16 +26,16 @@ import { NotifyQueue } from './queue/notify-queue.ts';
 import { Cleaner, type Pace } from './storage/cleaner.ts';
 import { openStorage, type StatementObserver, type Storage } from './storage/storage.ts';
 
-/** What tests put in the place of the real thing. */
+/** Replacements for tests. */
 export interface Overrides {
   readonly clock?: Clock;
   /** A number in [0, 1). */
   readonly random?: () => number;
   readonly log?: Log;
   readonly observeStatement?: StatementObserver;
-  /** How soon what is deleted is removed. */
+  /** The pace of removing deleted rows. */
   readonly cleaning?: Partial<Pace>;
-  /** How the names of destinations are resolved, with `SENDER_THREADS=0`. */
+  /** Resolves the names of destinations. Used with `SENDER_THREADS=0` only. */
   readonly lookup?: LookupFunction;
 }
 
@@ -43,20 +43,17 @@ export interface App {
   readonly urls: { readonly graphql: string; readonly ingest: string; readonly health: string };
   /** False in a process that only makes deliveries. */
   readonly servesApi: boolean;
-  /** True when a request needs no token to do everything. */
+  /** True when requests without a token may do everything. */
   readonly isOpen: boolean;
-  /**
-   * True when there was no account at the start, and a first destination may be this server: a newcomer may want
-   * to be shown around.
-   */
+  /** True when there was no account at the start and this server may be a destination, as the first steps use it. */
   readonly isEmpty: boolean;
-  /** Resolves when it can serve no more, with the reason in one line. */
+  /** Resolves when the app can no longer serve. The message is one line. */
   readonly died: Promise<Error>;
-  /** Stops accepting, finishes what is under way within the configured time, closes the store. May be called again. */
+  /** Stops accepting, finishes work under way within the configured time, closes the store. May be called again. */
   stop(): Promise<void>;
 }
 
-/** What all parts share. */
+/** Shared by all parts. */
 interface Base {
   readonly config: Config;
   readonly clock: Clock;
@@ -65,13 +62,13 @@ interface Base {
   readonly telemetry: Telemetry;
   readonly storage: Storage;
   readonly queue: DeliveryQueue;
-  /** Where requests may go; `undefined` lets them go anywhere. */
+  /** The rule for outgoing requests. `undefined` allows any address. */
   readonly addressRule: AddressRuleOptions | undefined;
 }
 
 /**
- * The composition root: builds every part by hand, and starts them in the order in which they need each
- * other. What was started is stopped again when a later part fails to start.
+ * The composition root: builds all parts by hand and starts them in the order of their dependencies. If a part fails to
+ * start, those before it are stopped.
  *
  * @throws DatabaseInUseError; Error with code EADDRINUSE and the like
  */
@@ -171,7 +168,7 @@ function createCleaner({ storage, telemetry }: Base, pace: Partial<Pace> | undef
   });
 }
 
-/** @returns the origin that the server listens at; a process that only makes deliveries has its health there. */
+/** @returns the server's origin; a process that only makes deliveries serves its health there */
 async function startHttp(base: Base, dispatch: Dispatch | undefined, started: ReleaseStack): Promise<string> {
   const { config, telemetry, storage } = base;
   const api = config.roles.includes('api') ? await startApi(base, dispatch, started) : undefined;
@@ -181,7 +178,7 @@ async function startHttp(base: Base, dispatch: Dispatch | undefined, started: Re
     connectionBounds(config.limits.trustProxy !== false),
   );
   const { port } = await server.listen(config.host, config.port);
-  // Side by side, because both have the same time to come to an end.
+  // At the same time, because both share the configured time.
   started.add(async () => {
     const [, unfinished] = await Promise.all([
       server.close({ delayMs: api === undefined ? 0 : config.shutdownDelayMs, graceMs: config.shutdownTimeoutMs }),
@@ -228,7 +225,10 @@ async function startApi(base: Base, dispatch: Dispatch | undefined, started: Rel
   };
 }
 
-/** What has been started, and how to stop it: in reverse, each part once, even when another fails to stop. */
+/**
+ * Stops what was started, in reverse order. Each part is stopped once, even when another fails to stop. Node 22 has no
+ * AsyncDisposableStack.
+ */
 export class ReleaseStack {
   #releases: (() => Promise<void> | void)[] = [];
   #released: Promise<void> | undefined;
@@ -237,7 +237,7 @@ export class ReleaseStack {
     this.#releases.push(release);
   }
 
-  /** Callers that come while it is under way, or later, share the one release. */
+  /** Concurrent and later calls share one release. */
   release(): Promise<void> {
     this.#released ??= this.#releaseAll();
     return this.#released;

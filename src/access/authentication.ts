@@ -25,7 +25,7 @@ function headerValues({ rawHeaders }: IncomingMessage, names: readonly string[])
   return rawHeaders.filter((_, at) => at % 2 === 1 && names.includes((rawHeaders[at - 1] ?? '').toLowerCase()));
 }
 
-export interface AuthenticatorOptions {
+interface AuthenticatorOptions {
   readonly adminToken: string | undefined;
   readonly isExposed: boolean;
   readonly accountIdOf: (token: string) => Promise<string | undefined>;
@@ -83,7 +83,7 @@ export class Authenticator {
 const BEARER = /^Bearer +(?<token>\S+)$/iu;
 const LOCAL_NAME = /^(?:localhost|[^:/@]+\.localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d+)?$/iu;
 
-export interface AuthenticationOptions {
+interface AuthenticationOptions {
   readonly authenticator: Authenticator;
   /** Browsers may open the landing page without a token. */
   readonly hasLandingPage: boolean;

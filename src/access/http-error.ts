@@ -128,7 +128,7 @@ const BODY_FAULTS: Readonly<Record<string, string>> = {
   'request.aborted': 'The body ended early.',
 };
 
-export interface GraphqlRefusal {
+interface GraphqlRefusal {
   readonly status: number;
   readonly message: string;
   readonly code: string;

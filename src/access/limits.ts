@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 import type { Request } from 'express';
-import ipaddr from 'ipaddr.js';
+import { parseAddress } from '../core/address-rule.ts';
 import type { Clock } from '../core/clock.ts';
 import { type Bucket, type Rate, takeToken } from '../core/token-bucket.ts';
 import { RecentMap } from '../core/recent-map.ts';
@@ -19,7 +19,7 @@ interface Failures {
 }
 
 /** An attempt to authenticate, before the credential has been checked. */
-export interface AuthenticationAttempt {
+interface AuthenticationAttempt {
   /** The attempt must be refused while this is above 0. */
   readonly waitMs: number;
   failed(): void;
@@ -31,7 +31,7 @@ export interface AuthenticationAttempt {
  * A credential that was right from the same address before is still checked: an honest caller does not suffer from a
  * neighbour behind the same address, and no guess is let through with it.
  *
- * Libraries such as rate-limiter-flexible count requests by key; none of them exempts credentials that were right.
+ * Libraries such as rate-limiter-flexible count by one key, and have no exemption for credentials that were right.
  */
 export class FailureLimit {
   readonly #rate: Rate;
@@ -85,7 +85,7 @@ const NONE: Failures = { count: 0, until: 0 };
 /** About 2 MB. An account that is evicted starts again with a full bucket. */
 const ACCOUNTS_MAX = 10_000;
 
-export interface QuotaOptions {
+interface QuotaOptions {
   readonly rate: Rate;
   readonly burst: number;
   readonly clock: Clock;
@@ -93,7 +93,7 @@ export interface QuotaOptions {
 }
 
 /** The sender's limit: the burst, the rest of it, and the seconds until the bucket is full. */
-export type QuotaHeaders = Map<'RateLimit-Limit' | 'RateLimit-Remaining' | 'RateLimit-Reset', number>;
+type QuotaHeaders = Map<'RateLimit-Limit' | 'RateLimit-Remaining' | 'RateLimit-Reset', number>;
 
 /**
  * Limits how many events each account may send to this process. A token belongs to one account for ever, so its owner
@@ -161,13 +161,13 @@ const NETWORK_GROUPS = 4;
 /** An IPv4 address is its own network, also when it is written as an IPv4-mapped IPv6 address. */
 export function networkOf(address: string): string {
   const [withoutZone = ''] = address.split('%', 1);
-  if (!ipaddr.IPv6.isValid(withoutZone)) {
+  const parsed = parseAddress(withoutZone);
+  if (parsed === undefined || !('parts' in parsed)) {
     return address;
   }
-  const ipv6 = ipaddr.IPv6.parse(withoutZone);
-  if (ipv6.isIPv4MappedAddress()) {
-    return ipv6.toIPv4Address().toString();
+  if (parsed.isIPv4MappedAddress()) {
+    return parsed.toIPv4Address().toString();
   }
-  const groups = ipv6.parts.slice(0, NETWORK_GROUPS).map((group) => group.toString(16));
+  const groups = parsed.parts.slice(0, NETWORK_GROUPS).map((group) => group.toString(16));
   return `${groups.join(':')}::/64`;
 }

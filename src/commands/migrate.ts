@@ -5,7 +5,7 @@ import { keyFileOf, loadVault } from '../config/key-file.ts';
 import { openStorage, openStorageForCommand } from '../storage/storage.ts';
 import { type CopiedTable, CopyError, copyStore } from '../storage/copy-store.ts';
 
-/** Brings the database that is configured up to date, and says what that took. */
+/** Migrates the configured database and prints the migrations that were applied. */
 export async function migrate(): Promise<void> {
   const config = loadConfig();
   const storage = await openStorage(config.database, loadVault(config));
@@ -14,17 +14,17 @@ export async function migrate(): Promise<void> {
   process.stdout.write(`${lines.join('\n') || 'There was no migration to apply.'}\n`);
 }
 
-/** Moves everything from a SQLite file that nobody serves to a PostgreSQL database; may be run again after it was cut off. */
+/** Copies everything from a SQLite file that no process uses to a PostgreSQL database. Can be repeated if interrupted. */
 export async function migrateStore(options: readonly string[]): Promise<void> {
   const { from, to } = parseOptions(options);
-  // What is copied stays sealed as it is, so the target needs the keys of the source.
+  // Secrets are copied sealed, so the target needs the keys of the source.
   const { encryptionKeys } = loadConfig();
   const vault = loadVault({ encryptionKeys, database: from });
   const source = await openStorageForCommand(from, vault);
   try {
     const target = await openStorageForCommand(to, vault);
     try {
-      const tables = await copyStore(source, target, { onTable: tell });
+      const tables = await copyStore(source, target, { onTable: printTable });
       if (!tables.every(({ isSame }) => isSame)) {
         throw new CopyError(
           'The two databases differ: one of them has been used since the copy began. Copy again, to an empty database.',
@@ -44,7 +44,7 @@ export async function migrateStore(options: readonly string[]): Promise<void> {
   }
 }
 
-function tell({ name, inSource, inTarget }: CopiedTable): void {
+function printTable({ name, inSource, inTarget }: CopiedTable): void {
   process.stdout.write(`${name}: ${inSource} in the source, ${inTarget} in the target\n`);
 }
 
@@ -53,9 +53,9 @@ function parseOptions(options: readonly string[]) {
   const source = parseDatabaseUrl('--from', from ?? '');
   const target = parseDatabaseUrl('--to', to ?? '');
   if (source.type !== 'sqlite' || target.type !== 'postgresql') {
-    throw new ConfigError('The way is from SQLite to PostgreSQL: --from sqlite:PATH --to postgresql://...');
+    throw new ConfigError('The copy goes from SQLite to PostgreSQL: --from sqlite:PATH --to postgresql://...');
   }
-  // Opening it would make a new file, and copy nothing without a complaint.
+  // Opening it would create an empty file, and the copy would silently copy nothing.
   if (!existsSync(source.path)) {
     throw new ConfigError(`--from names ${source.path}, which does not exist.`);
   }
@@ -66,6 +66,6 @@ function parse(options: readonly string[]): { from?: string; to?: string } {
   try {
     return parseArgs({ args: [...options], options: { from: { type: 'string' }, to: { type: 'string' } } }).values;
   } catch (error) {
-    throw new ConfigError((error as Error).message, { cause: error });
+    throw new ConfigError(error instanceof Error ? error.message : String(error), { cause: error });
   }
 }

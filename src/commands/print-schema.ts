@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { lexicographicSortSchema, printSchema } from 'graphql';
 import { graphqlSchema } from '../graphql/schema.ts';
 
-/** The schema as it stands in `schema.graphql`. */
+/** The content of `schema.graphql`. */
 export async function printedSchema(): Promise<string> {
   const notice = '# Printed from the code by "npm run schema"; edits are lost.\n\n';
   return `${notice}${printSchema(lexicographicSortSchema(await graphqlSchema()))}\n`;

@@ -4,7 +4,7 @@ import { loadVault } from '../config/key-file.ts';
 import { sealAnew } from '../storage/sealing.ts';
 import { openStorageForCommand } from '../storage/storage.ts';
 
-/** Seals everything with the first key of ENCRYPTION_KEY; when it has ended, the others are needed no more. */
+/** Seals all secrets with the first key of ENCRYPTION_KEY. Afterwards the other keys are no longer needed. */
 export async function rotateKeys(): Promise<void> {
   const config = loadConfig();
   const vault = loadVault(config);

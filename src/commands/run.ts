@@ -7,7 +7,7 @@ import { DatabaseFileError, NewerDatabaseError } from '../storage/errors.ts';
 import { DatabaseServerError } from '../storage/postgresql/connection.ts';
 import { DatabaseInUseError } from '../storage/sqlite/file.ts';
 
-/** Runs what the command line asks for: the server, unless it names a command. */
+/** Runs the command that the command line names; without one, the server. */
 export async function run([name, ...options]: readonly string[]): Promise<void> {
   try {
     await commandOf(name)(options);
@@ -36,7 +36,7 @@ function commandOf(name: string | undefined): Command {
   }
 }
 
-/** Serves until a signal ends it. */
+/** Serves until a signal arrives. */
 async function serve(): Promise<void> {
   const app = await startApp(loadConfig());
   const signal = stopSignal();
@@ -48,10 +48,10 @@ async function serve(): Promise<void> {
   await app.stop();
 }
 
-/** npm passes on a signal that the terminal has sent already: what comes so soon after the first is no second wish. */
+/** npm forwards a signal that the terminal has already sent to the process. Within this time it is the same signal. */
 const REPETITION_MS = 1_000;
 
-/** Resolves at the first signal; a later one ends the process at once. */
+/** Resolves at the first signal. A later one ends the process at once. */
 function stopSignal(): Promise<undefined> {
   let first: number | undefined;
   return new Promise((resolve) => {
@@ -71,8 +71,8 @@ function endAtOnce(reason: string, code: number): never {
   process.exit(code);
 }
 
-/** What the program says to the person who started it. */
-export function welcome(app: Pick<App, 'urls' | 'isEmpty' | 'isOpen' | 'servesApi'>): string {
+/** The message on standard output after the start. */
+function welcome(app: Pick<App, 'urls' | 'isEmpty' | 'isOpen' | 'servesApi'>): string {
   const { urls, isEmpty, isOpen, servesApi } = app;
   if (!servesApi) {
     return `Data Pusher makes deliveries.\n  Health   ${urls.health}/ready\n`;
@@ -80,11 +80,11 @@ export function welcome(app: Pick<App, 'urls' | 'isEmpty' | 'isOpen' | 'servesAp
   const access = isOpen
     ? '  Access   all programs on this machine are the administrator; ADMIN_TOKEN would change that\n'
     : '';
-  const places = `Data Pusher is ready.\n  GraphQL  ${urls.graphql}\n  Ingest   ${urls.ingest}\n${access}`;
-  return isEmpty ? `${places}\n${firstSteps(urls, isOpen)}` : places;
+  const addresses = `Data Pusher is ready.\n  GraphQL  ${urls.graphql}\n  Ingest   ${urls.ingest}\n${access}`;
+  return isEmpty ? `${addresses}\n${firstSteps(urls, isOpen)}` : addresses;
 }
 
-/** Each command leaves what the next one needs in a shell variable, so that all can be pasted as they are. */
+/** Each command stores the next one's input in a shell variable, so all can be pasted unchanged. */
 function firstSteps({ graphql, ingest, health }: App['urls'], isOpen: boolean): string {
   const administrator = isOpen ? '' : ` -H "Authorization: Bearer $ADMIN_TOKEN"`;
   const json = `-H 'Content-Type: application/json'`;
@@ -103,7 +103,7 @@ function firstSteps({ graphql, ingest, health }: App['urls'], isOpen: boolean): 
   ].join('\n');
 }
 
-/** What is wrong and what to do about it, in one line. */
+/** Their messages say in one line what is wrong and what to do. */
 const FOR_THE_OPERATOR = [
   ConfigError,
   CopyError,
@@ -121,16 +121,19 @@ const LISTEN_ERRORS: Readonly<Record<string, string>> = {
   ENOTFOUND: 'is unknown; choose another HOST.',
 };
 
-/** What an operator can mend is told in one line; anything else with its stack trace. */
-export function startupError(error: unknown): string {
+/** One line for errors that the operator can fix. Others keep their stack trace. */
+function startupError(error: unknown): string {
+  if (!(error instanceof Error)) {
+    return String(error);
+  }
   if (FOR_THE_OPERATOR.some((kind) => error instanceof kind)) {
-    return (error as Error).message;
+    return error.message;
   }
-  if (error instanceof Error && 'code' in error && 'syscall' in error) {
-    const { address, port } = error as { address?: string; port?: number };
-    const place = [address, port].filter((part) => part !== undefined).join(':');
+  if ('code' in error && 'syscall' in error) {
+    const address = 'address' in error ? [error.address] : [];
+    const port = 'port' in error ? [error.port] : [];
     const reason = LISTEN_ERRORS[String(error.code)];
-    return reason === undefined ? error.message : `The address ${place} ${reason}`;
+    return reason === undefined ? error.message : `The address ${[...address, ...port].join(':')} ${reason}`;
   }
-  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+  return error.stack ?? error.message;
 }

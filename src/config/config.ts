@@ -9,54 +9,55 @@ import { parseAllowedDestination, parseNetwork } from '../core/address-rule.ts';
 
 export { ConfigError };
 
-/** Everything an operator can set, parsed and checked. Durations are in milliseconds. */
+/** All settings, parsed and checked. Durations are in milliseconds. */
 export interface Config {
   readonly host: string;
   readonly port: number;
-  /** Others than this machine's own programs may reach it: it is closed then to whoever has no token. */
+  /** Programs on other machines can reach the server. Every request then needs a token. */
   readonly isExposed: boolean;
-  /** Who sends it may do everything; without one, everyone may. */
+  /** The token that allows everything. Without one, every local request is allowed everything. */
   readonly adminToken: string | undefined;
-  /** Web pages of these may call the API from a browser. */
+  /** The origins whose pages may call the API from a browser. */
   readonly corsOrigins: readonly string[];
-  /** Of 32 bytes each. The first encrypts, all decrypt; none means that one is kept beside the SQLite file. */
+  /** Keys of 32 bytes. The first encrypts, all decrypt. If there are none, one is stored beside the SQLite file. */
   readonly encryptionKeys: readonly Buffer[];
   readonly database: DatabaseConfig;
-  /** The broker between processes, as an amqp URL, and the name of the queue on it. */
+  /** The amqp URL of the broker between processes. */
   readonly queueUrl: string | undefined;
+  /** The name of the queue on the broker. */
   readonly queueName: string;
-  /** What this process does: accept events and serve the API, make deliveries, or both. */
+  /** `api` accepts events and serves the API, `worker` makes deliveries. */
   readonly roles: readonly Role[];
   readonly logLevel: LogLevel;
   readonly ingest: { readonly maxBodyBytes: number };
   readonly limits: LimitsConfig;
   readonly delivery: DeliveryConfig;
   readonly egress: EgressConfig;
-  /** How long requests are still taken after the signal to stop, so that a proxy can turn to the other processes. */
+  /** After the signal to stop, requests are accepted for this time, while proxies move to the other processes. */
   readonly shutdownDelayMs: number;
   readonly shutdownTimeoutMs: number;
 }
 
-export const ROLES = ['api', 'worker'] as const;
-export type Role = (typeof ROLES)[number];
+const ROLES = ['api', 'worker'] as const;
+type Role = (typeof ROLES)[number];
 
 export type DatabaseConfig =
-  /** `path` is that of a file, or `:memory:`. */
+  /** `path` names a file, or is `:memory:`. */
   | { readonly type: 'sqlite'; readonly path: string }
-  /** `listenUrl` is the same database's without the pooler that `url` may go by. */
+  /** `listenUrl` leads to the same database without a pooler. */
   | { readonly type: 'postgresql'; readonly url: string; readonly listenUrl?: string };
 
-export interface DeliveryConfig {
+interface DeliveryConfig {
   readonly timeoutMs: number;
   readonly retrySchedule: RetrySchedule;
   readonly maxConcurrency: number;
   readonly maxConcurrencyPerDestination: number;
-  /** Threads that make the requests; 0 makes them on the main thread. */
+  /** The number of threads that make requests. 0 makes them on the main thread. */
   readonly senderThreads: number;
 }
 
-export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
-export type LogLevel = (typeof LOG_LEVELS)[number];
+const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
+type LogLevel = (typeof LOG_LEVELS)[number];
 
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
@@ -68,7 +69,7 @@ export function loadConfig(): Config {
 /**
  * The only place that knows the names of environment variables.
  *
- * @throws ConfigError with one line that names the variable and says what it may be.
+ * @throws ConfigError with one line that names the variable and the allowed values
  */
 export function parseConfig(variables: Readonly<Record<string, string | undefined>>): Config {
   const environment = new Environment(variables);
@@ -97,14 +98,14 @@ export function parseConfig(variables: Readonly<Record<string, string | undefine
       }),
       maxConcurrency: environment.integer('MAX_CONCURRENCY', 256, { min: 1, max: 10_000 }),
       maxConcurrencyPerDestination: environment.integer('MAX_CONCURRENCY_PER_DESTINATION', 32, { min: 1, max: 10_000 }),
-      senderThreads: environment.integer('SENDER_THREADS', usefulSenderThreads(), { min: 0, max: 64 }),
+      senderThreads: environment.integer('SENDER_THREADS', defaultSenderThreads(), { min: 0, max: 64 }),
     },
     egress: parseEgress({
       isExposed,
       allow: environment.text('ALLOW_DESTINATIONS', ''),
       proxy: environment.text('EGRESS_PROXY', ''),
     }),
-    // The owner of a SQLite file has no others that could take the requests.
+    // The owner of a SQLite file has no other processes to which requests could move.
     shutdownDelayMs: environment.duration('SHUTDOWN_DELAY', database.type === 'sqlite' ? '0s' : '3s', {
       min: 0,
       max: HOUR,
@@ -123,7 +124,7 @@ export function parseConfig(variables: Readonly<Record<string, string | undefine
   return Object.freeze(config);
 }
 
-/** Where only programs of this machine can send anything, there is nobody to be slowed down. */
+/** On loopback, every sender is a program of this machine: the limits are off by default. */
 function parseLimits(environment: Environment, isExposed: boolean): LimitsConfig {
   const rate = environment.rate('INGEST_RATE', isExposed ? '100/s' : 'none');
   const burst = environment.integer('INGEST_BURST', defaultBurst(rate), { min: 1, max: 10_000_000 });
@@ -134,14 +135,14 @@ function parseLimits(environment: Environment, isExposed: boolean): LimitsConfig
   };
 }
 
-/** One core is for everything else; and what hands out the requests keeps no more threads busy than these. */
-function usefulSenderThreads(): number {
+/** One core is left for everything else. The dispatcher cannot keep more than 4 threads busy. */
+function defaultSenderThreads(): number {
   return Math.min(availableParallelism() - 1, 4);
 }
 
 function parseQueueUrl(text: string): string | undefined {
   if (text !== '' && !(/^amqps?:\/\//u.test(text) && URL.canParse(text))) {
-    throw new ConfigError('QUEUE_URL must be that of a RabbitMQ broker, such as amqp://user:password@host:5672.');
+    throw new ConfigError('QUEUE_URL must be the URL of a RabbitMQ broker, such as amqp://user:password@host:5672.');
   }
   return text === '' ? undefined : text;
 }
@@ -154,7 +155,7 @@ function parseDatabase(environment: Environment): DatabaseConfig {
   }
   if (database.type !== 'postgresql' || !isPostgresqlUrl(listenUrl)) {
     throw new ConfigError(
-      'LISTEN_DATABASE_URL must be postgresql://user:password@host:5432/database, that of a PostgreSQL DATABASE_URL without the pooler.',
+      'LISTEN_DATABASE_URL must be postgresql://user:password@host:5432/database, the database of a PostgreSQL DATABASE_URL without the pooler.',
     );
   }
   return { ...database, listenUrl };
@@ -164,7 +165,7 @@ function isPostgresqlUrl(text: string): boolean {
   return /^postgres(?:ql)?:\/\//u.test(text) && URL.canParse(text);
 }
 
-/** @param name of the setting that the text is the value of */
+/** @param name the setting's name, for the error */
 export function parseDatabaseUrl(name: string, text: string): DatabaseConfig {
   if (isPostgresqlUrl(text)) {
     return { type: 'postgresql', url: text };
@@ -178,28 +179,28 @@ export function parseDatabaseUrl(name: string, text: string): DatabaseConfig {
   return { type: 'sqlite', path };
 }
 
-/** How much strangers may ask for. */
-export interface LimitsConfig {
-  /** Events that an account may send to each process, and how many of them at once. */
+/** Limits for senders. */
+interface LimitsConfig {
+  /** The events that an account may send to each process, and the burst. */
   readonly ingest: { readonly rate: Rate; readonly burst: number } | undefined;
-  /** Wrong tokens that may come from one address. */
+  /** The wrong tokens that may come from one address. */
   readonly authFailures: Rate | undefined;
-  /** Whose X-Forwarded-For is believed: nobody's, that of so many proxies in a row, or that of these networks. */
+  /** The proxies whose X-Forwarded-For is trusted: none, so many in a row, or those in these networks. */
   readonly trustProxy: false | number | readonly string[];
 }
 
 const BURST_MS = 10_000;
 
-/** What comes in ten seconds at the rate. */
-export function defaultBurst(rate: Rate | undefined): number {
+/** The events of ten seconds at the rate. */
+function defaultBurst(rate: Rate | undefined): number {
   return rate === undefined ? 1 : Math.ceil((rate.count * BURST_MS) / rate.perMs);
 }
 
-/** The names that Express has for the networks of a machine and of a site. */
+/** Express's names for local networks. */
 const NAMED_NETWORKS: ReadonlySet<string> = new Set(['loopback', 'linklocal', 'uniquelocal']);
 const HOPS = /^[1-9]\d?$/u;
 
-export function parseTrustProxy(text: string): LimitsConfig['trustProxy'] {
+function parseTrustProxy(text: string): LimitsConfig['trustProxy'] {
   if (text === 'none') {
     return false;
   }
@@ -222,24 +223,24 @@ function isTrustable(text: string): boolean {
 }
 
 /** The rules for outgoing requests. */
-export interface EgressConfig {
-  /** Requests may go to addresses of the internet only, and to what is allowed; else they may go anywhere. */
+interface EgressConfig {
+  /** If true, requests may only go to public addresses and to `allowed`. */
   readonly isFiltered: boolean;
   readonly allowed: readonly string[];
-  /** An HTTP proxy, with its password if it has one. */
+  /** The URL of an HTTP proxy, which may contain a password. */
   readonly proxyUrl: string | undefined;
 }
 
 interface EgressSettings {
   readonly isExposed: boolean;
-  /** `ALLOW_DESTINATIONS`; empty where it is not set. */
+  /** `ALLOW_DESTINATIONS`; empty when it is not set. */
   readonly allow: string;
-  /** `EGRESS_PROXY`; empty where it is not set. */
+  /** `EGRESS_PROXY`; empty when it is not set. */
   readonly proxy: string;
 }
 
-/** Whoever names exceptions wants the rule: a worker on loopback cannot know that its events come from strangers. */
-export function parseEgress({ isExposed, allow, proxy }: EgressSettings): EgressConfig {
+/** ALLOW_DESTINATIONS turns the rule on: a worker on loopback cannot know that others can reach the API. */
+function parseEgress({ isExposed, allow, proxy }: EgressSettings): EgressConfig {
   const entries = allow === '' || allow === 'none' ? [] : allow.split(',').map((part) => part.trim());
   return {
     isFiltered: isExposed || allow !== '',
@@ -262,7 +263,7 @@ function parseProxyUrl(text: string): string | undefined {
   const url = URL.parse(text);
   const isWhole = url?.protocol === 'http:' && url.pathname === '/' && url.search === '' && url.hash === '';
   if (text !== '' && !(isWhole && canBeDecoded(url))) {
-    throw new ConfigError('EGRESS_PROXY must be that of an HTTP proxy, such as http://user:password@proxy:3128.');
+    throw new ConfigError('EGRESS_PROXY must be the URL of an HTTP proxy, such as http://user:password@proxy:3128.');
   }
   return text === '' ? undefined : text;
 }
@@ -277,5 +278,5 @@ function canBeDecoded({ username, password }: URL): boolean {
 
 const manifest = findPackageJSON(import.meta.url) as string;
 
-/** As `package.json` says. */
+/** From `package.json`. */
 export const { version } = JSON.parse(readFileSync(manifest, 'utf8')) as { version: string };

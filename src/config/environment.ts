@@ -1,10 +1,11 @@
 import type { Rate } from '../core/token-bucket.ts';
 
+/** The package ms also reads "2 days", "1y" and negative numbers. A setting has one notation. */
 const DURATION = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/;
 const RATE = /^(\d{1,6})\/([smhd])$/;
 const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
-/** A wrong setting. The message is one line, for the operator, and names the variable. */
+/** An invalid setting. The message is one line for the operator and names the variable. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
 }
@@ -14,7 +15,10 @@ interface Range {
   readonly max: number;
 }
 
-/** Parsers for the values of environment variables; an empty value counts as not set. */
+/**
+ * Parsers for environment variables. An empty value counts as not set. Schema libraries such as envalid and zod report
+ * errors in their own format, on several lines.
+ */
 export class Environment {
   readonly #variables: Readonly<Record<string, string | undefined>>;
 
@@ -45,7 +49,7 @@ export class Environment {
     return choice;
   }
 
-  /** Names separated by commas; not set means all of them. */
+  /** @returns the named choices, which are separated by commas; all of them when the variable is not set */
   someOf<const Choice extends string>(name: string, choices: readonly Choice[]): Choice[] {
     const named = this.text(name, choices.join(','))
       .split(',')
@@ -65,7 +69,7 @@ export class Environment {
     return value;
   }
 
-  /** @returns milliseconds each; `none` is the empty list. */
+  /** @returns milliseconds; an empty list for `none` */
   durations(name: string, fallback: string, range: Range): number[] {
     const text = this.text(name, fallback);
     const values = text === 'none' ? [] : text.split(',').map((part) => durationMs(part.trim()));

@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, linkSync, mkdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { type Config, ConfigError, type DatabaseConfig } from './config.ts';
-import { parseEncryptionKeys } from './secrets.ts';
 import { Vault } from '../core/vault.ts';
 import { explainFileError } from '../storage/errors.ts';
+import { type Config, ConfigError, type DatabaseConfig } from './config.ts';
+import { parseEncryptionKeys } from './secrets.ts';
 
 type SqliteConfig = Extract<DatabaseConfig, { type: 'sqlite' }>;
 
@@ -12,29 +12,29 @@ const OWNER_ONLY = 0o600;
 const KEY_BYTES = 32;
 
 /**
- * The keys that the configuration names, or else one that is made at the first start and kept beside the SQLite file.
+ * Uses the configured keys. Without any, the first start makes a key and stores it beside the SQLite file.
  *
- * @throws ConfigError when the file holds no key; DatabaseFileError or an Error with a `syscall` when it cannot be used.
+ * @throws ConfigError when the file contains no key; DatabaseFileError or an Error with a `syscall` when it cannot be used
  */
 export function loadVault({ encryptionKeys, database }: Pick<Config, 'encryptionKeys' | 'database'>): Vault {
-  const [first, ...others] = encryptionKeys.length > 0 ? encryptionKeys : keptKeys(database);
+  const [first, ...others] = encryptionKeys.length > 0 ? encryptionKeys : storedKeys(database);
   if (first === undefined) {
     throw new Error('There is no encryption key.');
   }
   return new Vault([first, ...others]);
 }
 
-/** @returns undefined for a database in memory, which needs its key no longer than it lives. */
+/** @returns `undefined` for a database in memory, whose key is not stored */
 export function keyFileOf({ path }: SqliteConfig): string | undefined {
   if (path === ':memory:') {
     return undefined;
   }
   const beside = `${path}.key`;
-  // Beside the file itself, where the path is that of a link to it.
+  // If the path is a symbolic link, the key is beside the file that it leads to.
   return existsSync(beside) || !existsSync(path) ? beside : `${realpathSync(path)}.key`;
 }
 
-function keptKeys(database: DatabaseConfig): readonly Buffer[] {
+function storedKeys(database: DatabaseConfig): readonly Buffer[] {
   if (database.type === 'postgresql') {
     return [];
   }
@@ -53,7 +53,7 @@ function readOrMake(path: string): readonly Buffer[] {
   try {
     return readKeys(path);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') {
+    if (!hasCode(error, 'ENOENT')) {
       throw error;
     }
     makeKey(path);
@@ -76,12 +76,12 @@ function readKeys(path: string): Buffer[] {
 
 function unusable(path: string, cause?: unknown): ConfigError {
   return new ConfigError(
-    `The key file ${path} does not hold 32 bytes in base64: put the key back that was in it, or set ENCRYPTION_KEY.`,
+    `The key file ${path} does not contain 32 bytes in base64: restore the key that was in it, or set ENCRYPTION_KEY.`,
     { cause },
   );
 }
 
-/** Written under another name first: of several processes that start together one makes the key, whole, for all. */
+/** Writes the file under another name and links it: of several processes that start together, one makes the key for all. */
 function makeKey(path: string): void {
   mkdirSync(dirname(resolve(path)), { recursive: true });
   const draft = `${path}.${process.pid}`;
@@ -89,10 +89,14 @@ function makeKey(path: string): void {
   try {
     linkSync(draft, path);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') {
+    if (!hasCode(error, 'EEXIST')) {
       throw error;
     }
   } finally {
     rmSync(draft);
   }
+}
+
+function hasCode(error: unknown, code: string): boolean {
+  return typeof error === 'object' && error !== null && 'code' in error && error.code === code;
 }

@@ -1,5 +1,5 @@
-import { isIP } from 'node:net';
 import ipaddr from 'ipaddr.js';
+import { parseAddress } from '../core/address-rule.ts';
 import { ConfigError } from './environment.ts';
 
 const ADMIN_TOKEN_CHARACTERS_MIN = 24;
@@ -9,7 +9,10 @@ const VISIBLE_ASCII = /^[\u0021-\u007e]+$/u;
 
 /** True when only programs on this machine can reach a server on the host. */
 export function isLoopback(host: string): boolean {
-  return isIP(host) === 0 ? host.toLowerCase() === 'localhost' : ipaddr.process(host).range() === 'loopback';
+  const address = parseAddress(host);
+  return address === undefined
+    ? host.toLowerCase() === 'localhost'
+    : ipaddr.process(address.toString()).range() === 'loopback';
 }
 
 export function parseAdminToken(text: string): string | undefined {

@@ -50,7 +50,7 @@ export interface AddressRuleOptions {
   readonly own: readonly string[];
 }
 
-type Address = ipaddr.IPv4 | ipaddr.IPv6;
+export type Address = ipaddr.IPv4 | ipaddr.IPv6;
 type Network = readonly [address: Address, bits: number];
 
 const REFUSED = networksOf([...REFUSED_IPV4, ...REFUSED_IPV6]);
@@ -118,9 +118,16 @@ export function parseNetwork(text: string): Network | undefined {
   return address === undefined || bits > bitsMax ? undefined : [address, bits];
 }
 
-/** ipaddr.js also reads notations such as `127.1` and zones such as `%eth0`, which are not addresses here. */
-function parseAddress(text: string): Address | undefined {
-  return isIP(text) === 0 || text.includes('%') ? undefined : ipaddr.parse(text);
+/**
+ * ipaddr.js also reads notations such as `127.1` and zones such as `%eth0`, which are not addresses here. It takes the
+ * IPv4-compatible `::127.0.0.1` for the IPv4-mapped `::ffff:127.0.0.1`, so URL writes IPv6 addresses in groups first.
+ */
+export function parseAddress(text: string): Address | undefined {
+  const version = text.includes('%') ? 0 : isIP(text);
+  if (version === 6) {
+    return ipaddr.IPv6.parse(new URL(`http://[${text}]`).hostname.slice(1, -1));
+  }
+  return version === 4 ? ipaddr.IPv4.parse(text) : undefined;
 }
 
 function networksOf(entries: readonly string[]): Network[] {

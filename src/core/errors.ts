@@ -1,5 +1,4 @@
-/** What a caller may learn of a failure: a stable code and a sentence. The private part goes in `cause`. */
-export type ErrorCode =
+type ErrorCode =
   | 'BAD_USER_INPUT'
   | 'FORBIDDEN'
   | 'NOT_FOUND'
@@ -8,10 +7,11 @@ export type ErrorCode =
   | 'TOO_MANY_REQUESTS'
   | 'STORAGE_UNAVAILABLE';
 
+/** A failure that the caller may see: a stable code and a sentence. Private details go in `cause`. */
 export class DomainError extends Error {
   override readonly name = 'DomainError';
   readonly code: ErrorCode;
-  /** The input field that is to blame, where there is one. */
+  /** The invalid input field, if any. */
   readonly field: string | undefined;
 
   private constructor(code: ErrorCode, message: string, details: { field?: string; cause?: unknown } = {}) {
@@ -20,7 +20,7 @@ export class DomainError extends Error {
     this.field = details.field;
   }
 
-  /** `rule` is a sentence that says what is allowed; it must not repeat the value, which may be a secret. */
+  /** @param rule a sentence that says what is allowed, without the value, which may be a secret */
   static badInput(field: string, rule: string): DomainError {
     return new DomainError('BAD_USER_INPUT', rule, { field });
   }
@@ -46,7 +46,7 @@ export class DomainError extends Error {
   }
 
   static storageUnavailable(cause: unknown): DomainError {
-    return new DomainError('STORAGE_UNAVAILABLE', 'The database cannot be used now; try again later.', {
+    return new DomainError('STORAGE_UNAVAILABLE', 'The database is unavailable; try again later.', {
       cause,
     });
   }

@@ -3,19 +3,19 @@ import type { Clock } from './clock.ts';
 import { DomainError } from './errors.ts';
 
 /**
- * Ids are UUIDv7 (RFC 9562, section 5.7): 48 bits of milliseconds, then a 12-bit counter that keeps the
- * ids of one process in order within a millisecond, then 50 random bits. They sort by time, so an id is
- * also the key by which pages are cut.
+ * Ids are UUIDv7 (RFC 9562, section 5.7): 48 bits of milliseconds, then a 12-bit counter that keeps the ids of one
+ * process in order within a millisecond, then 50 random bits. They sort by time, so cursors contain ids.
  *
- * The last 12 bits of a fresh id are zero. An event's deliveries take the event's id with those bits set to
- * 1, 2, 3...: the database can number them in the statement that inserts them, without a round trip.
+ * The last 12 bits of a new id are zero. The deliveries of an event have the event's id with those bits set to 1, 2, 3
+ * and so on. The database can thus number deliveries in the statement that inserts them, without a round trip. The
+ * package uuid also makes UUIDv7, but fills these bits with random ones.
  */
 export type IdSource = () => string;
 
-/** Bits left free at the end of an id, as hexadecimal digits. */
+/** The hexadecimal digits at the end of an id that number deliveries. */
 export const ORDINAL_DIGITS = 3;
 
-/** What a delivery's id has in common with that of its event. */
+/** The length of the part that a delivery's id shares with its event's id. */
 export const ID_STEM_CHARACTERS = 36 - ORDINAL_DIGITS;
 
 const COUNTER_LIMIT = 0x1000;
@@ -32,7 +32,7 @@ export function createIdSource(clock: Clock): IdSource {
     counter = now > lastMs ? 0 : counter + 1;
     lastMs = Math.max(now, lastMs);
     if (counter === COUNTER_LIMIT) {
-      // Borrowing from the next millisecond keeps ids unique and in order even when the clock stands still.
+      // Using the next millisecond keeps ids unique and in order even when the clock stands still.
       lastMs += 1;
       counter = 0;
     }
@@ -54,31 +54,27 @@ function format(ms: number, counter: number, random: string): string {
   return `${time.slice(0, 8)}-${time.slice(8)}-7${sequence}-${variant}${random.slice(1, 4)}-${tail}`;
 }
 
-/** The highest number that a delivery of an event can have. */
+/** The highest number of a delivery within its event. */
 export const ORDINAL_MAX = 16 ** ORDINAL_DIGITS - 1;
 
-/** @param ordinal from 1 to `ORDINAL_MAX`; see above */
+/** @param ordinal from 1 to `ORDINAL_MAX` */
 export function deliveryIdOf(eventId: string, ordinal: number): string {
   return eventId.slice(0, -ORDINAL_DIGITS) + ordinal.toString(16).padStart(ORDINAL_DIGITS, '0');
 }
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
-/** True for text that can be the id of anything; other text is an unknown id, and need not reach the database. */
+/** False for text that cannot be an id. Such an id is unknown without asking the database. */
 export function isId(text: string): boolean {
   return UUID.test(text);
 }
 
-/** The same for what was received from outside, and may be anything. */
+/** `isId` for a value of any type, received from outside. */
 export function isReceivedId(value: unknown): value is string {
   return typeof value === 'string' && isId(value);
 }
 
-/**
- * For commands, to which text that cannot be an id is as unknown as any other.
- *
- * @throws DomainError NOT_FOUND
- */
+/** @throws DomainError NOT_FOUND for text that cannot be an id */
 export function requireId(text: string, what: Parameters<typeof DomainError.notFound>[0]): void {
   if (!isId(text)) {
     throw DomainError.notFound(what);

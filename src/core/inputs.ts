@@ -18,7 +18,7 @@ export function parseName(text: string): string {
   return name;
 }
 
-/** Kept exactly as given: it is the account's own description of itself, nothing is ever sent there. */
+/** The text is stored exactly as given. Nothing is ever sent to a website. */
 export function parseWebsite(text: string): string {
   const isText = text.length <= WEBSITE_CHARACTERS_MAX && text.isWellFormed() && !/\p{Cc}/u.test(text);
   if (!isText || !(BARE_HOST.test(text) || isWebUrl(text))) {
@@ -30,7 +30,7 @@ export function parseWebsite(text: string): string {
   return text;
 }
 
-/** Two addresses that differ in letter case only are the same account's. */
+/** Addresses that differ only in letter case belong to the same account. */
 export function emailKey(email: string): string {
   return email.toLowerCase();
 }
@@ -42,7 +42,7 @@ function isWebUrl(text: string): boolean {
 export const HTTP_METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] as const;
 export type HttpMethod = (typeof HTTP_METHODS)[number];
 
-/** One entry a header name; names keep their letter case and order, a list is sent as repeated lines. */
+/** One entry for each header. Names keep their letter case and order. A list is sent as repeated headers. */
 export type HeaderEntry = readonly [name: string, value: string | readonly string[]];
 
 export const DESTINATIONS_PER_ACCOUNT_MAX = 100;
@@ -54,7 +54,7 @@ const HEADER_BYTES_MAX = 8 * 1024;
 const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 const CONTROL_CHARACTER = /\p{Cc}/u;
 
-/** Hop-by-hop fields (RFC 9110, 7.6.1), and those that frame the message. */
+/** Hop-by-hop headers (RFC 9110, section 7.6.1), and headers that frame the message. */
 const RESERVED_NAMES: ReadonlySet<string> = new Set([
   'connection',
   'content-length',
@@ -67,13 +67,13 @@ const RESERVED_NAMES: ReadonlySet<string> = new Set([
   'transfer-encoding',
   'upgrade',
 ]);
-/** Words between us and a proxy, and the names of what Data Pusher itself says in its deliveries. */
+/** Headers for proxies, and those that Data Pusher sets itself. */
 const RESERVED_PREFIXES = ['proxy-', 'webhook-', 'data-pusher-'] as const;
 
 /**
- * The text is kept exactly as given; parsing only decides whether it can be called.
+ * The text is stored exactly as given. Parsing only checks that it can be called.
  *
- * @param rule says which addresses a URL may name; what a name leads to is seen at each connect.
+ * @param rule checks an address in the URL. Host names are checked at each connect, after they are resolved.
  */
 export function parseDestinationUrl(text: string, rule?: AddressRule): string {
   const form = `The URL must be absolute, http or https, without user name and password, and of at most ${URL_CHARACTERS_MAX} characters.`;
@@ -83,18 +83,21 @@ export function parseDestinationUrl(text: string, rule?: AddressRule): string {
   }
   const address = addressInUrl(text);
   if (rule !== undefined && address !== undefined && !rule.allowsAddress(address)) {
-    throw DomainError.badInput('url', 'The URL must not name an address that is private, reserved or our own.');
+    throw DomainError.badInput(
+      'url',
+      "The URL must not name an address that is private, reserved or this server's own.",
+    );
   }
   return text;
 }
 
-// Read from the text and not from the parsed URL, which hides an empty user name as in "http://@host".
+// The parsed URL hides an empty user name, as in "http://@host".
 function hasUserInfo(text: string): boolean {
   const authority = /^https?:[/\\]+([^/\\?#]*)/iu.exec(text)?.[1] ?? '';
   return authority.includes('@');
 }
 
-/** @param input a JSON object, as the API received it. */
+/** @param input a JSON object from the API */
 export function parseHeaders(input: Readonly<Record<string, unknown>>): HeaderEntry[] {
   const entries = Object.entries(input).map(
     ([name, value]): HeaderEntry => [parseHeaderName(name), parseHeaderValue(value)],
@@ -138,4 +141,15 @@ function parseHeaderLine(value: unknown): string {
 
 function badHeaders(rule: string): DomainError {
   return DomainError.badInput('headers', rule);
+}
+
+const DAY_MS = 86_400_000;
+export const OVERLAP_DEFAULT_MS = DAY_MS;
+const OVERLAP_MS_MAX = 30 * DAY_MS;
+
+/** @throws DomainError BAD_USER_INPUT */
+export function requireOverlap(milliseconds: number): void {
+  if (milliseconds > OVERLAP_MS_MAX) {
+    throw DomainError.badInput('overlap', 'The overlap must be an ISO 8601 duration from PT0S to P30D.');
+  }
 }

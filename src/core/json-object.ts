@@ -1,10 +1,9 @@
 /**
- * Reads the top level of a JSON object as text, so that numbers keep every digit, nested values keep their
- * spelling, and a key that stands twice is seen twice. `JSON.parse` would lose all three.
+ * Reads the top level of a JSON object as text: numbers keep every digit, nested values keep their spelling, and repeated
+ * keys are all returned. `JSON.parse` loses all three. Libraries such as lossless-json keep the digits only. Reading is
+ * lazy: when the caller stops, the rest of the text is not read.
  *
- * Whoever stops asking ends the reading there.
- *
- * @param text a valid JSON object (checked at the edge); anything else has no defined result.
+ * @param text a valid JSON object, checked at ingest. The result for other text is undefined.
  */
 export function* topLevelMembers(text: string): Generator<[key: string, rawValue: string]> {
   let at = skipSpace(text, text.indexOf('{') + 1);
@@ -34,7 +33,7 @@ function endOfString(text: string, open: number): number {
   return quote === -1 ? text.length : quote + 1;
 }
 
-/** By an odd number of backslashes before it. */
+/** A quote after an odd number of backslashes is escaped. */
 function isEscaped(text: string, at: number): boolean {
   let start = at;
   while (text[start - 1] === '\\') {

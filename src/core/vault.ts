@@ -2,39 +2,38 @@ import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:
 
 const VERSION = 'v1';
 const CIPHER = 'aes-256-gcm';
-/** NIST SP 800-38D, 8.2: random ones are safe for 2^32 texts under one key. */
+/** Random nonces are safe for 2^32 texts under one key (NIST SP 800-38D, section 8.2). */
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 const KEY_ID_CHARACTERS = 8;
 
-/** Some text was encrypted with a key that is not at hand, or has been tampered with. The message names no secret. */
+/** The text's key is missing, or the text was changed. The message contains no secret. */
 export class VaultError extends Error {
   override readonly name = 'VaultError';
 }
 
 /**
- * Encrypts what must not stand readable in the database: `v1.<key id>.<nonce, text and tag in base64url>`. The
- * owner is bound to the text, so that a secret moved to another account's row does not open there.
+ * Encrypts secrets for the database, as `v1.<key id>.<nonce, text and tag in base64url>`. The owner's id is authenticated
+ * with the text: a secret that is copied to another account's row cannot be opened there.
  */
 export class Vault {
   readonly #keys: ReadonlyMap<string, Buffer>;
   readonly #current: { readonly id: string; readonly key: Buffer };
 
-  /** @param keys of 32 bytes; the first encrypts, all decrypt. */
+  /** @param keys of 32 bytes; the first encrypts, all decrypt */
   constructor(keys: readonly [Buffer, ...Buffer[]]) {
     this.#keys = new Map(keys.map((key) => [idOf(key), key]));
     this.#current = { id: idOf(keys[0]), key: keys[0] };
   }
 
-  /** What every sealed text begins with. */
+  /** The prefix of every sealed text. */
   static readonly mark = `${VERSION}.`;
 
-  /** What everything begins with that is sealed with the current key. */
+  /** The prefix of texts that are sealed with the current key. */
   get currentMark(): string {
     return `${VERSION}.${this.#current.id}.`;
   }
 
-  /** Of the keys at hand. */
   get keyIds(): readonly string[] {
     return [...this.#keys.keys()];
   }
@@ -51,7 +50,7 @@ export class Vault {
     const [version, keyId = '', content = ''] = sealed.split('.');
     const key = this.#keys.get(keyId);
     if (version !== VERSION || key === undefined) {
-      throw new VaultError(`There is no key ${keyId} to open a secret with.`);
+      throw new VaultError(`The key ${keyId} that a secret was sealed with is missing.`);
     }
     const bytes = Buffer.from(content, 'base64url');
     try {
@@ -60,12 +59,12 @@ export class Vault {
         .setAuthTag(bytes.subarray(-TAG_BYTES));
       return decipher.update(bytes.subarray(NONCE_BYTES, -TAG_BYTES), undefined, 'utf8') + decipher.final('utf8');
     } catch (error) {
-      throw new VaultError('A secret does not belong where it was found.', { cause: error });
+      throw new VaultError('A secret was changed, or moved from another row.', { cause: error });
     }
   }
 }
 
-/** Tells keys apart without telling anything of them. */
+/** Identifies a key without revealing it. */
 function idOf(key: Buffer): string {
   return createHash('sha256').update(key).digest('hex').slice(0, KEY_ID_CHARACTERS);
 }

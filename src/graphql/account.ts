@@ -7,26 +7,26 @@ import type { GraphQLContext } from './context.ts';
 import { Account, AccountConnection, Destination, EventConnection } from './object-types.ts';
 import { toPatch } from './patch.ts';
 
-@InputType({ description: 'A new account. Its id and its token are made by the server.' })
-export class CreateAccountInput {
+@InputType({ description: 'A new account. The server makes its id and its token.' })
+class CreateAccountInput {
   @Field(() => GraphQLEmailAddress, { description: 'Unique without regard to letter case.' })
   email!: string;
 
-  @Field(() => String, { description: 'Not blank, at most 200 characters; white space around it is removed.' })
+  @Field(() => String, { description: 'Not blank, at most 200 characters; surrounding white space is removed.' })
   name!: string;
 
   @Field(() => String, { nullable: true, description: 'An http or https URL, or a host name such as hello.com.' })
   website?: string | null;
 }
 
-@InputType({ description: 'Changes to an account. What is left out stays as it is.' })
-export class UpdateAccountInput {
+@InputType({ description: 'Changes to an account. Fields that are left out stay unchanged.' })
+class UpdateAccountInput {
   @Field(() => GraphQLEmailAddress, { nullable: true, description: 'Unique without regard to letter case.' })
   email?: string | null;
 
   @Field(() => String, {
     nullable: true,
-    description: 'Not blank, at most 200 characters; white space around it is removed.',
+    description: 'Not blank, at most 200 characters; surrounding white space is removed.',
   })
   name?: string | null;
 
@@ -49,17 +49,16 @@ export class AccountResolver {
 
   @Query(() => AccountConnection, { description: 'All accounts, in the order they were created.' })
   async accounts(
-    @Arg('first', () => Int, { nullable: true, defaultValue: 20, description: 'How many, at most 100.' }) first:
-      | number
-      | null,
-    @Arg('after', () => String, { nullable: true, description: 'The cursor behind which the page begins.' })
+    @Arg('first', () => Int, { nullable: true, defaultValue: 20, description: 'The size of the page, at most 100.' })
+    first: number | null,
+    @Arg('after', () => String, { nullable: true, description: 'The page begins after this cursor.' })
     after: string | null | undefined,
     @Ctx() { accounts }: GraphQLContext,
   ) {
     return toConnection(await accounts.accounts(parsePage(first, after)), () => accounts.accountCount());
   }
 
-  @Mutation(() => Account, { description: 'Creates an account. Its id and its token are made by the server.' })
+  @Mutation(() => Account, { description: 'Creates an account. The server makes its id and its token.' })
   createAccount(
     @Arg('input', () => CreateAccountInput, { description: 'The new account.' }) input: CreateAccountInput,
     @Ctx() { commands }: GraphQLContext,
@@ -68,7 +67,7 @@ export class AccountResolver {
   }
 
   @Mutation(() => Account, {
-    description: 'Changes an account. What the input leaves out, and the token, stay as they are.',
+    description: 'Changes an account. Fields that the input leaves out, and the token, stay unchanged.',
   })
   updateAccount(
     @Arg('id', () => ID, { description: "The account's id." }) id: string,
@@ -79,7 +78,7 @@ export class AccountResolver {
   }
 
   @Mutation(() => ID, {
-    description: 'Deletes an account with all its destinations, events, deliveries and attempts. Answers its id.',
+    description: 'Deletes an account with all its destinations, events, deliveries and attempts. Returns its id.',
   })
   deleteAccount(
     @Arg('id', () => ID, { description: "The account's id." }) id: string,
@@ -97,14 +96,14 @@ export class AccountResolver {
   }
 
   @FieldResolver(() => String, {
-    description: 'The secret that goes into the header CL-X-TOKEN of every event. Made by the server.',
+    description: 'The secret to send as the header CL-X-TOKEN with every event. Made by the server.',
   })
   appSecretToken(@Root() { sealedToken, id }: AccountEntity, @Ctx() { vault }: GraphQLContext) {
     return vault.open(sealedToken, id);
   }
 
   @FieldResolver(() => [Destination], {
-    description: 'Where the events of the account go, in the order they were created.',
+    description: 'The destinations of the account, in the order they were created.',
   })
   destinations(@Root() account: AccountEntity, @Ctx() { accounts }: GraphQLContext) {
     return accounts.destinationsOf(account.id);
@@ -113,10 +112,9 @@ export class AccountResolver {
   @FieldResolver(() => EventConnection, { description: 'The events received for the account, newest first.' })
   async events(
     @Root() account: AccountEntity,
-    @Arg('first', () => Int, { nullable: true, defaultValue: 20, description: 'How many, at most 100.' }) first:
-      | number
-      | null,
-    @Arg('after', () => String, { nullable: true, description: 'The cursor behind which the page begins.' })
+    @Arg('first', () => Int, { nullable: true, defaultValue: 20, description: 'The size of the page, at most 100.' })
+    first: number | null,
+    @Arg('after', () => String, { nullable: true, description: 'The page begins after this cursor.' })
     after: string | null | undefined,
     @Ctx() { events }: GraphQLContext,
   ) {

@@ -1,46 +1,45 @@
-/** Objects that are completed at once: a few milliseconds' work, whatever is selected of them. */
+/** Completing this many objects takes a few milliseconds, whatever the query selects of them. */
 const OBJECTS_PER_STEP = 20;
-/** How long one step may follow the other before the event loop goes on. */
+/** The longest time for steps before the event loop continues. */
 const TURN_MS = 5;
 
-interface Lane {
+interface RequestQueue {
   readonly waiting: (() => void)[];
-  /** How many of them have had their turn. */
+  /** The number of them that have had their turn. */
   done: number;
   readonly batches: (() => void)[];
 }
 
 /**
- * Shares the event loop between requests. GraphQL completes whatever is there in one go, be it a million fields; here
- * each object of an answer waits for a turn, requests come round one after the other, and between turns the program
- * does everything else.
+ * Shares the event loop between requests. GraphQL completes a whole list in one go, even a million fields. Here each
+ * object of an answer waits for a turn. Requests take turns, and between them the program does other work.
  */
 export class AnswerTurns {
-  readonly #lanes = new Map<object, Lane>();
+  readonly #queues = new Map<object, RequestQueue>();
   #isScheduled = false;
 
-  /** @param request whose turn it is: one object for each request */
+  /** @param request identifies the request by any object */
   take(request: object): Promise<void> {
     return new Promise((resolve) => {
-      this.#laneOf(request).waiting.push(resolve);
+      this.#queueOf(request).waiting.push(resolve);
     });
   }
 
-  /** Runs it when all objects of the request have had their turn: what they look up can then be looked up at once. */
+  /** Runs the callback after all objects of the request have had their turn. One statement can then load what they need. */
   afterAll(request: object, run: () => void): void {
-    this.#laneOf(request).batches.push(run);
+    this.#queueOf(request).batches.push(run);
   }
 
-  /** Forgets what waits: those turns never come. */
+  /** Drops the request's objects. Their turns never come. */
   drop(request: object): void {
-    this.#lanes.delete(request);
+    this.#queues.delete(request);
   }
 
-  #laneOf(request: object): Lane {
-    const lane = this.#lanes.get(request) ?? { waiting: [], done: 0, batches: [] };
-    this.#lanes.set(request, lane);
+  #queueOf(request: object): RequestQueue {
+    const queue = this.#queues.get(request) ?? { waiting: [], done: 0, batches: [] };
+    this.#queues.set(request, queue);
     this.#schedule();
-    return lane;
+    return queue;
   }
 
   #schedule(): void {
@@ -50,39 +49,39 @@ export class AnswerTurns {
     }
   }
 
-  /** @param endsAt when everybody else is to get a turn, on the clock of `performance.now()` */
+  /** @param endsAt when the event loop must continue, by `performance.now()` */
   #step(endsAt: number): void {
-    for (const [request, lane] of this.#lanes) {
-      if (lane.done === lane.waiting.length) {
-        this.#lanes.delete(request);
-        lane.batches.forEach((run) => run());
+    for (const [request, queue] of this.#queues) {
+      if (queue.done === queue.waiting.length) {
+        this.#queues.delete(request);
+        queue.batches.forEach((run) => run());
       }
     }
     this.#release();
-    if (this.#lanes.size > 0 && performance.now() < endsAt) {
-      // Behind all that the objects have set off: a tick comes when no promise is left that could go on.
+    if (this.#queues.size > 0 && performance.now() < endsAt) {
+      // The next step comes after all promises that these objects have resolved: ticks run when no microtask is left.
       queueMicrotask(() => process.nextTick(() => this.#step(endsAt)));
       return;
     }
     this.#isScheduled = false;
-    if (this.#lanes.size > 0) {
+    if (this.#queues.size > 0) {
       this.#schedule();
     }
   }
 
   #release(): void {
-    // A lane that is put back comes again at the end of the row.
+    // Deleting and setting a key moves the request to the end of the map.
     let left = OBJECTS_PER_STEP;
-    for (const [request, lane] of this.#lanes) {
+    for (const [request, queue] of this.#queues) {
       if (left === 0) {
         return;
       }
-      if (lane.done < lane.waiting.length) {
+      if (queue.done < queue.waiting.length) {
         left -= 1;
-        lane.waiting[lane.done]?.();
-        lane.done += 1;
-        this.#lanes.delete(request);
-        this.#lanes.set(request, lane);
+        queue.waiting[queue.done]?.();
+        queue.done += 1;
+        this.#queues.delete(request);
+        this.#queues.set(request, queue);
       }
     }
   }

@@ -1,6 +1,6 @@
 import { EVERYTHING, type Scope } from '../core/scope.ts';
 
-/** JSON that goes into the answer as the text it is, without being parsed: as objects it could take twenty times the memory. */
+/** JSON that is copied into the answer as text. Parsed into objects, it could take twenty times the memory. */
 export class JsonText {
   readonly text: string;
 
@@ -8,16 +8,19 @@ export class JsonText {
     this.text = text;
   }
 
-  /** For whoever reads the result without having it written by `answerText`. */
+  /** For code that reads the result without `answerText`. */
   toJSON(): unknown {
     return JSON.parse(this.text) as unknown;
   }
 }
 
-/** How long the writing may hold the event loop at a time. */
+/** The longest time to block the event loop. */
 const TURN_MS = 5;
 
-/** `JSON.stringify` for a large answer: it lets others in between, and passes on JSON that is text already. */
+/**
+ * `JSON.stringify` for large answers: it yields to other requests, and copies JSON that is already text. Packages such as
+ * json-stream-stringify cannot do the latter.
+ */
 export async function answerText(result: unknown): Promise<string> {
   const pieces: string[] = [];
   let turnAt = performance.now();
@@ -31,7 +34,7 @@ export async function answerText(result: unknown): Promise<string> {
   return pieces.join('');
 }
 
-/** Yields after every entry of a list and every long text. */
+/** Yields after each entry of a list and each long text. */
 function* write(value: unknown, pieces: string[]): Generator<undefined, void> {
   if (Array.isArray(value)) {
     yield* writeList(value, pieces);
@@ -88,9 +91,9 @@ function scalarText(value: unknown): string {
 
 const MIB = 1024 * 1024;
 
-export interface PoolBounds {
+interface PoolBounds {
   readonly totalBytes: number;
-  /** What all accounts together leave to the administrator is the rest. */
+  /** For all accounts together. The rest is reserved for the administrator. */
   readonly accountsBytes: number;
   readonly accountBytes: number;
 }
@@ -98,8 +101,8 @@ export interface PoolBounds {
 const BOUNDS: PoolBounds = { totalBytes: 64 * MIB, accountsBytes: 48 * MIB, accountBytes: 16 * MIB };
 
 /**
- * Bounds what all answers under way hold together, until the last byte of each has been taken: a caller that reads
- * slowly keeps its share. An account can use up its own, and no other's.
+ * Bounds the memory of all answers together. An answer counts until its last byte is sent, so slow readers keep their
+ * share. An account can use up its own share, and no other's.
  */
 export class AnswerPool {
   readonly #bounds: PoolBounds;
@@ -111,7 +114,7 @@ export class AnswerPool {
     this.#bounds = bounds;
   }
 
-  /** @returns false when there is not as much left for this caller. */
+  /** @returns false when the caller's share has too little left */
   take(caller: Scope, bytes: number): boolean {
     const { totalBytes, accountsBytes, accountBytes } = this.#bounds;
     if (this.#totalBytes + bytes > totalBytes) {
@@ -146,5 +149,5 @@ export class AnswerPool {
   }
 }
 
-/** The memory is the process's. */
+/** One for the process, because its memory is shared. */
 export const ANSWER_POOL = new AnswerPool();

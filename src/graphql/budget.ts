@@ -5,18 +5,18 @@ import type { AnswerPool } from './answer.ts';
 import type { AnswerTurns } from './answer-turns.ts';
 
 const MIB = 1024 * 1024;
-/** Of the answer, and as much again of what is read for it; in memory it all comes to a few times as much. */
+/** For the answer, and again for the rows that it needs. In memory, both take a few times as much. */
 const BYTES_MAX = 8 * MIB;
 const ROWS_MAX = 20_000;
 const DURATION_MAX_MS = 10_000;
-/** The pool is asked for so much at a time. */
+/** Memory is taken from the pool in grants of this size. */
 const GRANT_BYTES = 256 * 1024;
-/** What a row takes, and an object and a field of the answer, besides their texts. */
+/** The overhead of a row, and of an object and a field in the answer. */
 const ROW_BYTES = 128;
 const OBJECT_BYTES = 384;
 const FIELD_BYTES = 32;
 
-export interface BudgetDependencies {
+interface BudgetDependencies {
   readonly caller: Scope;
   readonly pool: AnswerPool;
   readonly turns: AnswerTurns;
@@ -24,9 +24,10 @@ export interface BudgetDependencies {
 }
 
 /**
- * Bounds what one request may cost. Lists within lists multiply, and one text can be put into an answer a thousand
- * times, which no limit on depth can see; so every row is counted when it is read, and every value each time it is put
- * into the answer. What is over its budget or its time gets TOO_EXPENSIVE, and nothing more is done for it.
+ * Bounds the cost of one request. Nested lists multiply, and a query can repeat one text a thousand times. Limits on depth,
+ * and packages that estimate the cost of a query from its text, cannot see the size of the data. Rows are therefore
+ * counted when they are read, and values each time they are put into the answer. A request that exceeds its budget or
+ * its time gets TOO_EXPENSIVE and stops.
  */
 export class Budget implements Meter {
   readonly #caller: Scope;
@@ -36,7 +37,7 @@ export class Budget implements Meter {
   readonly #refused = Promise.withResolvers<DomainError>();
   #failure: DomainError | undefined;
   #timer: NodeJS.Timeout | undefined;
-  /** Statements go one after the other: a request has one connection at a time, and is stopped before the next. */
+  /** Statements run one after the other: a request uses one connection, and can be stopped before the next statement. */
   #reading: Promise<unknown> = Promise.resolve();
   #rows = 0;
   #readBytes = 0;
@@ -51,12 +52,12 @@ export class Budget implements Meter {
     this.#turns = turns;
   }
 
-  /** Settles when the operation is to be given up. */
+  /** Resolves when the operation must be aborted. */
   get refused(): Promise<DomainError> {
     return this.#refused.promise;
   }
 
-  /** The operation begins: its time runs. @throws DomainError TOO_MANY_REQUESTS */
+  /** Starts the time of the operation. @throws DomainError TOO_MANY_REQUESTS */
   begin(): void {
     this.#grant(1);
     const seconds = this.#durationMaxMs / 1_000;
@@ -64,37 +65,37 @@ export class Budget implements Meter {
     this.#timer = setTimeout(() => this.#fail(refusal), this.#durationMaxMs).unref();
   }
 
-  /** The operation has ended; its answer is on its way. */
+  /** The operation has ended. Its answer has yet to be sent. */
   end(): void {
     clearTimeout(this.#timer);
     this.#turns.drop(this);
   }
 
-  /** The answer has been taken, or nobody waits for it any more. */
+  /** The answer has been sent, or the caller has disconnected. */
   release(): void {
     if (!this.#isReleased) {
-      this.#fail(DomainError.tooExpensive('The caller has gone.'));
+      this.#fail(DomainError.tooExpensive('The caller has disconnected.'));
       this.#isReleased = true;
       this.#pool.giveBack(this.#caller, this.#grantedBytes);
     }
   }
 
-  /** @throws DomainError when the request is over its budget. */
+  /** @throws DomainError when the request is over its budget */
   check(): void {
     if (this.#failure !== undefined) {
       throw this.#failure;
     }
   }
 
-  /** Its turn to complete an object. @throws DomainError when the request is over its budget. */
+  /** Waits for the turn to complete an object. @throws DomainError when the request is over its budget */
   async turn(): Promise<void> {
     this.check();
     await this.#turns.take(this);
     this.check();
   }
 
-  /** What a mutation reads: it fails when the request is over its budget, though nothing answers. */
-  async within<Value>(value: Promise<Value>): Promise<Value> {
+  /** Fails when the request is over its budget, even if the value never resolves. */
+  async orRefused<Value>(value: Promise<Value>): Promise<Value> {
     return Promise.race([
       value,
       this.refused.then((error) => {
@@ -103,14 +104,14 @@ export class Budget implements Meter {
     ]);
   }
 
-  /** A value is put into the answer. @param bytes as JSON @throws DomainError TOO_EXPENSIVE */
-  putValue(key: string | number, bytes: number): void {
-    this.#put(FIELD_BYTES + (typeof key === 'string' ? key.length : 0) + bytes);
+  /** Counts a value in the answer. @param bytes as JSON @throws DomainError TOO_EXPENSIVE */
+  countValue(key: string | number, bytes: number): void {
+    this.#countAnswer(FIELD_BYTES + (typeof key === 'string' ? key.length : 0) + bytes);
   }
 
-  /** Objects are put into the answer. @throws DomainError TOO_EXPENSIVE */
-  putObjects(count: number): void {
-    this.#put(count * OBJECT_BYTES);
+  /** Counts objects in the answer. @throws DomainError TOO_EXPENSIVE */
+  countObjects(count: number): void {
+    this.#countAnswer(count * OBJECT_BYTES);
   }
 
   /** @throws DomainError TOO_EXPENSIVE */
@@ -128,7 +129,7 @@ export class Budget implements Meter {
     return result;
   }
 
-  /** @throws DomainError TOO_EXPENSIVE when so many bytes are more than may still be read, or put into the answer. */
+  /** @throws DomainError TOO_EXPENSIVE when the budget has fewer bytes left */
   expect(bytes: number): void {
     if (Math.max(this.#readBytes, this.#answerBytes) + bytes > BYTES_MAX) {
       throw this.#fail(TOO_LARGE());
@@ -139,7 +140,7 @@ export class Budget implements Meter {
     this.#turns.afterAll(this, run);
   }
 
-  #put(bytes: number): void {
+  #countAnswer(bytes: number): void {
     this.check();
     this.#answerBytes += bytes;
     if (this.#answerBytes > BYTES_MAX) {

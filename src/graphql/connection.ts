@@ -14,7 +14,7 @@ export function parsePage(first: number | null | undefined, after: string | null
   return { first: size, after: after === null || after === undefined ? undefined : parseCursor(after) };
 }
 
-/** Opaque to clients; it holds the id, which is the key that lists are cut by. */
+/** Opaque to clients. It contains the id, by which lists are sorted. */
 function toCursor(id: string): string {
   return Buffer.from(id, 'latin1').toString('base64url');
 }
@@ -22,13 +22,13 @@ function toCursor(id: string): string {
 function parseCursor(cursor: string): string {
   const id = Buffer.from(cursor, 'base64url').toString('latin1');
   if (!isId(id)) {
-    throw DomainError.badInput('after', 'The cursor must be one that this list gave out.');
+    throw DomainError.badInput('after', 'The cursor must come from this list.');
   }
   return id;
 }
 
-@ObjectType({ description: 'Where a page stands in its list, after the Relay cursor connections specification.' })
-export class PageInfo {
+@ObjectType({ description: 'The position of a page in its list, as in the Relay cursor connections specification.' })
+class PageInfo {
   @Field(() => Boolean, { description: 'Whether there are entries after this page.' })
   hasNextPage!: boolean;
 
@@ -40,16 +40,16 @@ export class PageInfo {
 
   @Field(() => String, {
     nullable: true,
-    description: "The cursor of the page's last entry; pass it as `after` to go on.",
+    description: "The cursor of the page's last entry; pass it as `after` to get the next page.",
   })
   endCursor!: string | null;
 }
 
-/** Makes the edge and the connection type of one node type. */
+/** Makes the connection type of a node type, and its edge type. */
 export function connectionType<Node extends object>(nodeType: ClassType<Node>, name: string, plural: string) {
   @ObjectType(`${name}Edge`, { description: `An entry of a list of ${plural}.` })
   class Edge {
-    @Field(() => String, { description: 'Marks the place of this entry; pass it as `after` to go on behind it.' })
+    @Field(() => String, { description: 'The position of this entry. Pass it as `after` to get the next entries.' })
     cursor!: string;
 
     @Field(() => nodeType, { description: 'The entry itself.' })
@@ -64,20 +64,20 @@ export function connectionType<Node extends object>(nodeType: ClassType<Node>, n
     @Field(() => [nodeType], { description: 'The entries of this page.' })
     nodes!: Node[];
 
-    @Field(() => PageInfo, { description: 'Where this page stands in the list.' })
+    @Field(() => PageInfo, { description: 'The position of this page in the list.' })
     pageInfo!: PageInfo;
 
     @Field(() => Int, {
       nullable: true,
       simple: true,
-      description: 'How many entries the whole list has; null for more than 10,000.',
+      description: 'The number of entries in the whole list; null above 10,000.',
     })
     totalCount!: number | null;
   }
   return Connection;
 }
 
-/** `totalCount` is a function, which GraphQL calls only when the field is selected. */
+/** `totalCount` is a function, so GraphQL calls it only when the field is selected. */
 export function toConnection<Node extends { id: string }>(page: Page<Node>, totalCount: () => Promise<number | null>) {
   const edges = page.rows.map((node) => ({ cursor: toCursor(node.id), node }));
   return {

@@ -9,28 +9,28 @@ import { Budget } from './budget.ts';
 import type { Caller } from '../access/authentication.ts';
 import { ANSWER_TURNS } from './answer-turns.ts';
 
-export interface Commands {
+interface Commands {
   readonly accounts: AccountCommands;
   readonly destinations: DestinationCommands;
   readonly deliveries: DeliveryCommands;
 }
 
-/** What the resolvers of one request share: its reads (and their cache), its budget, and the commands. */
+/** Shared by the resolvers of one request: the reads with their cache, the budget and the commands. */
 export interface GraphQLContext extends Reads {
   readonly caller: Caller;
   readonly commands: Commands;
   readonly budget: Budget;
-  /** Opens the secrets of what the request has read. */
+  /** Opens the secrets that the request has read. */
   readonly vault: Vault;
 }
 
-interface OfTheCaller extends Pick<GraphQLContext, 'caller' | 'commands' | 'vault'> {
-  /** In the scope of the caller, as the commands are. */
+interface ContextDependencies extends Pick<GraphQLContext, 'caller' | 'commands' | 'vault'> {
+  /** In the caller's scope, as the commands are. */
   readonly reads: (meter: Meter) => Reads;
 }
 
-/** Its budget is to be released when the answer has been taken. */
-export function createContext({ reads, ...others }: OfTheCaller): GraphQLContext {
+/** The budget must be released when the answer has been sent. */
+export function createContext({ reads, ...others }: ContextDependencies): GraphQLContext {
   const budget = new Budget({ caller: others.caller, pool: ANSWER_POOL, turns: ANSWER_TURNS });
   return { ...reads(budget), ...others, budget };
 }

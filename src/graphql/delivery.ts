@@ -4,7 +4,7 @@ import type { AttemptRow, DeliveryRow } from '../storage/read-models/deliveries.
 import type { GraphQLContext } from './context.ts';
 import { Attempt, Delivery, Destination, Event } from './object-types.ts';
 import { DateTime } from './scalars.ts';
-import { stillThere } from './errors.ts';
+import { requireRow } from './errors.ts';
 
 @Resolver(() => Delivery)
 export class DeliveryResolver {
@@ -17,8 +17,7 @@ export class DeliveryResolver {
   }
 
   @Mutation(() => Delivery, {
-    description:
-      'Sends a finished delivery again, at once and with the whole retry schedule before it. Its attempts stay recorded.',
+    description: 'Sends a finished delivery again at once, with a new retry cycle. Its attempts stay recorded.',
   })
   retryDelivery(
     @Arg('id', () => ID, { description: "The delivery's id." }) id: string,
@@ -27,27 +26,27 @@ export class DeliveryResolver {
     return commands.deliveries.retry(id);
   }
 
-  @FieldResolver(() => Event, { description: 'What is delivered.' })
+  @FieldResolver(() => Event, { description: 'The event that is delivered.' })
   async event(@Root() delivery: DeliveryRow, @Ctx() { events }: GraphQLContext) {
-    return stillThere(await events.event(delivery.event.id), 'event');
+    return requireRow(await events.event(delivery.event.id), 'event');
   }
 
-  @FieldResolver(() => Destination, { description: 'Where it is delivered.' })
+  @FieldResolver(() => Destination, { description: 'The destination of the delivery.' })
   async destination(@Root() delivery: DeliveryRow, @Ctx() { accounts }: GraphQLContext) {
-    return stillThere(await accounts.destination(delivery.destination.id), 'destination');
+    return requireRow(await accounts.destination(delivery.destination.id), 'destination');
   }
 
   @FieldResolver(() => DateTime, {
     nullable: true,
     description:
-      'When the delivery is attempted next; while an attempt is under way, when it would be taken up again should its worker have died. Null once it is finished.',
+      'The time of the next attempt. While an attempt is under way, the time at which another worker takes over if this one has died. Null when the delivery is finished.',
   })
   nextAttemptAt(@Root() delivery: DeliveryRow) {
     return delivery.dueAt;
   }
 
   @FieldResolver(() => [Attempt], {
-    description: 'The requests made so far, in order. One that is under way is not among them yet.',
+    description: 'The finished attempts, in order. An attempt under way is not included.',
   })
   attempts(@Root() { id }: DeliveryRow, @Ctx() { deliveries }: GraphQLContext) {
     return deliveries.attemptsOf(id);
@@ -56,7 +55,7 @@ export class DeliveryResolver {
 
 @Resolver(() => Attempt)
 export class AttemptResolver {
-  @FieldResolver(() => String, { nullable: true, description: 'The first 8 KiB of the answer, read as UTF-8.' })
+  @FieldResolver(() => String, { nullable: true, description: 'The first 8 KiB of the response, decoded as UTF-8.' })
   async responseBody(@Root() attempt: AttemptRow, @Ctx() { deliveries }: GraphQLContext) {
     return (await deliveries.responseBodyOf(attempt))?.toString('utf8') ?? null;
   }

@@ -1,22 +1,21 @@
 import { GraphQLJSONObject } from 'graphql-scalars';
 import { Arg, Ctx, Field, FieldResolver, ID, InputType, Int, Mutation, Query, Resolver, Root } from 'type-graphql';
-import type { HeaderEntry, HttpMethod as Method } from '../core/inputs.ts';
+import { type HeaderEntry, type HttpMethod as Method, OVERLAP_DEFAULT_MS } from '../core/inputs.ts';
 import { Account, DeliveryConnection, DeliveryStatus, Destination, HttpMethod } from './object-types.ts';
 import type { DeliveryStatus as Status } from '../core/delivery.ts';
 import { isId } from '../core/ids.ts';
-import { OVERLAP_DEFAULT_MS } from '../core/overlap.ts';
 import type { DestinationEntity } from '../storage/entities.ts';
 import { parsePage, toConnection } from './connection.ts';
 import type { GraphQLContext } from './context.ts';
 import { toPatch } from './patch.ts';
 import { Duration } from './scalars.ts';
-import { stillThere } from './errors.ts';
+import { requireRow } from './errors.ts';
 
 const HEADERS_DESCRIPTION =
-  'At least one header. Each value is a string, or a list of strings that are sent as repeated headers. Names keep their letter case.';
+  'At least one header. A value is a string, or a list of strings to send as repeated headers. Names keep their letter case.';
 
 @InputType({ description: 'A new destination of an account.' })
-export class CreateDestinationInput {
+class CreateDestinationInput {
   @Field(() => ID, { description: 'The account whose events the destination gets.' })
   accountId!: string;
 
@@ -30,8 +29,8 @@ export class CreateDestinationInput {
   headers!: Record<string, unknown>;
 }
 
-@InputType({ description: 'Changes to a destination. What is left out stays as it is.' })
-export class UpdateDestinationInput {
+@InputType({ description: 'Changes to a destination. Fields that are left out stay unchanged.' })
+class UpdateDestinationInput {
   @Field(() => String, { nullable: true, description: 'An absolute http or https URL without user name and password.' })
   url?: string | null;
 
@@ -44,7 +43,7 @@ export class UpdateDestinationInput {
   @Field(() => Boolean, {
     nullable: true,
     description:
-      'False disables the destination: new events create no deliveries for it, pending ones wait. True enables it again, and what is pending goes on.',
+      'False disables the destination: new events create no deliveries for it, and pending ones wait. True enables it again, and pending deliveries continue.',
   })
   enabled?: boolean | null;
 }
@@ -62,7 +61,7 @@ export class DestinationResolver {
     return isId(id) ? ((await accounts.destination(id)) ?? null) : null;
   }
 
-  @Query(() => [Destination], { description: 'The destinations of an account; none when there is no such account.' })
+  @Query(() => [Destination], { description: 'The destinations of an account; an empty list for an unknown account.' })
   async destinations(
     @Arg('accountId', () => ID, { description: "The account's id." }) accountId: string,
     @Ctx() { accounts }: GraphQLContext,
@@ -71,7 +70,7 @@ export class DestinationResolver {
   }
 
   @Mutation(() => Destination, {
-    description: 'Gives an account a new destination. It gets the events that arrive from now on.',
+    description: 'Creates a destination of an account. It gets the events that arrive from now on.',
   })
   createDestination(
     @Arg('input', () => CreateDestinationInput, { description: 'The new destination.' }) input: CreateDestinationInput,
@@ -81,7 +80,7 @@ export class DestinationResolver {
   }
 
   @Mutation(() => Destination, {
-    description: 'Changes a destination. Attempts that begin from now on use what it says then.',
+    description: 'Changes a destination. Attempts that begin later use the new settings.',
   })
   updateDestination(
     @Arg('id', () => ID, { description: "The destination's id." }) id: string,
@@ -91,7 +90,7 @@ export class DestinationResolver {
     return commands.destinations.update(id, toPatch(input));
   }
 
-  @Mutation(() => ID, { description: 'Deletes a destination with its deliveries and attempts. Answers its id.' })
+  @Mutation(() => ID, { description: 'Deletes a destination with its deliveries and attempts. Returns its id.' })
   deleteDestination(
     @Arg('id', () => ID, { description: "The destination's id." }) id: string,
     @Ctx() { commands }: GraphQLContext,
@@ -101,14 +100,14 @@ export class DestinationResolver {
 
   @Mutation(() => Destination, {
     description:
-      'Gives a destination a new signing secret. Until the overlap ends, deliveries are signed with the one before too; one before that stops at once.',
+      'Gives a destination a new signing secret. Until the overlap ends, deliveries are also signed with the previous one. Older ones stop at once.',
   })
   rotateSigningSecret(
     @Arg('destinationId', () => ID, { description: "The destination's id." }) destinationId: string,
     @Arg('overlap', () => Duration, {
       nullable: true,
       defaultValue: OVERLAP_DEFAULT_MS,
-      description: 'How long both secrets sign, from PT0S to P30D.',
+      description: 'How long both secrets are used, from PT0S to P30D.',
     })
     overlap: number | null,
     @Ctx() { commands }: GraphQLContext,
@@ -118,11 +117,11 @@ export class DestinationResolver {
 
   @FieldResolver(() => Account, { description: 'The account whose events the destination gets.' })
   async account(@Root() destination: DestinationEntity, @Ctx() { accounts }: GraphQLContext) {
-    return stillThere(await accounts.account(destination.account.id), 'account');
+    return requireRow(await accounts.account(destination.account.id), 'account');
   }
 
   @FieldResolver(() => GraphQLJSONObject, {
-    description: 'The headers of the requests; names keep their letter case and order.',
+    description: 'The headers of the requests. Names keep their letter case and order.',
   })
   headers(@Root() { sealedHeaders, account }: DestinationEntity, @Ctx() { vault }: GraphQLContext) {
     return Object.fromEntries(JSON.parse(vault.open(sealedHeaders, account.id)) as HeaderEntry[]);
@@ -130,7 +129,7 @@ export class DestinationResolver {
 
   @FieldResolver(() => String, {
     description:
-      'What deliveries are signed with, after the Standard Webhooks specification: whsec_ and 24 bytes in base64. Made by the server.',
+      'The secret that signs deliveries, as in the Standard Webhooks specification: whsec_ and 24 bytes in base64. Made by the server.',
   })
   signingSecret(@Root() { sealedSigningSecret, account }: DestinationEntity, @Ctx() { vault }: GraphQLContext) {
     return vault.open(sealedSigningSecret, account.id);
@@ -139,12 +138,11 @@ export class DestinationResolver {
   @FieldResolver(() => DeliveryConnection, { description: 'The deliveries to this destination, newest first.' })
   async deliveries(
     @Root() { id }: DestinationEntity,
-    @Arg('first', () => Int, { nullable: true, defaultValue: 20, description: 'How many, at most 100.' }) first:
-      | number
-      | null,
-    @Arg('after', () => String, { nullable: true, description: 'The cursor behind which the page begins.' })
+    @Arg('first', () => Int, { nullable: true, defaultValue: 20, description: 'The size of the page, at most 100.' })
+    first: number | null,
+    @Arg('after', () => String, { nullable: true, description: 'The page begins after this cursor.' })
     after: string | null | undefined,
-    @Arg('status', () => DeliveryStatus, { nullable: true, description: 'Only deliveries that stand so.' })
+    @Arg('status', () => DeliveryStatus, { nullable: true, description: 'Only deliveries with this status.' })
     status: Status | null | undefined,
     @Ctx() { deliveries }: GraphQLContext,
   ) {

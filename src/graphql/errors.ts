@@ -6,23 +6,23 @@ import type { Telemetry } from '../observe/telemetry.ts';
 import { RefusedValue } from './scalars.ts';
 
 /**
- * The one place where failures become answers. What a caller may know is in a `DomainError` or in what
- * GraphQL itself says of the query; everything else is opaque, and logged.
+ * The one place where errors become answers. The caller sees a `DomainError`, and GraphQL's own errors about the query.
+ * Other errors are logged and hidden.
  */
 export function createFormatError(telemetry: Telemetry) {
   return (formatted: GraphQLFormattedError, error: unknown): GraphQLFormattedError => {
     const cause = causeOf(error);
     if (error instanceof GraphQLError && !(cause instanceof DomainError) && isAboutTheRequest(formatted)) {
       return {
-        ...where(formatted),
+        ...locationOf(formatted),
         ...(badValue(error) ?? { message: formatted.message, extensions: codeOnly(formatted) }),
       };
     }
-    return { ...where(formatted), ...publicError(telemetry, 'graphql', cause) };
+    return { ...locationOf(formatted), ...publicError(telemetry, 'graphql', cause) };
   };
 }
 
-/** A query that is given up as a whole has no path, by which resolvers' errors are known. */
+/** Apollo recognises resolvers' errors by their path, and a query that was aborted as a whole has none. */
 function causeOf(error: unknown): unknown {
   return error instanceof GraphQLError && error.originalError instanceof DomainError
     ? error.originalError
@@ -38,7 +38,7 @@ function codeOnly({ extensions }: GraphQLFormattedError): Record<string, unknown
   return { code: extensions?.['code'] };
 }
 
-function where({ locations, path }: GraphQLFormattedError) {
+function locationOf({ locations, path }: GraphQLFormattedError) {
   return { ...(locations && { locations }), ...(path && { path }) };
 }
 
@@ -59,7 +59,7 @@ const VALUE_KINDS: ReadonlySet<string> = new Set([
   Kind.OBJECT_FIELD,
 ]);
 
-/** What each type allows, in our words: GraphQL's own messages repeat the value, which may be a secret. */
+/** The rule for each field. GraphQL's own messages repeat the value, which may be a secret. */
 const RULES: Readonly<Record<string, string>> = {
   email: 'The email must be a valid address.',
   headers: 'The headers must be a JSON object with at least one entry.',
@@ -69,10 +69,10 @@ const RULES: Readonly<Record<string, string>> = {
 };
 
 /**
- * GraphQL refuses a value of the wrong type in two ways: as a literal when the query is validated, as a
- * variable when it is coerced. To a caller both are bad input in a field.
+ * GraphQL refuses a value of the wrong type in two ways: a literal when it validates the query, a variable when it
+ * coerces it. For the caller both are bad input in a field.
  */
-export function badValue(error: GraphQLError): BadValue | undefined {
+function badValue(error: GraphQLError): BadValue | undefined {
   const isVariable = error.extensions['code'] === 'BAD_USER_INPUT';
   const value = error.nodes?.[0];
   const isLiteral = value !== undefined && VALUE_KINDS.has(value.kind);
@@ -88,10 +88,10 @@ export function badValue(error: GraphQLError): BadValue | undefined {
   };
 }
 
-/** A field that is missing, or that the input does not have; GraphQL blames the whole input. */
+/** For a missing or unknown field, GraphQL reports the position of the whole input. */
 const NAMED_FIELD = /Field "(?:\w+\.)?(?<name>\w+)" (?<fault>of required type|is not defined by type)/;
 
-/** What a scalar of ours said, under the errors that GraphQL has put around it. */
+/** The error of one of our scalars, inside GraphQL's own errors. */
 function refusedValueOf(error: GraphQLError): RefusedValue | undefined {
   let cause: Error | undefined = error;
   while (cause instanceof GraphQLError) {
@@ -113,20 +113,20 @@ function ruleOf(field: string | undefined, fault: string | undefined): string {
 }
 
 // `Variable "$input" got invalid value 5 at "input.email"; ...` or, for a variable of its own, `Variable "$id" ...`.
-// Quotes within a value are escaped, so that no text in it looks like the place.
+// Quotes inside a value are escaped, so no text in it can look like the position.
 function fieldOfVariable(message: string): string | undefined {
   const place = / at "(?:[\w.[\]]*\.)?(\w+)(?:\[\d+\])*"; /;
   return place.exec(message)?.[1] ?? /^Variable "\$(\w+)"/.exec(message)?.[1];
 }
 
-// The name stands before the colon before the value.
+// The tokens before the value are the field's name and a colon.
 function fieldOfLiteral(value: ASTNode | undefined): string | undefined {
   const colon = value?.loc?.startToken.prev;
   return colon?.kind === ':' ? colon.prev?.value : undefined;
 }
 
-/** For what a foreign key promises: it can only be missing when it was deleted while the query ran. */
-export function stillThere<Row>(row: Row | undefined, what: Parameters<typeof DomainError.notFound>[0]): Row {
+/** A foreign key guarantees the row. It is missing only if it was deleted while the query ran. */
+export function requireRow<Row>(row: Row | undefined, what: Parameters<typeof DomainError.notFound>[0]): Row {
   if (row === undefined) {
     throw DomainError.notFound(what);
   }

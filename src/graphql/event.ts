@@ -5,7 +5,7 @@ import type { EventEntity } from '../storage/entities.ts';
 import { Account, Delivery, Event } from './object-types.ts';
 import type { GraphQLContext } from './context.ts';
 import { JsonText } from './answer.ts';
-import { stillThere } from './errors.ts';
+import { requireRow } from './errors.ts';
 
 @Resolver(() => Event)
 export class EventResolver {
@@ -16,19 +16,19 @@ export class EventResolver {
 
   @FieldResolver(() => Account, { description: 'The account that the event was received for.' })
   async account(@Root() event: EventEntity, @Ctx() { accounts }: GraphQLContext) {
-    return stillThere(await accounts.account(event.account.id), 'account');
+    return requireRow(await accounts.account(event.account.id), 'account');
   }
 
   @FieldResolver(() => GraphQLJSON, {
-    description: 'The payload as JSON, spelled as it was received; `payloadText` has it as text.',
+    description: 'The payload as JSON, spelled as it was received. `payloadText` is the same as text.',
   })
   async payload(@Root() { id }: EventEntity, @Ctx() { events }: GraphQLContext) {
-    return new JsonText(stillThere(await events.payload(id), 'event').toString('utf8'));
+    return new JsonText(requireRow(await events.payload(id), 'event').toString('utf8'));
   }
 
-  @FieldResolver(() => String, { description: 'The payload exactly as it was received and is sent.' })
+  @FieldResolver(() => String, { description: 'The payload exactly as it was received, which is also how it is sent.' })
   async payloadText(@Root() { id }: EventEntity, @Ctx() { events }: GraphQLContext) {
-    return stillThere(await events.payload(id), 'event').toString('utf8');
+    return requireRow(await events.payload(id), 'event').toString('utf8');
   }
 
   @FieldResolver(() => [Delivery], {

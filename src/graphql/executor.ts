@@ -6,7 +6,7 @@ import type { GraphQLContext } from './context.ts';
 type Gateway = NonNullable<ApolloServerOptions<GraphQLContext>['gateway']>;
 type Executor = NonNullable<Awaited<ReturnType<Gateway['load']>>['executor']>;
 
-/** Apollo Server has its operations executed by a gateway, where it is given one; this one gives up in time. */
+/** Apollo Server lets a gateway execute its operations. This one aborts those over their budget. */
 export function boundedGateway(schema: GraphQLSchema): Gateway {
   return {
     load: async () => ({ executor: boundedExecutor(schema) }),
@@ -19,8 +19,8 @@ export function boundedGateway(schema: GraphQLSchema): Gateway {
 }
 
 /**
- * A query that is over its budget is answered at once, whatever of it hangs. A mutation is not given up: what it has
- * committed has to be answered, so that what it still reads fails instead.
+ * A query over its budget is answered at once, even if some of its resolvers hang. A mutation is not aborted, because its
+ * committed changes must be answered. Its remaining reads fail instead.
  */
 function boundedExecutor(schema: GraphQLSchema): Executor {
   return async ({ document, request, operationName, operation, context }) => {
@@ -38,7 +38,7 @@ function boundedExecutor(schema: GraphQLSchema): Executor {
         ? Promise.race([result, budget.refused.then(refusal)])
         : result);
     } catch (error) {
-      return refusal(error as Error);
+      return refusal(error instanceof Error ? error : new Error(String(error)));
     } finally {
       budget.end();
     }
@@ -46,8 +46,8 @@ function boundedExecutor(schema: GraphQLSchema): Executor {
 }
 
 function refusal(error: Error): ExecutionResult {
-  const isForNow = error instanceof DomainError && error.code === 'TOO_MANY_REQUESTS';
-  const extensions = isForNow && { http: { status: 429, headers: new HeaderMap([['retry-after', '1']]) } };
+  const isTemporary = error instanceof DomainError && error.code === 'TOO_MANY_REQUESTS';
+  const extensions = isTemporary && { http: { status: 429, headers: new HeaderMap([['retry-after', '1']]) } };
   return {
     data: null,
     errors: [new GraphQLError(error.message, { originalError: error, ...(extensions && { extensions }) })],

@@ -8,14 +8,14 @@ import {
   type ValidationRule,
 } from 'graphql';
 
-/** Lexical tokens of a document, applied while it is parsed. */
+/** The parser stops after this many lexical tokens. */
 export const TOKENS_MAX = 2_000;
 const DEPTH_MAX = 12;
-/** GraphQL's own introspection query is 15 deep; it reads the schema, which is small. */
+/** GraphQL's own introspection query has 15 levels. It reads the schema, which is small. */
 const INTROSPECTION_DEPTH_MAX = 16;
 const ALIASES_MAX = 30;
 const DIRECTIVES_MAX = 50;
-/** Fields after fragments are spread; keeps the walk itself cheap. */
+/** Counted with the fields of fragments. Bounds this walk itself. */
 const FIELDS_MAX = 2_000;
 
 interface Counts {
@@ -25,7 +25,7 @@ interface Counts {
   fields: number;
 }
 
-/** Refuses operations that are out of proportion, before anything of them is executed. */
+/** Refuses excessive operations before they are executed. One walk counts everything; graphql-armor has a walk for each limit. */
 export const limitsRule: ValidationRule = (context: ValidationContext): ASTVisitor => ({
   OperationDefinition(operation) {
     const excess = excessOf(operation, context);
@@ -58,7 +58,7 @@ function isIntrospection({ selectionSet }: OperationDefinitionNode): boolean {
   );
 }
 
-/** `path` holds the fragments that are being spread: cycles are another rule's to report, here they must end. */
+/** @param path the fragments that are being spread. Another rule reports cycles; this walk only has to end. */
 function count(
   selectionSet: SelectionSetNode,
   depth: number,

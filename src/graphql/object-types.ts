@@ -5,7 +5,7 @@ import { DateTime } from './scalars.ts';
 import { HTTP_METHODS } from '../core/inputs.ts';
 import { DELIVERY_STATUSES } from '../core/delivery.ts';
 
-@ObjectType({ description: 'A sender of events. Its token goes with every event, its destinations get them.' })
+@ObjectType({ description: 'A sender of events. Its token authenticates each event, and its destinations get them.' })
 export class Account {
   @Field(() => ID, { description: 'Made by the server; sorts by time of creation.' })
   id!: string;
@@ -13,10 +13,13 @@ export class Account {
   @Field(() => GraphQLEmailAddress, { description: 'Unique without regard to letter case.' })
   email!: string;
 
-  @Field(() => String, { description: 'What people call the account.' })
+  @Field(() => String, { description: 'A name for people to read.' })
   name!: string;
 
-  @Field(() => String, { nullable: true, description: 'An http or https URL, or a host name, as it was given.' })
+  @Field(() => String, {
+    nullable: true,
+    description: 'An http or https URL, or a host name, exactly as it was given.',
+  })
   website!: string | null;
 
   @Field(() => DateTime, { description: 'When the account was created.' })
@@ -31,13 +34,13 @@ export const AccountConnection = connectionType(Account, 'Account', 'accounts');
 export const HttpMethod = Object.fromEntries(HTTP_METHODS.map((method) => [method, method]));
 registerEnumType(HttpMethod, {
   name: 'HttpMethod',
-  description: 'How a destination is called.',
+  description: 'The method of the requests to a destination.',
   valuesConfig: {
-    GET: { description: 'The payload travels as query parameters.' },
-    POST: { description: 'The payload travels as the body.' },
-    PUT: { description: 'The payload travels as the body.' },
-    PATCH: { description: 'The payload travels as the body.' },
-    DELETE: { description: 'The payload travels as the body.' },
+    GET: { description: 'The payload is sent as query parameters.' },
+    POST: { description: 'The payload is sent as the body.' },
+    PUT: { description: 'The payload is sent as the body.' },
+    PATCH: { description: 'The payload is sent as the body.' },
+    DELETE: { description: 'The payload is sent as the body.' },
   },
 });
 
@@ -55,7 +58,7 @@ export class Destination {
   @Field(() => DateTime, {
     nullable: true,
     description:
-      'Since when the destination gets nothing: it has answered 410 Gone, or was disabled by an update. Deliveries that are pending wait until it is enabled again. Null while it is enabled.',
+      'When the destination was disabled, by an update or because it answered 410 Gone. Pending deliveries wait until it is enabled again. Null while it is enabled.',
   })
   disabledAt!: Date | null;
 
@@ -69,11 +72,11 @@ export class Destination {
 export const DeliveryStatus = Object.fromEntries(DELIVERY_STATUSES.map((status) => [status, status]));
 registerEnumType(DeliveryStatus, {
   name: 'DeliveryStatus',
-  description: 'How a delivery stands.',
+  description: 'The state of a delivery.',
   valuesConfig: {
-    PENDING: { description: 'To be attempted, now or at its next time, or under way.' },
+    PENDING: { description: 'An attempt is due, scheduled or under way.' },
     SUCCEEDED: { description: 'The destination answered with a 2xx status.' },
-    FAILED: { description: 'All attempts are used up. `retryDelivery` begins again.' },
+    FAILED: { description: 'No attempt is left. `retryDelivery` starts again.' },
   },
 });
 
@@ -82,10 +85,10 @@ export class Delivery {
   @Field(() => ID, { description: 'Also sent to the destination as the header webhook-id, the same on every attempt.' })
   id!: string;
 
-  @Field(() => DeliveryStatus, { description: 'How the delivery stands.' })
+  @Field(() => DeliveryStatus, { description: 'The state of the delivery.' })
   status!: string;
 
-  @Field(() => Int, { description: 'How many attempts were begun, one under way included.' })
+  @Field(() => Int, { description: 'The number of attempts, including one under way.' })
   attemptCount!: number;
 
   @Field(() => DateTime, {
@@ -95,7 +98,7 @@ export class Delivery {
   completedAt!: Date | null;
 }
 
-@ObjectType({ description: 'One request to a destination, and what became of it.' })
+@ObjectType({ description: 'One request to a destination, and its outcome.' })
 export class Attempt {
   @Field(() => Int, { description: 'Counts from 1.' })
   number!: number;
@@ -103,10 +106,10 @@ export class Attempt {
   @Field(() => DateTime, { description: 'When the request began.' })
   startedAt!: Date;
 
-  @Field(() => Int, { description: 'How long it took, in milliseconds.' })
+  @Field(() => Int, { description: 'The duration of the request in milliseconds.' })
   durationMs!: number;
 
-  @Field(() => Int, { nullable: true, description: 'The HTTP status of the answer; null when there was none.' })
+  @Field(() => Int, { nullable: true, description: 'The HTTP status of the response; null when there was none.' })
   statusCode!: number | null;
 
   @Field(() => String, {
@@ -119,7 +122,10 @@ export class Attempt {
 
 export const DeliveryConnection = connectionType(Delivery, 'Delivery', 'deliveries');
 
-@ObjectType({ description: 'A JSON object that was received, on its way to every destination its account had then.' })
+@ObjectType({
+  description:
+    'A JSON object that was received for an account. It is delivered to each destination that the account had then.',
+})
 export class Event {
   @Field(() => ID, { description: 'Made by the server; sorts by time of arrival.' })
   id!: string;

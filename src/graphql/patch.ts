@@ -5,8 +5,7 @@ type WithoutNulls<Input, Clearable extends keyof Input> = {
 };
 
 /**
- * AnswerTurns an update's input into a patch. GraphQL lets `null` into every field that may be left out; it only
- * means something for fields that can be cleared.
+ * Turns an update's input into a patch. GraphQL allows `null` in every optional field, but only some fields can be cleared.
  *
  * @throws DomainError BAD_USER_INPUT
  */

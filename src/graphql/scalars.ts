@@ -2,7 +2,7 @@ import { GraphQLScalarType, Kind } from 'graphql';
 import { GraphQLDateTime, GraphQLDuration } from 'graphql-scalars';
 import { parse, serialize, type Duration as DurationParts } from 'tinyduration';
 
-/** A value that a scalar refuses, with a rule for the caller. */
+/** A scalar's error, with a rule for the caller. */
 export class RefusedValue extends Error {
   override readonly name = 'RefusedValue';
   /** The end of a sentence that begins with the field's name. It never repeats the value, which may be a secret. */
@@ -14,13 +14,13 @@ export class RefusedValue extends Error {
   }
 }
 
-/** The library does not say where it is specified. */
+/** The library's scalar lacks `specifiedByURL`. */
 export const DateTime = new GraphQLScalarType({
   ...GraphQLDateTime.toConfig(),
   specifiedByURL: 'https://www.rfc-editor.org/rfc/rfc3339#section-5.6',
 });
 
-/** Milliseconds to the program. The library's scalar keeps the text, and takes years and months. */
+/** Parsed to milliseconds. The library's scalar keeps the text, and accepts years and months. */
 export const Duration = new GraphQLScalarType<number, string>({
   name: 'Duration',
   description:
@@ -62,10 +62,10 @@ function parseDuration(value: unknown): number {
   return Math.abs(milliseconds);
 }
 
-/** More than a duration needs. tinyduration's time grows with the square of the number of digits. */
+/** Longer than any useful duration. tinyduration's time grows with the square of the number of digits. */
 const LENGTH_MAX = 100;
 
-/** graphql-scalars judges the form: tinyduration finds a duration anywhere in a text. It knows no plus sign. */
+/** graphql-scalars validates the text, because tinyduration accepts a duration anywhere in it, and no plus sign. */
 function partsOf(value: unknown): DurationParts {
   if (typeof value !== 'string' || value.length > LENGTH_MAX) {
     throw new RefusedValue(FORM);
@@ -77,7 +77,7 @@ function partsOf(value: unknown): DurationParts {
   }
 }
 
-/** Above 24 hours in days. One day stays PT24H, as the schema's default has it. */
+/** Uses days above 24 hours. One day stays PT24H, the default in the schema. */
 function durationText(milliseconds: number): string {
   const days = milliseconds > DAY_MS ? Math.floor(milliseconds / DAY_MS) : 0;
   const rest = milliseconds - days * DAY_MS;

@@ -29,7 +29,7 @@ const RESOLVERS: NonEmptyArray<new () => object> = [
 
 let built: Promise<GraphQLSchema> | undefined;
 
-/** Built once: type-graphql keeps its metadata for the whole process. Inputs are parsed by the commands, not by decorators. */
+/** Built once, because type-graphql's metadata is global. The commands validate the inputs, not decorators. */
 export function graphqlSchema(): Promise<GraphQLSchema> {
   built ??= build();
   return built;
@@ -37,11 +37,11 @@ export function graphqlSchema(): Promise<GraphQLSchema> {
 
 async function build(): Promise<GraphQLSchema> {
   const schema = await buildSchema({ resolvers: RESOLVERS, validate: false, emitSchemaFile: false });
-  // type-graphql makes the two roots itself, and has no place for their descriptions.
+  // type-graphql makes the two root types itself, without an option for their descriptions.
   const [query, mutation] = [schema.getQueryType(), schema.getMutationType()];
   if (query && mutation) {
-    query.description = 'What can be read. An id that is not known is null, or an empty list.';
-    mutation.description = 'What can be changed. A mutation that is refused has changed nothing.';
+    query.description = 'Reads. An unknown id gives null, or an empty list.';
+    mutation.description = 'Changes. A mutation that is refused has changed nothing.';
   }
   meterSchema(schema);
   return schema;
@@ -50,8 +50,8 @@ async function build(): Promise<GraphQLSchema> {
 type Resolver = GraphQLFieldResolver<unknown, GraphQLContext>;
 
 /**
- * Counts, in every field of every type, what is put into the answer, and has each object wait for its turn; so no
- * resolver has to remember it.
+ * Wraps the resolver of every field: values in the answer are counted, and each object waits for its turn. Resolvers need
+ * not do this themselves.
  */
 export function meterSchema(schema: GraphQLSchema): void {
   for (const type of Object.values(schema.getTypeMap())) {
@@ -72,7 +72,7 @@ function metered(field: GraphQLField<unknown, unknown>, resolve: Resolver): Reso
   return isListType(type) ? list(resolve) : object(resolve);
 }
 
-/** Mutations come one after the other; those whose turn comes too late are not begun. */
+/** Mutations run one after the other. Those after the budget is exceeded are not started. */
 function command(resolve: Resolver): Resolver {
   return (source, args, context, info) => {
     context.budget.check();
@@ -86,23 +86,23 @@ function leaf(resolve: Resolver): Resolver {
     if (isOfCommand(info)) {
       return value;
     }
-    const put = (found: unknown): unknown => {
-      context.budget.putValue(info.path.key, sizeOf(found));
+    const counted = (found: unknown): unknown => {
+      context.budget.countValue(info.path.key, sizeOf(found));
       return found;
     };
-    return value instanceof Promise ? awaited(value, context, info).then(put) : put(value);
+    return value instanceof Promise ? awaited(value, context, info).then(counted) : counted(value);
   };
 }
 
 function list(resolve: Resolver): Resolver {
   return (source, args, context, info) => {
     const { budget } = context;
-    const put = (entries: readonly unknown[]): readonly unknown[] => {
-      budget.putObjects(entries.length);
+    const counted = (entries: readonly unknown[]): readonly unknown[] => {
+      budget.countObjects(entries.length);
       return entries.map((entry) => budget.turn().then(() => entry));
     };
     const value = resolve(source, args, context, info) as readonly unknown[] | Promise<readonly unknown[]>;
-    return value instanceof Promise ? awaited(value, context, info).then(put) : put(value);
+    return value instanceof Promise ? awaited(value, context, info).then(counted) : counted(value);
   };
 }
 
@@ -112,7 +112,7 @@ function object(resolve: Resolver): Resolver {
     if (isMutation(info) && info.path.prev === undefined) {
       return resolve(source, args, context, info);
     }
-    budget.putObjects(1);
+    budget.countObjects(1);
     const value = resolve(source, args, context, info);
     return value instanceof Promise
       ? awaited(value, context, info).then(async (found: unknown) => {
@@ -123,12 +123,12 @@ function object(resolve: Resolver): Resolver {
   };
 }
 
-/** A query is given up as a whole; of a mutation only what it reads, never the command itself. */
+/** A query is aborted as a whole. A mutation's reads may fail, but never the command itself. */
 function awaited<Value>(value: Promise<Value>, { budget }: GraphQLContext, info: GraphQLResolveInfo): Promise<Value> {
-  return isMutation(info) ? budget.within(value) : value;
+  return isMutation(info) ? budget.orRefused(value) : value;
 }
 
-/** What a command itself has answered is given out, be it late: it has been done, and may hold a secret that was made. */
+/** A command's own result is always returned: its change is committed, and the result may contain a new secret. */
 function isOfCommand(info: GraphQLResolveInfo): boolean {
   return isMutation(info) && info.path.prev?.prev === undefined;
 }

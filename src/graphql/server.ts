@@ -14,7 +14,7 @@ import { createFormatError } from './errors.ts';
 import { limitsRule, TOKENS_MAX } from './limits.ts';
 import { graphqlSchema } from './schema.ts';
 
-/** GraphQL finds out only while it executes, and calls it a fault of the server. */
+/** Without this, GraphQL refuses subscriptions during the execution, as an error of the server. */
 const operationPlugin: ApolloServerPlugin<GraphQLContext> = {
   async requestDidStart() {
     return {
@@ -31,9 +31,9 @@ const operationPlugin: ApolloServerPlugin<GraphQLContext> = {
 };
 
 /**
- * GraphQL over HTTP, section 6.4.1: a client that only accepts `application/json` gets status 200 for every
- * well-formed request, also when the query is refused; other statuses are kept for
- * `application/graphql-response+json`, where they cannot be mistaken for a proxy's.
+ * A client that only accepts `application/json` gets status 200 for every well-formed request, even when the query is
+ * refused (GraphQL over HTTP, section 6.4.1). Other statuses are for `application/graphql-response+json`, where they
+ * cannot be mistaken for a proxy's.
  */
 const statusPlugin: ApolloServerPlugin<GraphQLContext> = {
   async requestDidStart({ request }) {
@@ -50,8 +50,8 @@ const statusPlugin: ApolloServerPlugin<GraphQLContext> = {
 };
 
 /**
- * Keeps the schema for the administrator. A rule of the server's own would be asked once for each query text,
- * whoever sends it; this is asked for each request.
+ * Only the administrator may introspect. Apollo caches the result of validation rules for each query text, whoever sends
+ * it. This check runs for each request.
  */
 const introspectionPlugin: ApolloServerPlugin<GraphQLContext> = {
   async requestDidStart({ contextValue, schema }) {
@@ -72,21 +72,21 @@ const introspectionPlugin: ApolloServerPlugin<GraphQLContext> = {
   },
 };
 
-/** Cache control would watch every field as it is resolved; answers are never cached. */
+/** Cache control would wrap every resolver, but answers are never cached. */
 const ALWAYS = [ApolloServerPluginCacheControlDisabled(), statusPlugin, operationPlugin];
 const OPEN = [...ALWAYS, ApolloServerPluginLandingPageLocalDefault({ footer: false })];
 const CLOSED = [...ALWAYS, ApolloServerPluginLandingPageDisabled(), introspectionPlugin];
 
-/** Each is looked up in the document; who has made so many mistakes is helped by the first. */
+/** Finding the position of each error costs time, and the first few are enough. */
 const VALIDATION_ERRORS_MAX = 20;
 
-export interface GraphqlServerOptions {
-  /** Strangers may ask: the schema is then for the administrator only. */
+interface GraphqlServerOptions {
+  /** If true, only the administrator may introspect. */
   readonly isExposed: boolean;
   readonly telemetry: Telemetry;
 }
 
-/** Started, and ready to be mounted. The app owns its shutdown. */
+/** Returns a started server. The app stops it. */
 export async function startGraphqlServer({
   isExposed,
   telemetry,

@@ -83,7 +83,7 @@ const BYTES_PER_MS_MIN = MIB / 1_000;
 const GRACE_MS = 2_000;
 const CHECK_EVERY_MS = 500;
 
-export interface ReservationRequest {
+interface ReservationRequest {
   /** The sender of the body. */
   readonly owner: string;
   /** The most memory that the body may need. */

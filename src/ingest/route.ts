@@ -8,7 +8,7 @@ import type { Acceptance, AcceptEvent, IncomingEvent } from './accept-event.ts';
 import type { Bodies, Body } from './body.ts';
 import { checkContentType, hopsOf, idempotencyKeyOf } from './headers.ts';
 
-export interface IngestDependencies {
+interface IngestDependencies {
   readonly acceptEvent: AcceptEvent;
   readonly accountIdOf: (token: string) => Promise<string | undefined>;
   readonly bodies: Bodies;

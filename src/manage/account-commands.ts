@@ -9,32 +9,32 @@ import { isEmailTaken, LockMode } from '../storage/errors.ts';
 import { Account, type AccountEntity, Destination } from '../storage/entities.ts';
 import type { EntityManager } from '../storage/storage.ts';
 
-/** `email` is valid already: the API's scalar has parsed it. */
-export interface NewAccount {
+/** The API's scalar has already validated `email`. */
+interface NewAccount {
   readonly email: string;
   readonly name: string;
   readonly website: string | null | undefined;
 }
 
-/** A key that is absent stays as it is; `null` clears what may be empty. */
-export interface AccountPatch {
+/** Absent keys stay unchanged. `null` clears a field. */
+interface AccountPatch {
   readonly email?: string;
   readonly name?: string;
   readonly website?: string | null;
 }
 
 export interface CommandDependencies {
-  /** Of who gives the commands: to them, what is outside of it does not exist. */
+  /** The caller's scope. Nothing outside of it exists for the commands. */
   readonly scope: Scope;
   readonly fork: (scope: Scope) => EntityManager;
   readonly clock: Clock;
   readonly newId: IdSource;
   readonly vault: Vault;
-  /** Announcement of destinations that get nothing from now on, once that is durable. */
+  /** Called with destinations that get nothing from now on, after the commit. */
   readonly onDisabled: (destinationIds: readonly string[]) => void;
 }
 
-/** Every command is one transaction, and either does all it says or changes nothing. */
+/** Every command is one transaction. If it fails, nothing has changed. */
 export class AccountCommands {
   readonly #dependencies: CommandDependencies;
 
@@ -52,12 +52,15 @@ export class AccountCommands {
     const id = newId();
     const account = {
       id,
-      ...parsePatch({ email, name, website: website ?? null }),
+      email,
+      emailKey: emailKey(email),
+      name: parseName(name),
+      website: parseOptionalWebsite(website ?? null),
       ...this.#newToken(id),
       createdAt: now,
       updatedAt: now,
     };
-    return this.#inTransaction(async (em) => em.create(Account, account as Required<typeof account>));
+    return this.#inTransaction(async (em) => em.create(Account, account));
   }
 
   /** @throws DomainError BAD_USER_INPUT, NOT_FOUND, CONFLICT */
@@ -66,7 +69,7 @@ export class AccountCommands {
   }
 
   /**
-   * The old token stops working at once: ingest looks tokens up in the transaction that stores the event.
+   * The old token stops working at once: ingest looks up tokens in the transaction that stores the event.
    *
    * @throws DomainError NOT_FOUND
    */
@@ -75,8 +78,8 @@ export class AccountCommands {
   }
 
   /**
-   * Marks the account and its destinations as deleted: all that is its own reads as gone, its token and its email
-   * address are free, and nothing more is sent. The rows are removed behind, however many there are.
+   * Marks the account and its destinations as deleted. From then on none of its data can be read and nothing is sent;
+   * its email address can be used again. The cleaner removes the rows later, because there may be many.
    *
    * @throws DomainError NOT_FOUND
    */
@@ -86,12 +89,12 @@ export class AccountCommands {
     const now = new Date(clock.now());
     const destinations = await this.#inTransaction(async (em) => {
       const marks = { deletedAt: now, updatedAt: now };
-      // No address and no token is ever like an id.
+      // Both columns are unique. An id can be neither an address nor the hash of a token.
       const deleted = await em.nativeUpdate(Account, { id }, { ...marks, emailKey: id, tokenHash: id });
       if (deleted === 0) {
         throw DomainError.notFound('account');
       }
-      // Locked in one order, in which answers that disable destinations lock them too.
+      // Recording 410 Gone locks destinations too. Both lock in the order of ids, so neither waits for the other in a circle.
       const order = { orderBy: { id: 'asc' }, lockMode: LockMode.PESSIMISTIC_WRITE } as const;
       const found = await em.find(Destination, { account: id }, { ...order, fields: ['id'] });
       await em.nativeUpdate(Destination, { account: id }, { ...marks, disabledAt: now });
@@ -110,7 +113,7 @@ export class AccountCommands {
     requireId(id, 'account');
     const { clock } = this.#dependencies;
     return this.#inTransaction(async (em) => {
-      // Locked, so that what is deleted meanwhile does not get a token or an address again.
+      // The lock keeps an account that is being deleted from getting a token or an address again.
       const account = await em.findOne(Account, { id }, { lockMode: LockMode.PESSIMISTIC_WRITE });
       if (account === null) {
         throw DomainError.notFound('account');
@@ -135,6 +138,10 @@ function parsePatch({ email, name, website }: AccountPatch): Partial<AccountEnti
   return {
     ...(email !== undefined && { email, emailKey: emailKey(email) }),
     ...(name !== undefined && { name: parseName(name) }),
-    ...(website !== undefined && { website: website === null ? null : parseWebsite(website) }),
+    ...(website !== undefined && { website: parseOptionalWebsite(website) }),
   };
+}
+
+function parseOptionalWebsite(website: string | null): string | null {
+  return website === null ? null : parseWebsite(website);
 }

@@ -22,23 +22,23 @@ export class DeliveryCommands {
   }
 
   /**
-   * Puts a finished delivery back to pending, due at once, with the whole retry schedule before it. Its
-   * attempts stay, and numbering goes on.
+   * Makes a finished delivery pending and due at once, with a new retry cycle. Its attempts stay recorded, and their
+   * numbers continue.
    *
-   * @throws DomainError NOT_FOUND; CONFLICT while the delivery is pending anyway
+   * @throws DomainError NOT_FOUND; CONFLICT while the delivery is pending
    */
   async retry(id: string): Promise<DeliveryEntity> {
     requireId(id, 'delivery');
     const { fork, scope, clock, publish } = this.#dependencies;
     const delivery = await fork(scope).transactional(async (em) => {
       const found = await em.findOne(Delivery, { id });
-      // Locked, so that what is deleted meanwhile gets no work again.
+      // The lock keeps a destination that is being deleted from getting new work.
       const lock = { lockMode: LockMode.PESSIMISTIC_READ } as const;
       const destination = found && (await em.findOne(Destination, { id: found.destination.id }, lock));
       if (found === null || destination === null) {
         throw DomainError.notFound('delivery');
       }
-      // Without the filter, which it has been through: joined to others, the statement would not wait for another retry.
+      // The filter has already been applied above. With its joins, the statement would not wait for a concurrent retry.
       const retried = await em.nativeUpdate(
         Delivery,
         { id, status: { $ne: 'PENDING' } },
@@ -46,7 +46,7 @@ export class DeliveryCommands {
         { filters: false },
       );
       if (retried === 0) {
-        throw DomainError.conflict('The delivery is pending already; it is sent when it is due.');
+        throw DomainError.conflict('The delivery is already pending; it is sent when it is due.');
       }
       await em.insert(QueuedDelivery, {
         deliveryId: id,

@@ -1,27 +1,32 @@
 import type { AddressRule } from '../core/address-rule.ts';
-import { DESTINATIONS_PER_ACCOUNT_MAX, type HttpMethod, parseDestinationUrl, parseHeaders } from '../core/inputs.ts';
+import {
+  DESTINATIONS_PER_ACCOUNT_MAX,
+  type HttpMethod,
+  parseDestinationUrl,
+  parseHeaders,
+  requireOverlap,
+} from '../core/inputs.ts';
 import { DomainError } from '../core/errors.ts';
 import { requireId } from '../core/ids.ts';
-import { requireOverlap } from '../core/overlap.ts';
 import { generateSigningSecret } from '../core/secrets.ts';
 import { LockMode } from '../storage/errors.ts';
 import { Account, Destination, type DestinationEntity } from '../storage/entities.ts';
 import type { CommandDependencies } from './account-commands.ts';
 
-export interface NewDestination {
+interface NewDestination {
   readonly accountId: string;
   readonly url: string;
   readonly httpMethod: HttpMethod;
   readonly headers: Readonly<Record<string, unknown>>;
 }
 
-/** A key that is absent stays as it is. */
+/** Absent keys stay unchanged. */
 export interface DestinationPatch extends Partial<Omit<NewDestination, 'accountId'>> {
   readonly enabled?: boolean;
 }
 
-export interface DestinationDependencies extends CommandDependencies {
-  /** Which addresses a URL may name; without one, any. */
+interface DestinationDependencies extends CommandDependencies {
+  /** The addresses that a URL may name. `undefined` allows any. */
   readonly addressRule: AddressRule | undefined;
 }
 
@@ -34,12 +39,13 @@ export class DestinationCommands {
 
   /** @throws DomainError BAD_USER_INPUT, NOT_FOUND, CONFLICT */
   async create({ accountId, ...fields }: NewDestination): Promise<DestinationEntity> {
-    const { fork, scope, clock, newId, vault } = this.#dependencies;
+    const { fork, scope, clock, newId, vault, addressRule } = this.#dependencies;
     const now = new Date(clock.now());
-    const { headers, ...parsed } = parsePatch(fields, this.#dependencies) as Required<ReturnType<typeof parsePatch>>;
+    const url = parseDestinationUrl(fields.url, addressRule);
+    const headers = parseHeaders(fields.headers);
     requireId(accountId, 'account');
     return fork(scope).transactional(async (em) => {
-      // Locked, so that two of these at the same time count each other.
+      // Without the lock, two commands at the same time would not count each other's destination.
       const account = await em.findOne(Account, { id: accountId }, { lockMode: LockMode.PESSIMISTIC_WRITE });
       if (account === null) {
         throw DomainError.notFound('account');
@@ -50,7 +56,8 @@ export class DestinationCommands {
       return em.create(Destination, {
         id: newId(),
         account,
-        ...parsed,
+        url,
+        httpMethod: fields.httpMethod,
         sealedHeaders: vault.seal(JSON.stringify(headers), accountId),
         sealedSigningSecret: vault.seal(generateSigningSecret(), accountId),
         createdAt: now,
@@ -59,7 +66,7 @@ export class DestinationCommands {
     });
   }
 
-  /** Attempts that begin from now on use the new settings. @throws DomainError BAD_USER_INPUT, NOT_FOUND */
+  /** Attempts that begin later use the new settings. @throws DomainError BAD_USER_INPUT, NOT_FOUND */
   async update(id: string, patch: DestinationPatch): Promise<DestinationEntity> {
     const { vault } = this.#dependencies;
     const { headers, ...fields } = parsePatch(patch, this.#dependencies);
@@ -77,8 +84,8 @@ export class DestinationCommands {
   }
 
   /**
-   * Deliveries are signed with a new secret from now on, and with the present one too until the overlap ends.
-   * One that was in an overlap itself stops at once.
+   * Signs deliveries with a new secret, and until the overlap ends also with the current one. If an earlier overlap is
+   * still running, its old secret stops at once.
    *
    * @throws DomainError BAD_USER_INPUT, NOT_FOUND
    */
@@ -93,8 +100,8 @@ export class DestinationCommands {
   }
 
   /**
-   * Marks it as deleted: it and its deliveries read as gone, and nothing more is sent. The rows are removed
-   * behind, however many there are.
+   * Marks the destination as deleted. From then on it and its deliveries cannot be read, and nothing is sent. The cleaner
+   * removes the rows later, because there may be many.
    *
    * @throws DomainError NOT_FOUND
    */
@@ -118,7 +125,7 @@ export class DestinationCommands {
     requireId(id, 'destination');
     const { fork, scope, clock } = this.#dependencies;
     return fork(scope).transactional(async (em) => {
-      // Locked, so that of two rotations at the same time the later one sees the earlier one's secret.
+      // Without the lock, the later of two concurrent rotations would not see the earlier one's secret.
       const destination = await em.findOne(Destination, { id }, { lockMode: LockMode.PESSIMISTIC_WRITE });
       if (destination === null) {
         throw DomainError.notFound('destination');

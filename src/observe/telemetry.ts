@@ -5,13 +5,13 @@ import type { AttemptOutcome, DeliveryState } from '../core/delivery.ts';
 
 export type Log = Logger;
 
-export interface LogOptions {
+interface LogOptions {
   readonly level: string;
-  /** Readable lines for a terminal; one JSON object a line otherwise. */
+  /** True for readable lines, false for one JSON object a line. */
   readonly readable: boolean;
 }
 
-/** Writes to standard error: standard output belongs to what the program says to the person who started it. */
+/** Logs go to standard error. Standard output is for the messages of commands. */
 export function createLog({ level, readable }: LogOptions): Log {
   const destination: DestinationStream = readable
     ? loadPretty()({ destination: 2, translateTime: 'SYS:HH:MM:ss', ignore: 'pid,hostname', singleLine: true })
@@ -19,22 +19,21 @@ export function createLog({ level, readable }: LogOptions): Log {
   return pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, destination);
 }
 
-/** Only where a person looks on: a service need not keep it in memory. */
+/** Loaded on a terminal only: a service need not hold it in memory. */
 function loadPretty(): typeof pretty {
   return createRequire(import.meta.url)('pino-pretty') as typeof pretty;
 }
 
-/** A service that is down fails every request; each part of the program says so once in that time. */
+/** A service that is down fails every request. Each part of the program logs the failure once in this time. */
 const FAILURE_QUIET_MS = 10_000;
 
 /**
- * One log line for each business fact, made here and nowhere else. A failing destination is data: its line is
- * information. ERROR means that somebody has to act. Tokens, payloads, header values and URLs (which may
- * carry secrets) have no place in any of them.
+ * Writes all log lines, one for each business event. A failing destination is normal and logged as INFO. ERROR means that
+ * somebody has to act. No line contains tokens, payloads, header values or URLs, which may contain secrets.
  */
 export class Telemetry {
   readonly #log: Log;
-  readonly #failures = new Map<string, { saidAt: number; suppressed: number }>();
+  readonly #failures = new Map<string, { loggedAt: number; suppressed: number }>();
 
   constructor(log: Log) {
     this.#log = log;
@@ -65,24 +64,24 @@ export class Telemetry {
     );
   }
 
-  /** It has answered 410, and is called no more until its owner enables it again. */
+  /** The destination has answered 410 Gone. It is not called until its owner enables it again. */
   destinationGone({ destinationId }: { destinationId: string }): void {
     this.#log.info({ destinationId }, 'destination gone');
   }
 
-  /** Nothing is left of an account or a destination that was deleted. */
+  /** All rows of a deleted account or destination are removed. */
   remainsRemoved(fact: { kind: string; id: string }): void {
     this.#log.info(fact, 'remains removed');
   }
 
-  /** The store does not answer or cannot write: deliveries stand still, and events are refused. */
+  /** The store does not answer or cannot write. Deliveries stop, and events are refused. */
   storageFailed(during: string, error: unknown): void {
-    this.#once(`storage ${during}`, (suppressed) =>
+    this.#logLimited(`storage ${during}`, (suppressed) =>
       this.#log.error({ during, err: error, suppressed }, 'storage failed'),
     );
   }
 
-  /** A fault of the program, or not enough memory; the thread is replaced. */
+  /** A bug, or not enough memory. The thread is replaced. */
   senderThreadDied(fact: { brokenOff: number }, error: unknown): void {
     this.#log.error({ ...fact, err: error }, 'sender thread died');
   }
@@ -91,22 +90,24 @@ export class Telemetry {
     this.#log.info(fact, 'queue connected');
   }
 
-  /** Deliveries go on without the broker, by way of the database. */
+  /** Deliveries continue through the database. */
   queueUnavailable({ use, reason }: { use: string; reason: string }): void {
-    this.#once(`queue ${use}`, (suppressed) => this.#log.warn({ use, reason, suppressed }, 'queue unavailable'));
+    this.#logLimited(`queue ${use}`, (suppressed) => this.#log.warn({ use, reason, suppressed }, 'queue unavailable'));
   }
 
   ticketsNotPublished({ tickets, reason }: { tickets: number; reason: string }): void {
-    this.#once(`tickets ${reason}`, (suppressed) =>
+    this.#logLimited(`tickets ${reason}`, (suppressed) =>
       this.#log.warn({ tickets, reason, suppressed }, 'tickets go by the database'),
     );
   }
 
   queueMessageDropped({ reason }: { reason: string }): void {
-    this.#once(`message ${reason}`, (suppressed) => this.#log.warn({ reason, suppressed }, 'queue message dropped'));
+    this.#logLimited(`message ${reason}`, (suppressed) =>
+      this.#log.warn({ reason, suppressed }, 'queue message dropped'),
+    );
   }
 
-  /** A fault of the program; `where` names the edge that caught it. */
+  /** A bug. `where` names the part that caught it. */
   unexpectedError(where: string, error: unknown): void {
     this.#log.error({ where, err: error }, 'unexpected error');
   }
@@ -119,14 +120,14 @@ export class Telemetry {
     this.#log.info(fact, 'stopped');
   }
 
-  #once(failure: string, say: (suppressed: number) => void): void {
+  #logLimited(failure: string, log: (suppressed: number) => void): void {
     const now = performance.now();
     const last = this.#failures.get(failure);
-    if (last !== undefined && now - last.saidAt < FAILURE_QUIET_MS) {
+    if (last !== undefined && now - last.loggedAt < FAILURE_QUIET_MS) {
       last.suppressed += 1;
       return;
     }
-    this.#failures.set(failure, { saidAt: now, suppressed: 0 });
-    say(last?.suppressed ?? 0);
+    this.#failures.set(failure, { loggedAt: now, suppressed: 0 });
+    log(last?.suppressed ?? 0);
   }
 }

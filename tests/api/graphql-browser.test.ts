@@ -62,6 +62,20 @@ describe('Apollo Sandbox', () => {
     expect(answered.headers['access-control-allow-origin']).toBe(origin);
   });
 
+  test('can read how long to wait when it is refused', async () => {
+    const limited = await TestApp.start({ ADMIN_TOKEN: 'a'.repeat(24), AUTH_FAILURE_RATE: '1/m' });
+    const origin = SANDBOX_ORIGINS[0] as string;
+    const headers = ['Origin', origin, 'Content-Type', 'application/json', 'Authorization', 'Bearer wrong'];
+    const ask = () => exchange(limited.urls.graphql, { headers, body: '{"query":"{ __typename }"}' });
+    expect((await ask()).status).toBe(401);
+    const refused = await ask();
+    await limited.stop();
+    expect(refused.status).toBe(429);
+    expect(refused.headers['access-control-allow-origin']).toBe(origin);
+    expect(refused.headers['retry-after']).toMatch(/^\d+$/);
+    expect(refused.headers['access-control-expose-headers']).toBe('Retry-After');
+  });
+
   test('may call a server on this machine from a public page', async () => {
     const origin = SANDBOX_ORIGINS[0] as string;
     const headers = ['Origin', origin, 'Access-Control-Request-Method', 'POST'];

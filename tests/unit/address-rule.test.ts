@@ -137,6 +137,11 @@ describe('what is allowed all the same', () => {
     expect(new AddressRule({ allowed: ['::/0'], own: [] }).allowsAddress('127.0.0.1')).toBe(false);
     expect(new AddressRule({ allowed: ['::ffff:0:0/96'], own: [] }).allowsAddress('127.0.0.1')).toBe(false);
   });
+
+  test('an IPv4-compatible address is not taken for an IPv4-mapped one', () => {
+    const mapped = new AddressRule({ allowed: ['::ffff:0:0/96'], own: [] });
+    expect(['::ffff:8.8.8.8', '::8.8.8.8'].map((address) => mapped.allowsAddress(address))).toEqual([true, false]);
+  });
 });
 
 test.each([

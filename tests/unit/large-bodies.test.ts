@@ -20,14 +20,14 @@ async function settled(): Promise<void> {
   await jest.advanceTimersByTimeAsync(0);
 }
 
-/** @returns the room, once it is granted */
+/** @returns the reservation, once it is granted */
 async function ask(name: string, mib: number, owner = name, signal = new AbortController().signal) {
-  const taken: { room?: Reservation } = {};
+  const taken: { reservation?: Reservation } = {};
   bodies.reserve({ owner, bytes: mib * MIB }, signal).then(
-    (room) => {
+    (reservation) => {
       log.push(name);
-      room.onRevoked = ({ status }) => log.push(`${name} taken back: ${status}`);
-      taken.room = room;
+      reservation.onRevoked = ({ status }) => log.push(`${name} revoked: ${status}`);
+      taken.reservation = reservation;
     },
     (error: unknown) => log.push(`${name} refused: ${error instanceof HttpError ? error.status : String(error)}`),
   );
@@ -35,14 +35,14 @@ async function ask(name: string, mib: number, owner = name, signal = new AbortCo
   return taken;
 }
 
-describe('room for large bodies', () => {
+describe('memory for large bodies', () => {
   test('is there for all that fit, and given to the next when it is free', async () => {
     const first = await ask('first', 60);
     await ask('second', 30);
     await ask('third', 60);
     expect(log).toEqual(['first', 'second']);
-    first.room?.release();
-    first.room?.release();
+    first.reservation?.release();
+    first.reservation?.release();
     await settled();
     expect(log).toEqual(['first', 'second', 'third']);
   });
@@ -52,7 +52,7 @@ describe('room for large bodies', () => {
     await ask('large', 60);
     await ask('small', 1);
     expect(log).toEqual(['first']);
-    first.room?.release();
+    first.reservation?.release();
     await settled();
     expect(log).toEqual(['first', 'large', 'small']);
   });
@@ -62,7 +62,7 @@ describe('room for large bodies', () => {
     await ask('second', 40, 'greedy');
     await ask('other', 30);
     expect(log).toEqual(['first', 'other']);
-    first.room?.release();
+    first.reservation?.release();
     await settled();
     expect(log).toEqual(['first', 'other', 'second']);
   });
@@ -71,17 +71,17 @@ describe('room for large bodies', () => {
     const first = await ask('first', 1);
     const giant = await ask('giant', 200);
     await ask('last', 1);
-    first.room?.release();
+    first.reservation?.release();
     await settled();
     expect(log).toEqual(['first', 'giant']);
-    giant.room?.release();
+    giant.reservation?.release();
     await settled();
     expect(log).toEqual(['first', 'giant', 'last']);
   });
 
   test('is refused after 15 seconds, and those behind get what fits', async () => {
     const first = await ask('first', 90);
-    first.room?.complete();
+    first.reservation?.complete();
     await ask('large', 60);
     await jest.advanceTimersByTimeAsync(10_000);
     await ask('small', 1);
@@ -97,20 +97,20 @@ describe('room for large bodies', () => {
     gone.abort();
     await settled();
     expect(log).toEqual(['first', 'gone refused: 503', 'small']);
-    first.room?.release();
+    first.reservation?.release();
   });
 
-  test('is taken back from a sender who is slow while others wait, and from no other', async () => {
+  test('is revoked from a sender who is slow while others wait, and from no other', async () => {
     const slow = await ask('slow', 64);
     const quick = await ask('quick', 16);
     const here = await ask('here', 16);
-    here.room?.complete();
+    here.reservation?.complete();
     await jest.advanceTimersByTimeAsync(8_000);
     expect(log).toEqual(['slow', 'quick', 'here']);
-    slow.room?.add(5 * MIB);
-    quick.room?.add(15 * MIB);
+    slow.reservation?.add(5 * MIB);
+    quick.reservation?.add(15 * MIB);
     await ask('next', 32);
     await jest.advanceTimersByTimeAsync(1_000);
-    expect(log).toEqual(['slow', 'quick', 'here', 'slow taken back: 503', 'next']);
+    expect(log).toEqual(['slow', 'quick', 'here', 'slow revoked: 503', 'next']);
   });
 });

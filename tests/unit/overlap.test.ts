@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { requireOverlap } from '../../src/core/overlap.ts';
+import { requireOverlap } from '../../src/core/inputs.ts';
 import { Duration } from '../../src/graphql/scalars.ts';
 
 /** The way of a duration from a variable to the command. */

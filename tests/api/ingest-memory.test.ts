@@ -75,7 +75,7 @@ describe('a large body', () => {
   });
 });
 
-describe('while one account holds as much room as it can', () => {
+describe('while one account holds as much memory as it can', () => {
   let sockets: Socket[];
   beforeAll(async () => {
     sockets = await Promise.all(Array.from({ length: 20 }, () => announce(token, 32 * MIB)));
