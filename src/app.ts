@@ -162,7 +162,7 @@ function createCleaner({ storage, telemetry }: Base, pace: Partial<Pace> | undef
   return new Cleaner({
     cleaning: storage.cleaning,
     monotonicNow: () => performance.now(),
-    onRemoved: (marked) => telemetry.remainsRemoved(marked),
+    onRemoved: (marked) => telemetry.deletionFinished(marked),
     onFailure: (error) => telemetry.storageFailed('cleaning', error),
     pace,
   });

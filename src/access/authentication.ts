@@ -11,18 +11,22 @@ import { clientAddressOf, type FailureLimit, TOO_MANY_FAILURES } from './limits.
 export type Caller = Scope;
 
 const ADMIN_TOKEN_HEADERS: readonly string[] = ['authorization'];
-/** Both spellings are documented. */
+/** Senders use both spellings. */
 const ACCOUNT_TOKEN_HEADERS: readonly string[] = ['cl-x-token', 'cl-xtoken'];
 
 /** @returns the account token of a request to ingest; `undefined` when there is none, or more than one. */
 export function accountTokenOf(request: IncomingMessage): string | undefined {
-  const [token = '', ...others] = headerValues(request, ACCOUNT_TOKEN_HEADERS);
-  return token === '' || others.length > 0 ? undefined : token;
+  const token = onlyOne(headerValues(request, ACCOUNT_TOKEN_HEADERS));
+  return token === '' ? undefined : token;
 }
 
 /** Reads the raw list: Node drops or joins repeated headers, and a request with two tokens must not get to choose. */
 function headerValues({ rawHeaders }: IncomingMessage, names: readonly string[]): string[] {
   return rawHeaders.filter((_, at) => at % 2 === 1 && names.includes((rawHeaders[at - 1] ?? '').toLowerCase()));
+}
+
+function onlyOne(values: readonly string[]): string | undefined {
+  return values.length === 1 ? values[0] : undefined;
 }
 
 interface AuthenticatorOptions {
@@ -31,7 +35,7 @@ interface AuthenticatorOptions {
   readonly accountIdOf: (token: string) => Promise<string | undefined>;
 }
 
-/** Says who has sent a request to the GraphQL API. */
+/** Finds the caller of a request to the GraphQL API. */
 export class Authenticator {
   readonly #options: AuthenticatorOptions;
   /** Hashes are compared: they have one length, and how far two agree tells nothing about the tokens. */
@@ -43,25 +47,26 @@ export class Authenticator {
   }
 
   /**
-   * If `Authorization` is present, account tokens are ignored. A credential that is wrong or sent twice is an error;
-   * the next one is not tried. Without ADMIN_TOKEN, a request to this machine without credentials is the administrator's.
+   * If `Authorization` is present, account tokens are ignored. A credential that is wrong or sent twice is refused, and no
+   * other one is tried. Without ADMIN_TOKEN, a local request without credentials is the administrator's.
    *
    * @returns `undefined` for a request that may do nothing
    */
   async callerOf(request: IncomingMessage): Promise<Caller | undefined> {
     const authorization = headerValues(request, ADMIN_TOKEN_HEADERS);
     if (authorization.length > 0 && this.#adminTokenHash !== undefined) {
-      return authorization.length === 1 && this.#isAdminToken(authorization.join()) ? EVERYTHING : undefined;
+      return this.#isAdminToken(onlyOne(authorization)) ? EVERYTHING : undefined;
     }
     const accountTokens = headerValues(request, ACCOUNT_TOKEN_HEADERS);
     if (authorization.length === 0 && accountTokens.length > 0) {
-      const accountId = accountTokens.length === 1 ? await this.#options.accountIdOf(accountTokens.join()) : undefined;
+      const token = onlyOne(accountTokens);
+      const accountId = token === undefined ? undefined : await this.#options.accountIdOf(token);
       return accountId === undefined ? undefined : { accountId };
     }
     return this.#isOpenTo(request.headers.host) ? EVERYTHING : undefined;
   }
 
-  #isAdminToken(authorization: string): boolean {
+  #isAdminToken(authorization = ''): boolean {
     const token = BEARER.exec(authorization)?.groups?.['token'];
     return (
       token !== undefined &&

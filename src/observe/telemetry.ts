@@ -70,8 +70,8 @@ export class Telemetry {
   }
 
   /** All rows of a deleted account or destination are removed. */
-  remainsRemoved(fact: { kind: string; id: string }): void {
-    this.#log.info(fact, 'remains removed');
+  deletionFinished(fact: { kind: string; id: string }): void {
+    this.#log.info(fact, 'deletion finished');
   }
 
   /** The store does not answer or cannot write. Deliveries stop, and events are refused. */
