@@ -1,8 +1,7 @@
-import type { Ticket, TicketLane } from '../core/delivery.ts';
+import type { Ticket } from '../core/delivery.ts';
+import type { Wake } from '../core/notifier.ts';
 
 export type ReceiveTickets = (tickets: readonly Ticket[]) => void;
-/** Without lanes: look everywhere. Lanes are a hint, and may name what does not exist. */
-export type Wake = (lanes?: readonly TicketLane[]) => void;
 
 /**
  * Wakes dispatchers: "this delivery is due". The database is the truth; a queue may lose tickets, repeat

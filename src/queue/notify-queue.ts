@@ -1,14 +1,6 @@
 import type { Ticket, TicketLane } from '../core/delivery.ts';
-import type { DeliveryQueue, ReceiveTickets, Wake } from './delivery-queue.ts';
-
-/** Tells every process that listens: PostgreSQL's NOTIFY and LISTEN. May be lost, never rejects. */
-export interface Notifier {
-  readonly isListening: boolean;
-  /** Without lanes, or with too many of them: look everywhere. */
-  notify(lanes?: readonly TicketLane[]): Promise<void>;
-  listen(wake: Wake): Promise<void>;
-  stop(): Promise<void>;
-}
+import type { Notifier, Wake } from '../core/notifier.ts';
+import type { DeliveryQueue, ReceiveTickets } from './delivery-queue.ts';
 
 /** More than one notification can name. Then the listeners look everywhere. */
 const LANES_MAX = 100;

@@ -1,5 +1,6 @@
 import type { Ticket } from '../core/delivery.ts';
-import type { DeliveryQueue, QueueTelemetry, ReceiveTickets, Wake } from './delivery-queue.ts';
+import type { Wake } from '../core/notifier.ts';
+import type { DeliveryQueue, QueueTelemetry, ReceiveTickets } from './delivery-queue.ts';
 import type { ConfirmChannel } from './rabbit-connection.ts';
 import { RabbitConsumer } from './rabbit-consumer.ts';
 import { RabbitPublisher } from './rabbit-publisher.ts';

@@ -1,5 +1,5 @@
 import { type Kysely, type RawBuilder, sql } from 'kysely';
-import type { Statement, Transact } from './group-commit.ts';
+import type { Transact } from './statement.ts';
 
 /** Something that reads as gone, and whose rows are still there. */
 export interface Marked {
@@ -20,9 +20,12 @@ export interface CleaningStatements {
    * In one transaction so many attempts of the deliveries, and then the deliveries that have none left. Both
    * answer one row for each that was removed.
    */
-  readonly removeDeliveries: (ids: readonly string[], attemptsMax: number) => readonly [Statement, Statement];
+  readonly removeDeliveries: (
+    ids: readonly string[],
+    attemptsMax: number,
+  ) => readonly [RawBuilder<unknown>, RawBuilder<unknown>];
   /** Answers one row for each that was removed. */
-  readonly removeEvents: (ids: readonly string[]) => Statement;
+  readonly removeEvents: (ids: readonly string[]) => RawBuilder<unknown>;
 }
 
 /**

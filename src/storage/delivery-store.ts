@@ -1,8 +1,9 @@
 import { type Kysely, sql } from 'kysely';
+import { LRUCache } from 'lru-cache';
 import type { HeaderEntry } from '../core/inputs.ts';
 import type { SigningSecret } from '../core/signature.ts';
 import { type Vault, VaultError } from '../core/vault.ts';
-import type { Commits } from './group-commit.ts';
+import type { BatchKind, Commits } from './group-commit.ts';
 import {
   type AttemptRecord,
   type Claim,
@@ -19,7 +20,7 @@ import {
   type Statements,
 } from './statements.ts';
 
-/** Where writes wait for their commit; one for all kinds, or one for each, so that none waits for another. */
+/** Where writes wait for their commit: one group for all kinds, or one for each, if none shall wait for another. */
 export interface DeliveryCommits {
   readonly claims: Commits;
   readonly laneClaims: Commits;
@@ -27,14 +28,13 @@ export interface DeliveryCommits {
   readonly releases: Commits;
 }
 
-/** What every store is made of. */
-export interface StoreParts {
+interface DeliveryStoreParts {
   readonly database: Kysely<unknown>;
   readonly statements: Statements;
   readonly vault: Vault;
 }
 
-/** The durable truth about deliveries; whatever queues and workers hold in memory can be lost. */
+/** The durable truth about deliveries. The memory of queues and workers may be lost. */
 export class DeliveryStore {
   readonly #database: Kysely<unknown>;
   readonly #statements: Statements;
@@ -43,17 +43,17 @@ export class DeliveryStore {
   readonly #claimLane: (request: LaneClaimRequest) => Promise<readonly SealedDelivery[]>;
   readonly #claimLost: (request: LostClaimRequest) => Promise<SealedDelivery | undefined>;
   readonly #record: (record: AttemptRecord) => Promise<boolean>;
-  readonly #release: (claim: Claim) => Promise<boolean>;
+  readonly #release: (claim: Claim) => Promise<void>;
 
-  constructor(commits: DeliveryCommits, { database, statements, vault }: StoreParts) {
+  constructor(commits: DeliveryCommits, { database, statements, vault }: DeliveryStoreParts) {
     this.#secrets = new OpenedSecrets(vault);
     this.#database = database;
     this.#statements = statements;
-    this.#claim = commits.claims.register(statements.claims);
-    this.#claimLane = commits.laneClaims.register(statements.laneClaims);
-    this.#claimLost = commits.laneClaims.register(statements.lostClaims);
-    this.#record = commits.records.register(statements.records);
-    this.#release = commits.releases.register(statements.releases);
+    this.#claim = commits.claims.register(claimKind(statements));
+    this.#claimLane = commits.laneClaims.register(laneClaimKind(statements));
+    this.#claimLost = commits.laneClaims.register(lostClaimKind(statements));
+    this.#record = commits.records.register(recordKind(statements));
+    this.#release = commits.releases.register(releaseKind(statements));
   }
 
   /**
@@ -76,7 +76,7 @@ export class DeliveryStore {
   }
 
   /**
-   * Takes over a delivery whose worker has died, the one whose lost attempts count least.
+   * Takes over a delivery whose worker died: the one with the lowest lost count.
    *
    * @returns `undefined` when there is none.
    */
@@ -95,22 +95,22 @@ export class DeliveryStore {
     await Promise.all(claims.map((claim) => this.#release(claim)));
   }
 
-  /** Ends all leases. Only for a process that starts as the sole owner of the database: whoever held them is dead. */
+  /** Ends all leases. Only for a process that starts as the sole owner of the database: their workers are dead. */
   async recoverLeases(): Promise<void> {
     await this.#statements.recoverLeases().execute(this.#database);
   }
 
-  /** Destinations with pending deliveries, and whether they have something to do now. */
+  /** Destinations with pending deliveries, and whether something is due there now. */
   async findLanes(search: LaneSearch): Promise<readonly FoundLane[]> {
     return (await this.#statements.findLanes(search).execute(this.#database)).rows;
   }
 
-  /** Retries whose time has come. */
+  /** Retries that are due. */
   async findRetries(search: RetrySearch): Promise<readonly FoundRetry[]> {
     return (await this.#statements.findRetries(search).execute(this.#database)).rows;
   }
 
-  /** Which of these destinations get nothing. */
+  /** The destinations among these that are disabled. */
   async disabledAmong(destinationIds: readonly string[]): Promise<string[]> {
     const { rows } = await sql<{ id: string }>`
       select id from destination where id in (${sql.join(destinationIds)}) and disabled_at is not null`.execute(
@@ -122,7 +122,7 @@ export class DeliveryStore {
   /**
    * Reads the bytes as they were received.
    *
-   * @param target is as long as the payload
+   * @param target as long as the payload
    * @returns false when the event was deleted
    */
   async readPayload(eventId: string, target: Buffer): Promise<boolean> {
@@ -139,7 +139,7 @@ export class DeliveryStore {
     return true;
   }
 
-  /** What cannot be opened is the outcome of this delivery, and of no other. */
+  /** A secret that cannot be opened fails this delivery, and no other. */
   #open(sealed: SealedDelivery): ClaimedDelivery {
     const { sealedHeaders, sealedSigningSecret, sealedPreviousSecret, previousSecretUntil, ...delivery } = sealed;
     const open = (text: string) => this.#secrets.open(text, delivery.accountId);
@@ -163,20 +163,19 @@ function givenUp({ lostCount }: SealedDelivery): 'WORKER_DIED' | null {
   return lostCount >= LOST_COUNT_MAX ? 'WORKER_DIED' : null;
 }
 
-/** And not when the garbage is collected: a few large payloads would add up. */
+/** Large payloads would add up until the garbage is collected. */
 function freeAtOnce({ buffer, length }: Buffer): void {
   if (buffer instanceof ArrayBuffer && buffer.byteLength === length) {
     buffer.transfer(0);
   }
 }
 
-const KEPT_MAX = 2_000;
+const OPENED_MAX = 2_000;
 
-/** Opens what is sealed, and keeps what was opened last: every delivery to a destination needs the same. */
-export class OpenedSecrets {
+/** Opens sealed texts, and remembers the latest: all deliveries to a destination need the same. */
+class OpenedSecrets {
   readonly #vault: Vault;
-  /** By owner and sealed text: what belongs to another owner must fail to open. The oldest come first. */
-  readonly #opened = new Map<string, string>();
+  readonly #opened = new LRUCache<string, string>({ max: OPENED_MAX });
 
   constructor(vault: Vault) {
     this.#vault = vault;
@@ -184,17 +183,76 @@ export class OpenedSecrets {
 
   /** @throws VaultError */
   open(sealed: string, ownerId: string): string {
+    // The owner is part of the key: the text must not open for another owner.
     const key = `${ownerId} ${sealed}`;
     const known = this.#opened.get(key);
     if (known !== undefined) {
       return known;
     }
     const opened = this.#vault.open(sealed, ownerId);
-    if (this.#opened.size >= KEPT_MAX) {
-      const [oldest = ''] = this.#opened.keys();
-      this.#opened.delete(oldest);
-    }
     this.#opened.set(key, opened);
     return opened;
   }
+}
+
+function claimKind({ claim }: Statements): BatchKind<ClaimRequest, SealedDelivery | undefined, SealedDelivery> {
+  return {
+    statements: (requests) => [claim(requests)],
+    results(requests, rows) {
+      const byId = new Map(rows.map((row) => [row.deliveryId, row]));
+      return requests.map(({ ticket: { deliveryId } }) => {
+        const claimed = byId.get(deliveryId);
+        // Of several requests with the same ticket one gets the delivery.
+        byId.delete(deliveryId);
+        return claimed;
+      });
+    },
+  };
+}
+
+function laneClaimKind({
+  claimLanes,
+}: Statements): BatchKind<LaneClaimRequest, readonly SealedDelivery[], SealedDelivery> {
+  return {
+    statements: claimLanes,
+    results(requests, rows) {
+      const byDestination = Map.groupBy(rows, ({ destinationId }) => destinationId);
+      return requests.map(({ destinationId, limit }) => {
+        const claimed = (byDestination.get(destinationId) ?? []).toSorted((a, b) => a.dueAt - b.dueAt);
+        byDestination.set(destinationId, claimed.slice(limit));
+        return claimed.slice(0, limit);
+      });
+    },
+  };
+}
+
+function lostClaimKind({
+  claimLost,
+}: Statements): BatchKind<LostClaimRequest, SealedDelivery | undefined, SealedDelivery> {
+  return {
+    statements: claimLost,
+    results(requests, rows) {
+      const byDestination = Map.groupBy(rows, ({ destinationId }) => destinationId);
+      return requests.map(({ destinationId }) => byDestination.get(destinationId)?.shift());
+    },
+  };
+}
+
+function recordKind({ record }: Statements): BatchKind<AttemptRecord, boolean, Claim> {
+  return {
+    bytesOf: ({ outcome }) => outcome.responseBody?.length ?? 0,
+    statements: record,
+    results(list, rows) {
+      const recorded = new Set(rows.map(keyOf));
+      return list.map((one) => recorded.has(keyOf(one)));
+    },
+  };
+}
+
+function keyOf({ deliveryId, attempt }: Claim): string {
+  return `${deliveryId} ${attempt}`;
+}
+
+function releaseKind({ release }: Statements): BatchKind<Claim, void, never> {
+  return { statements: (list) => [release(list)], results: (list) => list.map(() => undefined) };
 }

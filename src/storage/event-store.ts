@@ -1,71 +1,60 @@
 import { type Kysely, sql } from 'kysely';
-import { hashToken } from '../core/secrets.ts';
-import type { GroupCommit } from './group-commit.ts';
-import {
-  type EarlierEvent,
-  KEY_TAKEN,
-  type KeyLookup,
-  type NewEvent,
-  type Statements,
-  type StoredEvent,
-} from './statements.ts';
+import type { Ticket } from '../core/delivery.ts';
 import { deliveryIdOf } from '../core/ids.ts';
+import { hashToken } from '../core/secrets.ts';
+import type { BatchKind, Commits } from './group-commit.ts';
+import type {
+  EarlierEvent,
+  EarlierEventLookup,
+  EarlierEventRow,
+  FanOut,
+  NewEvent,
+  StoredBatch,
+  Statements,
+} from './statements.ts';
 
 /** For so long an idempotency key stands for its event; then it is free again. */
 export const KEY_LIFETIME_MS = 24 * 3_600_000;
-/** How often a key may be lost and taken again while it is asked for. More than once is an accident. */
-const ROUNDS_MAX = 5;
+/** How often a key may be lost and taken again while it is looked up. More than once is an accident. */
+const TRIES_MAX = 5;
 
 export interface IncomingEvent extends Omit<NewEvent, 'tokenHash'> {
-  /** The secret of the account that sends it. */
+  /** The token of the account that sends it. */
   readonly token: string;
 }
 
-export interface AcceptedEvent extends StoredEvent {
-  /** The event that has the key already; nothing was stored then. */
+export interface AcceptedEvent {
+  /** One for each delivery. */
+  readonly tickets: readonly Ticket[];
+  /** The event that has the same idempotency key. If there is one, nothing was stored. */
   readonly earlier?: EarlierEvent;
-}
-
-/** What is written in groups. */
-export interface EventWrites {
-  readonly store: (event: NewEvent) => Promise<StoredEvent | typeof KEY_TAKEN | undefined>;
-  readonly findEarlierEvent: (question: KeyLookup) => Promise<EarlierEvent | undefined>;
-}
-
-export function eventWrites<Step>(
-  commits: GroupCommit<Step>,
-  { events, keyLookups }: Pick<Statements<Step>, 'events' | 'keyLookups'>,
-): EventWrites {
-  return { store: commits.register(events), findEarlierEvent: commits.register(keyLookups) };
 }
 
 /** Stores events together with their fan-out. */
 export class EventStore {
-  readonly #store: EventWrites['store'];
-  readonly #findEarlierEvent: EventWrites['findEarlierEvent'];
+  readonly #writes: EventWrites;
   readonly #database: Kysely<unknown>;
 
-  constructor({ store, findEarlierEvent }: EventWrites, database: Kysely<unknown>) {
+  constructor(writes: EventWrites, database: Kysely<unknown>) {
+    this.#writes = writes;
     this.#database = database;
-    this.#store = store;
-    this.#findEarlierEvent = findEarlierEvent;
   }
 
   /**
-   * Stores the event and one delivery for each destination its account has at this moment. Resolves when
-   * the commit is durable.
+   * Stores the event and one delivery for each destination that its account has at this moment. Resolves when the
+   * commit is durable.
    *
    * @returns `undefined` when no account has this token; nothing is stored then.
    */
   async accept({ token, ...event }: IncomingEvent): Promise<AcceptedEvent | undefined> {
     const tokenHash = hashToken(token);
-    // The index decides who is first. Whoever it was can be seen by the next statement, and not by the same one.
-    for (let round = 1; round <= ROUNDS_MAX; round += 1) {
-      const stored = await this.#store({ ...event, tokenHash });
-      if (stored !== KEY_TAKEN) {
-        return stored;
+    // The unique index decides which event is first. Only a later statement can see that event.
+    for (let attempt = 1; attempt <= TRIES_MAX; attempt += 1) {
+      const tickets = await this.#writes.store({ ...event, tokenHash });
+      if (tickets !== 'duplicate') {
+        return tickets && { tickets };
       }
-      const earlier = await this.#holderOfKey({ ...event, tokenHash });
+      const earlier = await this.#findEarlierEvent({ ...event, tokenHash });
       if (earlier !== undefined) {
         return { tickets: [], earlier };
       }
@@ -73,13 +62,13 @@ export class EventStore {
     throw new Error('The idempotency key was taken and lost again too often.');
   }
 
-  /** @returns `undefined` when the key is free by now. */
-  async #holderOfKey(event: NewEvent): Promise<EarlierEvent | undefined> {
+  /** @returns `undefined` when the key has become free. */
+  async #findEarlierEvent(event: NewEvent): Promise<EarlierEvent | undefined> {
     const { tokenHash, idempotencyKey, payload, receivedAt } = event;
     const expiredAt = receivedAt - KEY_LIFETIME_MS;
     return idempotencyKey === null
       ? undefined
-      : this.#findEarlierEvent({ tokenHash, idempotencyKey, payload, expiredAt });
+      : this.#writes.findEarlierEvent({ tokenHash, idempotencyKey, payload, expiredAt });
   }
 
   async accountIdOf(token: string): Promise<string | undefined> {
@@ -90,37 +79,54 @@ export class EventStore {
   }
 }
 
-/** Where the events of one account went, in the order in which their deliveries are numbered. */
-export interface FanOut {
-  readonly accountId: string;
-  readonly destinationIds: readonly string[];
+/** The tickets of an event; `undefined` if its token is unknown. */
+type StoreResult = readonly Ticket[] | 'duplicate' | undefined;
+
+/** What waits for a group commit. */
+export interface EventWrites {
+  readonly store: (event: NewEvent) => Promise<StoreResult>;
+  readonly findEarlierEvent: (lookup: EarlierEventLookup) => Promise<EarlierEvent | undefined>;
 }
 
-/**
- * What became of each event of a batch, in the batch's order.
- *
- * @param fanOuts by the hash of the account's token; one that is not among them is unknown
- * @param taken the places of events whose idempotency key another event has
- */
-export function storedEvents(
-  events: readonly NewEvent[],
-  fanOuts: ReadonlyMap<string, FanOut>,
-  taken: ReadonlySet<number>,
-): (StoredEvent | typeof KEY_TAKEN | undefined)[] {
-  return events.map(({ id, tokenHash }, place) => {
+export function eventWrites<Procedure>(
+  commits: Commits<Procedure>,
+  { storeEvents, findEarlierEvents }: Pick<Statements<Procedure>, 'storeEvents' | 'findEarlierEvents'>,
+): EventWrites {
+  const events: BatchKind<NewEvent, StoreResult, StoredBatch, Procedure> = {
+    bytesOf: ({ payload }) => payload.length,
+    statements: (batch) => [storeEvents(batch)],
+    results: storeResults,
+  };
+  const lookups: BatchKind<EarlierEventLookup, EarlierEvent | undefined, EarlierEventRow> = {
+    bytesOf: ({ payload }) => payload.length,
+    statements: findEarlierEvents,
+    results: earlierEvents,
+  };
+  return { store: commits.register(events), findEarlierEvent: commits.register(lookups) };
+}
+
+function storeResults(events: readonly NewEvent[], [stored]: readonly StoredBatch[]): readonly StoreResult[] {
+  const fanOuts = new Map(stored?.fanOuts);
+  const duplicates = new Set(stored?.duplicates);
+  return events.map(({ id, tokenHash }, index) => {
     const fanOut = fanOuts.get(tokenHash);
-    if (fanOut === undefined) {
-      return undefined;
-    }
-    return taken.has(place) ? KEY_TAKEN : { tickets: ticketsOf(id, fanOut) };
+    return duplicates.has(index) ? 'duplicate' : fanOut && ticketsOf(id, fanOut);
   });
 }
 
-function ticketsOf(eventId: string, { accountId, destinationIds }: FanOut): StoredEvent['tickets'] {
+function ticketsOf(eventId: string, { accountId, destinationIds }: FanOut): readonly Ticket[] {
   return destinationIds.map((destinationId, index) => ({
     deliveryId: deliveryIdOf(eventId, index + 1),
     destinationId,
     accountId,
     attempt: 0,
   }));
+}
+
+function earlierEvents(
+  lookups: readonly EarlierEventLookup[],
+  rows: readonly EarlierEventRow[],
+): readonly (EarlierEvent | undefined)[] {
+  const byLookup = new Map(rows.map(({ lookup, ...earlier }) => [lookup, earlier]));
+  return lookups.map((_, index) => byLookup.get(index));
 }

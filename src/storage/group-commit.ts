@@ -1,92 +1,67 @@
-import type { RawBuilder } from 'kysely';
-
-export type Statement = RawBuilder<unknown>;
-/** The rows that a statement answered with. */
-export type Rows = readonly unknown[];
-
-/**
- * Runs the steps in one transaction and commits durably before it resolves. They are known before it begins, so
- * that it takes one round trip to the database, not one for each. A step is a statement; a database may know others.
- */
-export type Transact<Step = Statement> = (steps: readonly Step[]) => Promise<readonly Rows[]>;
+import type { Answer, Query, Statement, Transact } from './statement.ts';
 
 /** How items of one kind are written, many at once. */
-export interface BatchKind<Item, Result, Step = Statement> {
+export interface BatchKind<Item, Result, Row, Procedure = never> {
   /** @param items never empty */
-  readonly statements: (items: readonly Item[]) => readonly Step[];
-  /** Reads what the steps answered; the results are in the items' order. */
-  readonly results: (items: readonly Item[], answers: readonly Rows[]) => readonly Result[];
-  /** The bytes that the item brings along, beside a few hundred; 0 where this is left out. */
+  readonly statements: (items: readonly Item[]) => readonly Statement<Row, Procedure>[];
+  /**
+   * @param rows of all the statements, in their order
+   * @returns a result for each item, in their order.
+   */
+  readonly results: (items: readonly Item[], rows: readonly Row[]) => readonly Result[];
+  /** The size of an item beyond a few hundred bytes; 0 if left out. */
   readonly bytesOf?: (item: Item) => number;
 }
 
-/** The database refuses this item for what is in it; it would refuse it again. The cause says why. */
+/** The database refuses this item because of its values, and would refuse it again. The cause says why. */
 export class ItemRefusedError extends Error {
   override readonly name = 'ItemRefusedError';
 }
 
-/** Of one kind in one transaction, so that a commit stays short. */
+/** Of one kind in one transaction, which keeps commits short. */
 const ITEMS_MAX = 512;
 /** A transaction carries more only when a single item does. PostgreSQL refuses parameters of 1 GB. */
 const BYTES_MAX = 8 * 1_048_576;
-/** A caller that has waited so long for a commit that failed is not made to wait for the next, which may take as long. */
+/** When a commit fails, callers that have waited longer are refused too: the next commit may take as long. */
 const PATIENCE_MS = 1_000;
 
-interface Entry {
-  readonly item: unknown;
-  readonly since: number;
-  readonly resolve: (result: never) => void;
-  readonly reject: (cause: unknown) => void;
-}
-
-interface Kind<Step> {
-  readonly kind: BatchKind<unknown, unknown, Step>;
-  waiting: Entry[];
-}
-
-/** Where kinds of items are registered, whatever else may be. */
-export type Commits<Step = Statement> = Pick<GroupCommit<Step>, 'register'>;
-
-interface Batch<Step> {
-  readonly kind: BatchKind<unknown, unknown, Step>;
-  readonly entries: readonly Entry[];
-}
-
-export interface GroupCommitOptions<Step = Statement> {
-  readonly transact: Transact<Step>;
+export interface GroupCommitOptions<Procedure = never> {
+  readonly transact: Transact<Procedure>;
   /** Commits that may be under way at the same time. */
   readonly underWayMax: number;
-  /** Whether the items are to blame for the error, and not the database that may be away. */
+  /** True if the items caused the error; false if the database did, which may be away. */
   readonly blamesItems: (error: unknown) => boolean;
 }
 
+/** The part that the stores see. */
+export type Commits<Procedure = never> = Pick<GroupCommit<Procedure>, 'register'>;
+
 /**
- * Writes that arrive while a commit is under way share the next one, so the price of a durable commit is paid
- * once for all of them. Kinds that are registered with the same group commit share transactions too.
+ * Writes that arrive while a commit is under way share the next one, which pays the price of a durable commit once
+ * for all of them. Kinds that are registered with the same group commit share transactions too.
  *
- * A commit that fails for what is in it is tried again in halves: one bad item takes no other along. A commit
- * that fails because the database is away fails for all that share it, and for all that have waited for it for
- * more than a second.
+ * When a commit fails because of its items, its halves are tried again: one bad item fails alone. When it fails
+ * because the database is away, all its items fail, and so do those that have waited for more than a second.
  */
-export class GroupCommit<Step = Statement> {
-  readonly #options: GroupCommitOptions<Step>;
-  readonly #kinds: Kind<Step>[] = [];
+export class GroupCommit<Procedure = never> {
+  readonly #options: GroupCommitOptions<Procedure>;
+  readonly #waiting: WaitingItems<Procedure>[] = [];
   #underWay = 0;
   #isScheduled = false;
 
-  constructor(options: GroupCommitOptions<Step>) {
+  constructor(options: GroupCommitOptions<Procedure>) {
     this.#options = options;
   }
 
   /** @returns a function that writes one item, and resolves when its commit is durable. */
-  register<Item, Result>(batchKind: BatchKind<Item, Result, Step>): (item: Item) => Promise<Result> {
-    const kind: Kind<Step> = { kind: batchKind as unknown as BatchKind<unknown, unknown, Step>, waiting: [] };
-    this.#kinds.push(kind);
-    return (item) =>
-      new Promise<Result>((resolve, reject) => {
-        kind.waiting.push({ item, since: performance.now(), resolve, reject });
-        this.#schedule();
-      });
+  register<Item, Result, Row>(kind: BatchKind<Item, Result, Row, Procedure>): (item: Item) => Promise<Result> {
+    const waiting = new WaitingItemsOf(kind);
+    this.#waiting.push(waiting);
+    return (item) => {
+      const written = waiting.add(item);
+      this.#schedule();
+      return written;
+    };
   }
 
   // Everything that came in with the same turn of the event loop goes into the same commit.
@@ -102,12 +77,12 @@ export class GroupCommit<Step = Statement> {
 
   #next(): void {
     while (this.#underWay < this.#options.underWayMax) {
-      const batches = this.#kinds.filter(({ waiting }) => waiting.length > 0).map(takeBatch);
+      const batches = this.#waiting.flatMap((waiting) => waiting.takeBatch() ?? []);
       if (batches.length === 0) {
         return;
       }
       this.#underWay += 1;
-      // The next is on its way before anybody goes on who has waited for this one: the database need not wait for them.
+      // The next commit starts before the callers of this one go on: the database need not wait for them.
       void this.#commit(batches, () => {
         this.#underWay -= 1;
         this.#next();
@@ -115,13 +90,12 @@ export class GroupCommit<Step = Statement> {
     }
   }
 
-  async #commit(batches: readonly Batch<Step>[], ended: () => void): Promise<void> {
-    let answers: readonly Rows[];
-    let lengths: readonly number[];
+  async #commit(batches: readonly Batch<Procedure>[], ended: () => void): Promise<void> {
+    let prepared: readonly PreparedBatch<Procedure>[];
+    let answers: readonly Answer[];
     try {
-      const statements = batches.map(({ kind, entries }) => kind.statements(entries.map(({ item }) => item)));
-      lengths = statements.map(({ length }) => length);
-      answers = await this.#options.transact(statements.flat());
+      prepared = batches.map((batch) => batch.prepare());
+      answers = await this.#options.transact(prepared.flatMap(({ queries }) => queries));
     } catch (error) {
       await this.#fail(batches, error);
       ended();
@@ -129,97 +103,132 @@ export class GroupCommit<Step = Statement> {
     }
     ended();
     let from = 0;
-    for (const [index, batch] of batches.entries()) {
-      const to = from + (lengths[index] ?? 0);
-      settle(batch, answers.slice(from, to));
-      from = to;
+    for (const { queries, settle } of prepared) {
+      settle(answers.slice(from, from + queries.length));
+      from += queries.length;
     }
   }
 
-  async #fail(batches: readonly Batch<Step>[], error: unknown): Promise<void> {
+  async #fail(batches: readonly Batch<Procedure>[], error: unknown): Promise<void> {
     const [first] = batches;
-    const isDivisible = batches.length > 1 || (first?.entries.length ?? 0) > 1;
     if (!this.#options.blamesItems(error)) {
-      for (const { reject } of [...batches.flatMap(({ entries }) => entries), ...this.#takeImpatient()]) {
-        reject(error);
+      batches.forEach((batch) => batch.reject(error));
+      this.#waiting.forEach((waiting) => waiting.rejectOlder(performance.now() - PATIENCE_MS, error));
+    } else if (batches.length > 1) {
+      for (const batch of batches) {
+        await this.#commit([batch], () => {});
       }
-    } else if (isDivisible) {
-      for (const half of halvesOf(batches)) {
-        await this.#commit(half, () => {});
+    } else if (first !== undefined && first.size > 1) {
+      for (const half of first.halves()) {
+        await this.#commit([half], () => {});
       }
     } else {
-      first?.entries[0]?.reject(new ItemRefusedError('The database refuses the values.', { cause: error }));
+      first?.reject(new ItemRefusedError('The database refuses the values.', { cause: error }));
     }
   }
+}
 
-  #takeImpatient(): Entry[] {
-    const before = performance.now() - PATIENCE_MS;
-    return this.#kinds.flatMap((kind) => {
-      const from = kind.waiting.findIndex(({ since }) => since > before);
-      return kind.waiting.splice(0, from < 0 ? kind.waiting.length : from);
+/** Items of one kind, as the group commit sees them: it has no use for their types. */
+interface WaitingItems<Procedure> {
+  takeBatch(): Batch<Procedure> | undefined;
+  /** @param before on the clock of `performance.now` */
+  rejectOlder(before: number, cause: unknown): void;
+}
+
+interface Batch<Procedure> {
+  readonly size: number;
+  prepare(): PreparedBatch<Procedure>;
+  halves(): readonly Batch<Procedure>[];
+  reject(cause: unknown): void;
+}
+
+interface PreparedBatch<Procedure> {
+  readonly queries: readonly Query<Procedure>[];
+  /** @param answers one for each query */
+  readonly settle: (answers: readonly Answer[]) => void;
+}
+
+interface Entry<Item, Result> {
+  readonly item: Item;
+  readonly since: number;
+  readonly resolve: (result: Result | PromiseLike<Result>) => void;
+  readonly reject: (cause: unknown) => void;
+}
+
+class WaitingItemsOf<Item, Result, Row, Procedure> implements WaitingItems<Procedure> {
+  readonly #kind: BatchKind<Item, Result, Row, Procedure>;
+  readonly #entries: Entry<Item, Result>[] = [];
+
+  constructor(kind: BatchKind<Item, Result, Row, Procedure>) {
+    this.#kind = kind;
+  }
+
+  add(item: Item): Promise<Result> {
+    return new Promise((resolve, reject) => {
+      this.#entries.push({ item, since: performance.now(), resolve, reject });
     });
   }
-}
 
-function takeBatch<Step>({ kind, waiting }: Kind<Step>): Batch<Step> {
-  let count = 0;
-  let bytes = 0;
-  while (count < Math.min(waiting.length, ITEMS_MAX)) {
-    bytes += kind.bytesOf?.((waiting[count] as Entry).item) ?? 0;
-    if (count > 0 && bytes > BYTES_MAX) {
-      break;
+  takeBatch(): Batch<Procedure> | undefined {
+    let count = 0;
+    let bytes = 0;
+    for (const { item } of this.#entries) {
+      bytes += this.#kind.bytesOf?.(item) ?? 0;
+      if (count === ITEMS_MAX || (count > 0 && bytes > BYTES_MAX)) {
+        break;
+      }
+      count += 1;
     }
-    count += 1;
+    return count === 0 ? undefined : new BatchOf(this.#kind, this.#entries.splice(0, count));
   }
-  return { kind, entries: waiting.splice(0, count) };
-}
 
-function halvesOf<Step>(batches: readonly Batch<Step>[]): (readonly Batch<Step>[])[] {
-  const [first] = batches;
-  if (batches.length > 1 || first === undefined) {
-    return batches.map((batch) => [batch]);
-  }
-  const middle = Math.ceil(first.entries.length / 2);
-  return [first.entries.slice(0, middle), first.entries.slice(middle)].map((entries) => [{ ...first, entries }]);
-}
-
-/** An answer that cannot be read is no reason to write the items again. */
-function settle<Step>({ kind, entries }: Batch<Step>, answers: readonly Rows[]): void {
-  let results: readonly unknown[];
-  try {
-    results = kind.results(
-      entries.map(({ item }) => item),
-      answers,
-    );
-  } catch (error) {
-    for (const { reject } of entries) {
-      reject(error);
+  rejectOlder(before: number, cause: unknown): void {
+    const from = this.#entries.findIndex(({ since }) => since > before);
+    for (const { reject } of this.#entries.splice(0, from < 0 ? this.#entries.length : from)) {
+      reject(cause);
     }
-    return;
-  }
-  for (const [index, { resolve }] of entries.entries()) {
-    resolve(results[index] as never);
   }
 }
 
-/**
- * Many byte strings as one parameter. A statement that writes a whole batch gets two parameters, however
- * large the batch is: the rows as JSON, and their bytes end to end, each found again by offset and length.
- */
-export class PackedBytes {
-  readonly #chunks: Buffer[] = [];
-  #length = 0;
+class BatchOf<Item, Result, Row, Procedure> implements Batch<Procedure> {
+  readonly #kind: BatchKind<Item, Result, Row, Procedure>;
+  readonly #entries: readonly Entry<Item, Result>[];
 
-  /** @returns the place as SQL's `substr` counts: from 1. */
-  add(bytes: Buffer): [offset: number, length: number] {
-    const offset = this.#length + 1;
-    this.#chunks.push(bytes);
-    this.#length += bytes.length;
-    return [offset, bytes.length];
+  constructor(kind: BatchKind<Item, Result, Row, Procedure>, entries: readonly Entry<Item, Result>[]) {
+    this.#kind = kind;
+    this.#entries = entries;
   }
 
-  toBuffer(): Buffer {
-    const [first] = this.#chunks;
-    return first !== undefined && this.#chunks.length === 1 ? first : Buffer.concat(this.#chunks, this.#length);
+  get size(): number {
+    return this.#entries.length;
+  }
+
+  prepare(): PreparedBatch<Procedure> {
+    const items = this.#entries.map(({ item }) => item);
+    const statements = this.#kind.statements(items);
+    return {
+      queries: statements.map(({ query }) => query),
+      settle: (answers) => {
+        try {
+          const rows = statements.flatMap(({ read }, index) => read(answers[index] ?? []));
+          const results = this.#kind.results(items, rows);
+          this.#entries.forEach(({ resolve }, index) => resolve(results[index] as Result));
+        } catch (error) {
+          // The items are written; an answer that cannot be read is no reason to write them again.
+          this.reject(error);
+        }
+      },
+    };
+  }
+
+  halves(): readonly Batch<Procedure>[] {
+    const middle = Math.ceil(this.#entries.length / 2);
+    return [this.#entries.slice(0, middle), this.#entries.slice(middle)].map((half) => new BatchOf(this.#kind, half));
+  }
+
+  reject(cause: unknown): void {
+    for (const { reject } of this.#entries) {
+      reject(cause);
+    }
   }
 }

@@ -1,18 +1,19 @@
 import { type RawBuilder, sql } from 'kysely';
+import type { EntityManager } from '@mikro-orm/sql';
 import { EVERYTHING, type Scope } from '../core/scope.ts';
-import type { EntityManager } from './storage.ts';
 
 const NAME = 'scope';
 
 /**
- * A filter that every entity has, and that the mapper adds to every statement by itself: what is outside the
- * scope of a unit of work does not exist to it, and what is marked as deleted exists to nobody. A unit of work
- * without a scope is an error of the program, and the mapper refuses its first statement.
+ * A filter that every entity has. The mapper adds it to each of its statements: a unit of work sees no rows outside its
+ * scope, and no deleted rows. A unit of work without a scope is an error of the program, and the mapper refuses its
+ * first statement.
  *
- * @param living the condition of the rows that are not deleted, and this account's if one is given
+ * @param visible the condition for rows that are not deleted, and that belong to this account if one is given
  */
-export function scopeFilter<Condition extends object>(living: (accountId?: string) => Condition) {
-  const cond = ({ scope }: { scope: Scope }): Condition => (scope === EVERYTHING ? living() : living(scope.accountId));
+export function scopeFilter<Condition extends object>(visible: (accountId?: string) => Condition) {
+  const cond = ({ scope }: { scope: Scope }): Condition =>
+    scope === EVERYTHING ? visible() : visible(scope.accountId);
   return { [NAME]: { name: NAME, default: true, cond } };
 }
 
@@ -22,19 +23,19 @@ export function withScope(em: EntityManager, scope: Scope): EntityManager {
 }
 
 /**
- * For statements that are not the mapper's, which its filter does not reach: whether an account is in the scope
- * and not deleted. What hangs below is there as long as it is. A subquery of one value, so that it is a look-up
- * by key whatever the planner believes of the tables.
+ * Whether an account is in the scope and not deleted. The mapper's filter does not reach handwritten statements: they
+ * need this, for an account or a destination above their rows. It is a subquery of one value, which the planner always
+ * looks up by key, whatever its statistics say.
  *
  * @param id of the account, as the statement names it
  */
-export function isLivingAccount(id: RawBuilder<unknown>, scope: Scope): RawBuilder<unknown> {
-  const own = scope === EVERYTHING ? sql`` : sql`and living.id = ${scope.accountId}`;
-  return sql`(select living.deleted_at is null ${own} from account living where living.id = ${id})`;
+export function isVisibleAccount(id: RawBuilder<unknown>, scope: Scope): RawBuilder<unknown> {
+  const own = scope === EVERYTHING ? sql`` : sql`and visible.id = ${scope.accountId}`;
+  return sql`(select visible.deleted_at is null ${own} from account visible where visible.id = ${id})`;
 }
 
-/** The same for a destination. An account that is deleted has taken all of its own along. */
-export function isLivingDestination(id: RawBuilder<unknown>, scope: Scope): RawBuilder<unknown> {
-  const own = scope === EVERYTHING ? sql`` : sql`and living.account_id = ${scope.accountId}`;
-  return sql`(select living.deleted_at is null ${own} from destination living where living.id = ${id})`;
+/** The same for a destination. Deleting an account deletes all its destinations. */
+export function isVisibleDestination(id: RawBuilder<unknown>, scope: Scope): RawBuilder<unknown> {
+  const own = scope === EVERYTHING ? sql`` : sql`and visible.account_id = ${scope.accountId}`;
+  return sql`(select visible.deleted_at is null ${own} from destination visible where visible.id = ${id})`;
 }

@@ -3,42 +3,55 @@ import type { AttemptOutcome, DeliveryState, DeliveryStatus, Ticket, TicketLane 
 import type { HttpMethod } from '../core/inputs.ts';
 import type { RequestSource } from '../core/outgoing-request.ts';
 import type { Scope } from '../core/scope.ts';
-import type { BatchKind, Statement } from './group-commit.ts';
+import type { Statement } from './statement.ts';
 
 export interface NewEvent {
   readonly id: string;
   readonly tokenHash: string;
   readonly payload: Buffer;
-  /** The sender's own name for the event, if it has one. */
+  /** The client's own name for the event, if it has one. */
   readonly idempotencyKey: string | null;
   /** Milliseconds since the Unix epoch. */
   readonly receivedAt: number;
-  /** How often it has come through a server like this one already. */
+  /** How many servers like this one the event has passed. */
   readonly hops: number;
 }
 
-/** The fan-out of a stored event: one ticket for each delivery. */
-export interface StoredEvent {
-  readonly tickets: readonly Ticket[];
+/** Where the events of one account go. */
+export interface FanOut {
+  readonly accountId: string;
+  /** In the order in which the deliveries of an event are numbered. */
+  readonly destinationIds: readonly string[];
 }
 
-/** Another event of the account has the key; nothing was stored. */
-export const KEY_TAKEN = 'key taken';
+/** What the database has done with a batch of events, as one row. */
+export interface StoredBatch {
+  /** By the hash of the account's token. Tokens of no account are left out. */
+  readonly fanOuts: readonly (readonly [tokenHash: string, fanOut: FanOut])[];
+  /** The indexes of the events that were not stored, because another event of the account has their key. */
+  readonly duplicates: readonly number[];
+}
 
-export interface KeyLookup {
+/** Asks for the earlier event of the same account with the same idempotency key. */
+export interface EarlierEventLookup {
   readonly tokenHash: string;
   readonly idempotencyKey: string;
-  /** Of the event that has come now. */
+  /** Of the later event. */
   readonly payload: Buffer;
-  /** Events that were received until then have lost their keys, in milliseconds since the Unix epoch. */
+  /** Events that were received until then have lost their keys. Milliseconds since the Unix epoch. */
   readonly expiredAt: number;
 }
 
-/** The event that has the key. */
 export interface EarlierEvent {
   readonly id: string;
   readonly deliveries: number;
   readonly hasSamePayload: boolean;
+}
+
+/** The earlier event of one look-up. */
+export interface EarlierEventRow extends EarlierEvent {
+  /** The index of the look-up in its batch. */
+  readonly lookup: number;
 }
 
 export interface ClaimRequest {
@@ -52,7 +65,7 @@ export interface ClaimRequest {
 export interface LaneClaimRequest {
   readonly destinationId: string;
   readonly limit: number;
-  /** Where to begin: nothing that was due before is looked at. Milliseconds since the Unix epoch. */
+  /** Deliveries that were due earlier are not looked at. Milliseconds since the Unix epoch. */
   readonly from: number;
   /** Milliseconds from now. */
   readonly leaseMs: number;
@@ -67,9 +80,9 @@ interface ClaimedAttempt {
   readonly eventId: string;
   /** The attempt that this claim begins; counts from 1. */
   readonly attempt: number;
-  /** The same, counted from the last manual retry: the place in the retry schedule. */
+  /** The same, counted from the last manual retry: the position in the retry schedule. */
   readonly attemptInCycle: number;
-  /** What attempts in a row count together whose worker has died. */
+  /** The sum of the blame of the attempts in a row whose workers died. */
   readonly lostCount: number;
   /** When the delivery was due, in milliseconds since the Unix epoch. */
   readonly dueAt: number;
@@ -77,15 +90,15 @@ interface ClaimedAttempt {
   readonly payloadLength: number;
 }
 
-/** What a claim answers. */
+/** The result of a claim. */
 export interface ClaimedDelivery extends ClaimedAttempt, Omit<RequestSource, 'payload'> {
-  /** `null` for a payload that is too large to be brought along with every claim. */
+  /** `null` if the payload is too large to come with every claim. */
   readonly payload: Buffer | null;
-  /** Why nothing can be sent; the outcome of the attempt. */
+  /** Why nothing can be sent. It becomes the outcome of the attempt. */
   readonly problem: 'SECRET_UNREADABLE' | 'WORKER_DIED' | null;
 }
 
-/** The same as the database has it: what is secret is sealed, and the account is its owner. */
+/** The same as it is stored: its secrets are sealed for the account. */
 export interface SealedDelivery extends ClaimedAttempt {
   readonly url: string;
   readonly httpMethod: HttpMethod;
@@ -98,30 +111,30 @@ export interface SealedDelivery extends ClaimedAttempt {
   readonly previousSecretUntil: number | null;
 }
 
-/** Larger payloads are read one by one, so that a batch of claims stays small in memory. */
+/** Larger payloads are read one by one, which keeps a batch of claims small in memory. */
 export const INLINE_PAYLOAD_BYTES_MAX = 16 * 1024;
 /**
- * What an attempt counts whose worker dies: 2 where the worker had little else under way, 1 where it may have been
- * any of many. Who kills a busy process a few times in a row must not make deliveries fail that had no part in it.
+ * How much a lost attempt counts: 2 if its worker had little else under way, 1 if any of many deliveries may have killed
+ * the worker. Without the difference, a busy process that dies a few times would fail deliveries that had no part in it.
  */
 export type Blame = 1 | 2;
-/** A delivery is given up when its lost attempts in a row have counted so much: three alone, or six among others. */
+/** A delivery fails when the blame of its lost attempts in a row adds up to this: three alone, or six among others. */
 export const LOST_COUNT_MAX = 6;
 
-/** Asks for a delivery of one destination whose lease ran out: its worker has died. */
+/** Asks for a delivery of one destination whose lease ran out, because its worker died. */
 export interface LostClaimRequest {
   readonly destinationId: string;
-  /** Deliveries whose lost attempts have counted more before are left alone. */
+  /** Deliveries with a higher lost count are left alone. */
   readonly lostMost: number;
   /** Milliseconds from now. */
   readonly leaseMs: number;
   readonly blame: Blame;
 }
 
-/** Of a destination's due deliveries so many are looked at for leases that ran out; the leased ones are the oldest. */
+/** So many of the oldest due deliveries of a destination are searched for lost ones: leased deliveries are the oldest. */
 export const LOST_AMONG_MAX = 64;
 
-/** Names a claim. */
+/** Identifies a claim. */
 export interface Claim {
   readonly deliveryId: string;
   readonly attempt: number;
@@ -133,13 +146,13 @@ export interface AttemptRecord extends Claim {
   readonly state: DeliveryState;
 }
 
-/** A look at some destinations with pending deliveries, in the order of their ids. */
+/** Asks for destinations with pending deliveries, in the order of their ids. */
 export interface LaneSearch {
-  /** The id behind which the look begins; the empty text for the first. */
+  /** The last id of the search before; the empty text at the beginning. */
   readonly after: string;
-  /** Destinations to look at. */
+  /** Of destinations. */
   readonly limit: number;
-  /** Fresh deliveries that are due for a shorter time are left to their tickets. Milliseconds. */
+  /** Fresh deliveries that became due less than so many milliseconds ago are left to their tickets. */
   readonly graceMs: number;
 }
 
@@ -147,14 +160,14 @@ export interface FoundLane {
   readonly destinationId: string;
   /** `null` for a destination that was deleted. */
   readonly accountId: string | null;
-  /** What its oldest delivery is that can be claimed at this moment; `null` when there is none. */
+  /** The kind of its oldest delivery that can be claimed now; `null` when there is none. */
   readonly due: 'fresh' | 'retries' | null;
-  /** What the lost attempts of a delivery have counted before whose lease has run out, the least; `null` for none. */
+  /** The lowest lost count among its deliveries whose lease ran out; `null` when there are none. */
   readonly lost: number | null;
 }
 
 export interface RetrySearch {
-  /** Retries whose time had come by then are passed over. Milliseconds since the Unix epoch. */
+  /** Retries that were due by then are passed over. Milliseconds since the Unix epoch. */
   readonly after: number;
   readonly limit: number;
 }
@@ -170,56 +183,55 @@ export interface KeyedId {
   readonly id: string;
 }
 
-/** A list of children that is read newest first, for several parents at once. */
+/** A list of children, newest first, for several parents at once. */
 export interface NestedPage {
   readonly parentIds: readonly string[];
   /** Children with lower ids than this. */
   readonly before: string;
   /** Of each parent. */
   readonly limit: number;
-  /** What is outside of it has no children here, nor has what is deleted. */
+  /** Parents outside of it, and deleted ones, have no children here. */
   readonly scope: Scope;
 }
 
 /**
- * The statements that are beyond the mapper, because they do much at once, in the words of one database. One
- * that does not belong to a transaction of several must be atomic by itself. `Step` is what a transaction of the
- * database is made of.
+ * The statements that do too much at once for the mapper; each database has its own. A statement that is not part of a
+ * larger transaction must be atomic by itself.
  */
-export interface Statements<Step = unknown> {
+export interface Statements<Procedure = unknown> {
   /** Stores events with their fan-out. An account has each key once. */
-  readonly events: BatchKind<NewEvent, StoredEvent | typeof KEY_TAKEN | undefined, Step>;
-  /** Finds the events that have the keys, and takes the keys that have expired off theirs. */
-  readonly keyLookups: BatchKind<KeyLookup, EarlierEvent | undefined, Step>;
+  readonly storeEvents: (events: readonly NewEvent[]) => Statement<StoredBatch, Procedure>;
+  /** Finds earlier events by their keys, and removes the keys that have expired. */
+  readonly findEarlierEvents: (lookups: readonly EarlierEventLookup[]) => readonly Statement<EarlierEventRow>[];
   /**
-   * Leases deliveries, begins their next attempt, and reads what its request is made of. The attempt number
-   * guards the claim: of all who hold a ticket for the same attempt, one gets it. A destination that is
-   * disabled gets nothing.
+   * Leases deliveries, begins their next attempt, and reads the parts of its request. The attempt number guards the
+   * claim: of all that have a ticket for the same attempt, one gets it. A disabled destination gets nothing.
    */
-  readonly claims: BatchKind<ClaimRequest, SealedDelivery | undefined>;
-  /** The same for the oldest due deliveries of destinations. Rows that somebody else is taking are passed over. */
-  readonly laneClaims: BatchKind<LaneClaimRequest, readonly SealedDelivery[]>;
+  readonly claim: (requests: readonly ClaimRequest[]) => Statement<SealedDelivery>;
+  /** The same for the oldest due deliveries of destinations. Rows that another claim is taking are passed over. */
+  readonly claimLanes: (requests: readonly LaneClaimRequest[]) => readonly Statement<SealedDelivery>[];
   /**
-   * Takes over a lease that ran out, which counts as a lost attempt. The attempt after which the delivery is given
-   * up is handed out again, to be recorded.
+   * Takes over a lease that ran out, which counts as a lost attempt. The attempt that uses up what may be lost is
+   * handed out once more, and its failure is then recorded.
    */
-  readonly lostClaims: BatchKind<LostClaimRequest, SealedDelivery | undefined>;
+  readonly claimLost: (requests: readonly LostClaimRequest[]) => readonly Statement<SealedDelivery>[];
   /**
-   * Writes attempts and the new states of their deliveries, guarded by the attempt number and the lease, so that
-   * a worker that comes late cannot overwrite a newer attempt. An attempt that is recorded already stays as it is,
-   * and counts as recorded. A destination that has said that it is gone is disabled with it, if it still is what
-   * was asked.
+   * Writes attempts and the new states of their deliveries. The attempt number and the lease guard them, because a
+   * late worker must not overwrite a newer attempt. A recorded attempt stays as it is, and counts as recorded. A
+   * destination that answered that it is gone is disabled too, if it has not changed since the request.
+   *
+   * @returns the attempts that are recorded now.
    */
-  readonly records: BatchKind<AttemptRecord, boolean>;
-  /** Gives claims back whose request was never sent: they can be claimed at once, and the attempt does not count. */
-  readonly releases: BatchKind<Claim, boolean>;
+  readonly record: (records: readonly AttemptRecord[]) => readonly Statement<Claim>[];
+  /** Gives back claims whose request was never sent: they can be claimed at once, and the attempt does not count. */
+  readonly release: (claims: readonly Claim[]) => Statement<never>;
   /** Ends all leases; only for the sole owner of a database. */
-  readonly recoverLeases: () => Statement;
+  readonly recoverLeases: () => RawBuilder<unknown>;
   readonly findLanes: (search: LaneSearch) => RawBuilder<FoundLane>;
   /** In the order of their due times. */
   readonly findRetries: (search: RetrySearch) => RawBuilder<FoundRetry>;
   /** The bytes of a payload from this offset on, as many as the database can send at once without much memory. */
-  readonly payloadPart: (eventId: string, offset: number) => RawBuilder<{ bytes: Buffer }>;
+  readonly payloadPart: (eventId: string, offset: number) => RawBuilder<{ readonly bytes: Buffer }>;
   readonly eventIdsOf: (page: NestedPage) => RawBuilder<KeyedId>;
   readonly deliveryIdsOf: (page: NestedPage, status: DeliveryStatus | undefined) => RawBuilder<KeyedId>;
 }

@@ -1,32 +1,19 @@
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { type Kysely, type KyselyPlugin, RawNode, sql } from 'kysely';
+import { expect, test } from '@jest/globals';
+import { type KyselyPlugin, RawNode, sql } from 'kysely';
 import { EVERYTHING, type Scope } from '../../src/core/scope.ts';
 import { POSTGRESQL_STATEMENTS } from '../../src/storage/postgresql/statements.ts';
 import { UNMETERED } from '../../src/storage/read-models/reading.ts';
 import { createReads } from '../../src/storage/read-models/reads.ts';
-import { openStorage, type Storage } from '../../src/storage/storage.ts';
-import { createTemporaryDatabase, TEST_DATABASE_URL, type TemporaryDatabase } from '../support/postgresql.ts';
-import { describeWhere } from '../support/requirement.ts';
-import { StoreFixture } from '../support/store-fixture.ts';
-import { TEST_VAULT } from '../support/vault.ts';
+import { describePlans, type ExplainedRow, hotScansOf, type Plan } from './planned-store.ts';
 
 /** Many times more rows than a page has. */
 const ROWS = 30_000;
-const HOT_TABLES = ['queue', 'delivery', 'attempt', 'event'];
 const PAGE = { first: 20, after: undefined };
 const UNKNOWN = '01900000-0000-7000-8000-000000000000';
 
-interface Plan {
-  readonly 'Node Type': string;
-  readonly 'Relation Name'?: string;
-  readonly Plans?: readonly Plan[];
-}
-
-/** Parts of the plan that read a hot table from its beginning to its end. */
-function wholeTables(plan: Plan): string[] {
-  const table = plan['Relation Name'] ?? '';
-  const own = plan['Node Type'].endsWith('Seq Scan') && HOT_TABLES.includes(table) ? [table] : [];
-  return [...own, ...(plan.Plans ?? []).flatMap(wholeTables)];
+/** Whether the plan reads a hot table from its beginning to its end. */
+function readsWholeTable(plan: Plan): boolean {
+  return hotScansOf(plan).some((scan) => scan['Node Type'].endsWith('Seq Scan'));
 }
 
 /** Has every statement explained, and answers it with no rows. */
@@ -41,42 +28,18 @@ function explaining(plans: Plan[]): KyselyPlugin {
     },
     async transformResult({ result }) {
       for (const row of result.rows) {
-        plans.push((row['QUERY PLAN'] as [{ Plan: Plan }])[0].Plan);
+        plans.push((row['QUERY PLAN'] as ExplainedRow['QUERY PLAN'])[0].Plan);
       }
       return { ...result, rows: [] };
     },
   };
 }
 
-describeWhere(
-  TEST_DATABASE_URL !== undefined,
-  'PostgreSQL: npm run services, then TEST_DATABASE_URL=<its DATABASE_URL>',
-)('what requests read on PostgreSQL', () => {
-  let temporary: TemporaryDatabase;
-  let storage: Storage;
-  let database: Kysely<unknown>;
-  let accountId: string;
-  let destinationId: string;
-
-  beforeAll(async () => {
-    temporary = await createTemporaryDatabase(TEST_DATABASE_URL ?? '');
-    storage = await openStorage({ type: 'postgresql', url: temporary.url, isUnhurried: true }, TEST_VAULT);
-    database = storage.fork(EVERYTHING).getKysely();
-    const account = await new StoreFixture(() => storage).account(1);
-    accountId = account.id;
-    [destinationId] = account.destinationIds as [string];
-    for (const table of HOT_TABLES) {
-      await sql`alter table ${sql.table(table)} set (autovacuum_enabled = false)`.execute(database);
-    }
-  }, 60_000);
-
-  afterAll(async () => {
-    await storage.close();
-    await temporary.drop();
-  });
-
+describePlans('what requests read on PostgreSQL', (store) => {
   async function plansOf(scope: Scope): Promise<Plan[]> {
     const plans: Plan[] = [];
+    const { storage, account } = store();
+    const { destinationId } = account;
     const em = storage.fork(scope);
     const explained = em.getKysely().withPlugin(explaining(plans));
     const proxy = new Proxy(em, {
@@ -93,28 +56,29 @@ describeWhere(
       deliveries.deliveriesOfEvent(UNKNOWN),
       deliveries.attemptsOf(UNKNOWN),
       deliveries.responseBodyOf(attempt),
-      events.eventsOf(accountId, PAGE),
-      events.eventCountOf(accountId),
+      events.eventsOf(account.id, PAGE),
+      events.eventCountOf(account.id),
       events.payload(UNKNOWN),
     ]);
     return plans;
   }
 
   async function expectKeysOnly(): Promise<void> {
-    for (const scope of [EVERYTHING, { accountId }]) {
+    for (const scope of [EVERYTHING, { accountId: store().account.id }]) {
       const plans = await plansOf(scope);
       expect(plans.length).toBeGreaterThanOrEqual(13);
-      expect(plans.filter((plan) => wholeTables(plan).length > 0)).toEqual([]);
+      expect(plans.filter(readsWholeTable)).toEqual([]);
     }
   }
 
   async function insertRows(): Promise<void> {
+    const { database, account } = store();
     await sql`
       insert into event (id, account_id, payload, received_at)
-      select gen_random_uuid(), ${accountId}, '{}', now() from generate_series(1, ${ROWS}::int)`.execute(database);
+      select gen_random_uuid(), ${account.id}, '{}', now() from generate_series(1, ${ROWS}::int)`.execute(database);
     await sql`
       insert into delivery (id, event_id, destination_id, status, attempt_count)
-      select id, id, ${destinationId}, 'SUCCEEDED', 1 from event`.execute(database);
+      select id, id, ${account.destinationId}, 'SUCCEEDED', 1 from event`.execute(database);
     await sql`
       insert into attempt (delivery_id, number, started_at, duration_ms) select id, 1, now(), 1 from delivery`.execute(
       database,
@@ -125,7 +89,7 @@ describeWhere(
     await expectKeysOnly();
     await insertRows();
     await expectKeysOnly();
-    await sql`analyze`.execute(database);
+    await sql`analyze`.execute(store().database);
     await expectKeysOnly();
   }, 60_000);
 });

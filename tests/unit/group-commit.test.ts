@@ -1,7 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
 import { assert, asyncProperty, integer } from 'fast-check';
 import { sql } from 'kysely';
-import { type BatchKind, GroupCommit, ItemRefusedError, type Statement } from '../../src/storage/group-commit.ts';
+import { type BatchKind, GroupCommit, ItemRefusedError } from '../../src/storage/group-commit.ts';
+import { command, type Query, type Statement } from '../../src/storage/statement.ts';
 import { seededRandom } from '../support/seeded-random.ts';
 
 const OUTAGE = new Error('The database is away.');
@@ -14,14 +15,14 @@ interface Item {
 }
 
 /** Says in its statement which items it writes, and answers each with its id. */
-class RecordingKind implements BatchKind<Item, number> {
+class RecordingKind implements BatchKind<Item, number, never> {
   readonly batches: (readonly Item[])[] = [];
-  readonly #written = new Map<Statement, readonly Item[]>();
+  readonly #written = new Map<Query, readonly Item[]>();
 
-  statements(items: readonly Item[]): readonly Statement[] {
+  statements(items: readonly Item[]): readonly Statement<never>[] {
     this.batches.push(items);
-    const statement = sql`write`;
-    this.#written.set(statement, items);
+    const statement = command(sql`write`);
+    this.#written.set(statement.query, items);
     return [statement];
   }
 
@@ -33,8 +34,8 @@ class RecordingKind implements BatchKind<Item, number> {
     return bytes;
   }
 
-  itemsOf(statement: Statement): readonly Item[] {
-    return this.#written.get(statement) ?? [];
+  itemsOf(query: Query): readonly Item[] {
+    return this.#written.get(query) ?? [];
   }
 }
 
@@ -132,7 +133,7 @@ describe('a group commit', () => {
       },
     });
     const write = commits.register({
-      statements: () => [sql`write`],
+      statements: () => [command(sql`write`)],
       results: () => {
         throw BAD_VALUE;
       },

@@ -2,6 +2,7 @@ import { type Kysely, sql } from 'kysely';
 import { Client } from 'pg';
 import { isReceivedId } from '../../core/ids.ts';
 import type { TicketLane } from '../../core/delivery.ts';
+import type { Notifier, Wake } from '../../core/notifier.ts';
 
 const CHANNEL = 'data_pusher_due';
 const RECONNECT_MS = 1_000;
@@ -9,14 +10,11 @@ const CONNECT_TIMEOUT_MS = 5_000;
 /** PostgreSQL refuses 8,000 bytes and more. */
 const PAYLOAD_BYTES_MAX = 7_999;
 
-/** Without lanes: look everywhere. */
-type Wake = (lanes?: readonly TicketLane[]) => void;
-
 /**
- * NOTIFY on any connection of the pool, LISTEN on one of its own. A notification that is lost costs the time until
- * the next sweep, so failures here are nobody's business: the store's own say that the database is away.
+ * NOTIFY on any connection of the pool, LISTEN on one of its own. A lost notification costs the time until the next
+ * sweep. So failures are not reported here: the store's statements report that the database is away.
  */
-export class PostgresqlNotifier {
+export class PostgresqlNotifier implements Notifier {
   readonly #database: Kysely<unknown>;
   readonly #url: string;
   #client: Client | undefined;
@@ -29,17 +27,16 @@ export class PostgresqlNotifier {
     this.#url = url;
   }
 
-  /** True while notifications are heard. */
   get isListening(): boolean {
     return this.#isListening;
   }
 
-  /** @param lanes where to look; without, or where a ring has no room for them (99 have), everywhere. */
+  /** A notification has room for 99 lanes. */
   async notify(lanes: readonly TicketLane[] = []): Promise<void> {
     try {
       await sql`select pg_notify(${CHANNEL}, ${encode(lanes)})`.execute(this.#database);
     } catch {
-      // The sweeper finds what nobody was told of.
+      // The sweeper finds what is due.
     }
   }
 
@@ -51,7 +48,7 @@ export class PostgresqlNotifier {
       application_name: 'data-pusher notifier',
     });
     this.#client = client;
-    // The end of a connection is told more than once; each would otherwise be followed by a connection of its own.
+    // The driver reports the end of a connection more than once. There must be one reconnection for all of that.
     const retry = (): void => {
       if (!this.#isStopped && this.#client === client) {
         this.#client = undefined;
@@ -68,7 +65,7 @@ export class PostgresqlNotifier {
       await client.connect();
       await client.query(`listen ${CHANNEL}`);
       this.#isListening = !this.#isStopped;
-      // What became due while nobody listened.
+      // Something may have become due before.
       wake();
     } catch {
       retry();
@@ -83,13 +80,13 @@ export class PostgresqlNotifier {
   }
 }
 
-/** Pairs of destination and account; nothing where they do not fit. */
+/** Pairs of destination and account; empty if they do not fit. */
 function encode(lanes: readonly TicketLane[]): string {
   const payload = JSON.stringify(lanes.map(({ destinationId, accountId }) => [destinationId, accountId]));
   return lanes.length > 0 && payload.length <= PAYLOAD_BYTES_MAX ? payload : '';
 }
 
-/** Whoever may use the database may ring. What cannot be understood, of a later version perhaps, means everywhere. */
+/** Other programs can notify on the channel, and later versions may name more. Unknown payloads mean: look everywhere. */
 function decode(payload: string | undefined): readonly TicketLane[] | undefined {
   try {
     const pairs: unknown = JSON.parse(payload ?? '');
@@ -103,7 +100,7 @@ function decode(payload: string | undefined): readonly TicketLane[] | undefined 
 function decodePair(pair: unknown): TicketLane {
   const [destinationId, accountId] = Array.isArray(pair) ? (pair as unknown[]) : [];
   if (!isReceivedId(destinationId) || !isReceivedId(accountId)) {
-    throw new TypeError('This is no pair of ids.');
+    throw new TypeError('This is not a pair of ids.');
   }
   return { destinationId, accountId };
 }

@@ -2,34 +2,29 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { defineConfig, MikroORM } from '@mikro-orm/postgresql';
 import { type DatabaseConnection, type Kysely, sql } from 'kysely';
 import type { Vault } from '../../core/vault.ts';
-import type { Scope } from '../../core/scope.ts';
-import { Cleaning } from '../cleaning.ts';
-import { DeliveryStore } from '../delivery-store.ts';
-import { EventStore, eventWrites } from '../event-store.ts';
-import { GroupCommit, type Transact } from '../group-commit.ts';
+import { assembleStorage, kyselyOf } from '../assemble.ts';
+import { migrateUp } from '../errors.ts';
+import { GroupCommit } from '../group-commit.ts';
 import { postgresqlMigrations } from '../migrations/postgresql/index.ts';
-import { COMMON_OPTIONS, isUp, type PostgresqlOptions, type Storage, type StorageOverrides } from '../storage.ts';
-import { UNMETERED } from '../read-models/reading.ts';
-import { createReads } from '../read-models/reads.ts';
-import { withScope } from '../scope.ts';
+import { COMMON_OPTIONS, type PostgresqlOptions, type Storage, type StorageOverrides } from '../storage.ts';
 import { sealWhatIsPlain } from '../sealing.ts';
+import type { Answer, Transact } from '../statement.ts';
 import { PostgresqlNotifier } from './notifier.ts';
 import { CLEANING, POSTGRESQL_STATEMENTS } from './statements.ts';
 import { connectionSettings, toServerError, preferIndexes } from './connection.ts';
-import { migrateUp } from '../errors.ts';
 
 const CONNECTIONS_MAX = 10;
 const CONNECT_TIMEOUT_MS = 5_000;
-/** While one batch is on its way to the server, the server works on the other. */
+/** The server works on one batch while another is on its way. */
 const COMMITS_UNDER_WAY_MAX = 2;
 
-/** What was plain would otherwise stay readable in the tables' files. */
+/** Unsealed secrets of earlier versions would otherwise stay readable in the tables' files. */
 async function erase(database: Kysely<unknown>): Promise<boolean> {
   await sql`vacuum full account, destination`.execute(database);
   return true;
 }
 
-/** Without a time limit for statements: migrations may be at work on whole tables, or wait for those of another process. */
+/** Without a time limit for statements: migrations may work on whole tables, or wait for another process's migrations. */
 export function postgresqlOptions({ url }: PostgresqlOptions) {
   return defineConfig({
     ...COMMON_OPTIONS,
@@ -59,7 +54,24 @@ export async function openPostgresql(
     ...(isDirect && { onCreateConnection: (connection) => preferIndexes(connection as DatabaseConnection) }),
     ...(observe && { debug: ['query'], logger: observe, colors: false }),
   });
-  return { ...assemble(orm, options.listenUrl ?? options.url, vault), migrated };
+  const database = kyselyOf(orm.em);
+  const transact = transactOn(database);
+  return assembleStorage({
+    em: orm.em,
+    readingEm: orm.em,
+    vault,
+    statements: POSTGRESQL_STATEMENTS,
+    cleaningStatements: CLEANING,
+    transact,
+    // One for each kind: each kind is one statement and its own transaction, and does not wait for another.
+    groupCommit: () => new GroupCommit({ transact, underWayMax: COMMITS_UNDER_WAY_MAX, blamesItems }),
+    notifier: new PostgresqlNotifier(database, options.listenUrl ?? options.url),
+    isSoleOwner: false,
+    // Never: lost connections are replaced.
+    died: new Promise(() => {}),
+    migrated,
+    close: () => orm.close(),
+  });
 }
 
 async function migrate(options: PostgresqlOptions, vault: Vault): Promise<readonly string[]> {
@@ -73,31 +85,6 @@ async function migrate(options: PostgresqlOptions, vault: Vault): Promise<readon
   }
 }
 
-function assemble(orm: MikroORM, listenUrl: string, vault: Vault): Omit<Storage, 'migrated'> {
-  const database = orm.em.getDriver().getConnection().getClient<unknown>();
-  const transact = transactOn(database);
-  // One for each kind: on this database each is one statement and its own transaction, and none waits for another.
-  const commits = () => new GroupCommit({ transact, underWayMax: COMMITS_UNDER_WAY_MAX, blamesItems });
-  const fork = (scope: Scope) => withScope(orm.em.fork(), scope);
-  return {
-    vault,
-    events: new EventStore(eventWrites(commits(), POSTGRESQL_STATEMENTS), database),
-    deliveries: new DeliveryStore(
-      { claims: commits(), laneClaims: commits(), records: commits(), releases: commits() },
-      { database, vault, statements: POSTGRESQL_STATEMENTS },
-    ),
-    cleaning: new Cleaning({ database, transact, statements: CLEANING }),
-    isSoleOwner: false,
-    notifier: new PostgresqlNotifier(database, listenUrl),
-    fork,
-    reads: (scope, meter = UNMETERED) => createReads(fork(scope), POSTGRESQL_STATEMENTS, scope, meter),
-    isUp: () => isUp(database),
-    // Connections are made anew.
-    died: new Promise(() => {}),
-    close: () => orm.close(),
-  };
-}
-
 /** A single statement is its own transaction; sent alone it takes one round trip instead of three. */
 function transactOn(database: Kysely<unknown>): Transact {
   return async (statements) => {
@@ -106,7 +93,7 @@ function transactOn(database: Kysely<unknown>): Transact {
       return [(await only.execute(database)).rows];
     }
     return database.transaction().execute(async (transaction) => {
-      const results: (readonly unknown[])[] = [];
+      const results: Answer[] = [];
       for (const statement of statements) {
         results.push((await statement.execute(transaction)).rows);
       }
@@ -116,8 +103,8 @@ function transactOn(database: Kysely<unknown>): Transact {
 }
 
 /**
- * PostgreSQL's classes of codes for data, constraints, cardinality and limits (22, 23, 21, 54), and errors of our
- * own. Anything else speaks of the server, or of others' locks.
+ * PostgreSQL's classes of codes for data, constraints, cardinality and limits (22, 23, 21, 54). TypeError and RangeError
+ * are our own code's. Other errors concern the server, or other transactions' locks.
  */
 const FAULT_OF_VALUES = /^(?:2[123]|54)[0-9A-Z]{3}$/u;
 
@@ -126,20 +113,20 @@ function blamesItems(error: unknown): boolean {
   return error instanceof TypeError || error instanceof RangeError || FAULT_OF_VALUES.test(String(code));
 }
 
-/** Any number will do, as long as nothing else in the database uses the same. */
+/** Arbitrary. Nothing else in the database may use the same number. */
 const LOCK_KEY = 7_238_116_402;
-const LOOK_AGAIN_MS = 200;
+const RETRY_LOCK_MS = 200;
 
 /**
- * Processes that start at the same time take turns: the first migrates, the others find nothing to do. The lock is
- * that of a transaction, because behind PgBouncer one of a session stays with a connection that somebody else gets
- * next. Who does not get it asks again, and holds no connection meanwhile: there may be fewer than processes.
+ * Processes that start at the same time take turns: the first migrates, the others find nothing to do. The lock belongs
+ * to a transaction: behind PgBouncer, the lock of a session would stay with a connection that another client gets next.
+ * A process without the lock holds no connection while it waits, because there may be fewer connections than processes.
  */
 async function migrateAlone(
   orm: MikroORM,
   complete: (database: Kysely<unknown>) => Promise<void>,
 ): Promise<readonly string[]> {
-  const database = orm.em.getDriver().getConnection().getClient<unknown>();
+  const database = kyselyOf(orm.em);
   for (;;) {
     const migrated = await database.transaction().execute(async (transaction) => {
       if (await hasLock(transaction)) {
@@ -152,12 +139,12 @@ async function migrateAlone(
     if (migrated !== undefined) {
       return migrated;
     }
-    await delay(LOOK_AGAIN_MS);
+    await delay(RETRY_LOCK_MS);
   }
 }
 
 async function hasLock(transaction: Kysely<unknown>): Promise<boolean> {
-  // It waits for what is done by other connections.
+  // This transaction is idle while the migrations run on other connections.
   await sql`set local idle_in_transaction_session_timeout = 0`.execute(transaction);
   const { rows } = await sql<{ locked: boolean }>`
     select pg_try_advisory_xact_lock(${LOCK_KEY}::bigint) as locked`.execute(transaction);

@@ -1,79 +1,68 @@
 import { sql } from 'kysely';
 import { saysGone } from '../../core/delivery.ts';
-import { PackedBytes } from '../group-commit.ts';
-import type { AttemptRecord, Statements } from '../statements.ts';
+import { PackedBytes, statement } from '../statement.ts';
+import type { AttemptRecord, Claim, Statements } from '../statements.ts';
 
 /** Tables are reached by this list of keys, whatever their statistics say; see claims.ts. */
-const MINE = sql`array(select id from mine)`;
+const OWN = sql`array(select id from own)`;
 
-/** The rows of the queue, and those of destinations, are locked in the order of their ids: no two statements wait for each other. */
-export const RECORDS: Statements['records'] = {
-  bytesOf: ({ outcome }) => outcome.responseBody?.length ?? 0,
-
-  statements(records) {
-    const bodies = new PackedBytes();
-    const rows = JSON.stringify(records.map((record) => toRow(record, bodies)));
-    return [
-      sql`
-        with record as materialized (
-          select distinct on (id, attempt) * from json_to_recordset(${rows}::json) as r (
-            id uuid, attempt int, started_at float8, duration_ms int, status_code int, error text,
-            status text, retry_ms float8, completed_at float8, start int, length int, gone boolean, version int)
-          order by id, attempt
-        ), mine as materialized (
-          select r.*, q.destination_id from record r cross join lateral (
-            select destination_id from queue
-            where delivery_id = r.id and attempt_count = r.attempt and leased_until is not null
-            limit 1 for update
-          ) q
-        ), retried as (
-          update queue q set due_at = now() + m.retry_ms * interval '1 ms', leased_until = null, lost_count = 0, waits = true
-          from mine m
-          where q.delivery_id = m.id and m.status = 'PENDING' and q.delivery_id = any (${MINE})
-        ), taken as (
-          delete from queue q using mine m
-          where q.delivery_id = m.id and m.status <> 'PENDING' and q.delivery_id = any (${MINE})
-        ), finished as (
-          update delivery d set status = m.status, attempt_count = m.attempt, completed_at = to_timestamp(m.completed_at)
-          from mine m where d.id = m.id and m.status <> 'PENDING' and d.id = any (${MINE})
-        ), gone as materialized (
-          select x.id, g.at from (
-            select destination_id, version, to_timestamp(min(completed_at)) as at from mine where gone group by 1, 2 order by 1
-          ) g cross join lateral (
-            select id from destination
-            where id = g.destination_id and version = g.version and disabled_at is null limit 1 for update
-          ) x
-        ), disabled as (
-          update destination x set disabled_at = g.at from gone g where x.id = g.id
-        ), logged as (
-          insert into attempt (delivery_id, number, started_at, duration_ms, status_code, error, response_body,
-                               destination_version)
-          select id, attempt, to_timestamp(started_at), duration_ms, status_code, error,
-                 case when start is not null then substring(${bodies.toBuffer()}::bytea from start for length) end, version
-          from mine
-          on conflict (delivery_id, number) do nothing
-        )
-        select id, attempt from mine
-        union
-        select r.id, r.attempt from record r cross join lateral (
-          select from attempt where delivery_id = r.id and number = r.attempt limit 1
-        ) a where r.id not in (select id from mine)`,
-    ];
-  },
-
-  results(records, [recorded = []]) {
-    const known = new Set((recorded as readonly { id: string; attempt: number }[]).map(keyOf));
-    return records.map(({ deliveryId: id, attempt }) => known.has(keyOf({ id, attempt })));
-  },
+/** Locks the rows of the queue, and those of destinations, in the order of their ids: two statements cannot deadlock. */
+export const record: Statements['record'] = (records) => {
+  const bodies = new PackedBytes();
+  const rows = JSON.stringify(records.map((attempt) => toRow(attempt, bodies)));
+  return [
+    statement(sql<Claim>`
+      with record as materialized (
+        select distinct on (id, attempt) * from json_to_recordset(${rows}::json) as r (
+          id uuid, attempt int, started_at float8, duration_ms int, status_code int, error text,
+          status text, retry_ms float8, completed_at float8, start int, length int, gone boolean, version int)
+        order by id, attempt
+      ), own as materialized (
+        select r.*, q.destination_id from record r cross join lateral (
+          select destination_id from queue
+          where delivery_id = r.id and attempt_count = r.attempt and leased_until is not null
+          limit 1 for update
+        ) q
+      ), retried as (
+        update queue q set due_at = now() + o.retry_ms * interval '1 ms', leased_until = null, lost_count = 0, waits = true
+        from own o
+        where q.delivery_id = o.id and o.status = 'PENDING' and q.delivery_id = any (${OWN})
+      ), taken as (
+        delete from queue q using own o
+        where q.delivery_id = o.id and o.status <> 'PENDING' and q.delivery_id = any (${OWN})
+      ), finished as (
+        update delivery d set status = o.status, attempt_count = o.attempt, completed_at = to_timestamp(o.completed_at)
+        from own o where d.id = o.id and o.status <> 'PENDING' and d.id = any (${OWN})
+      ), gone as materialized (
+        select x.id, g.at from (
+          select destination_id, version, to_timestamp(min(completed_at)) as at from own where gone group by 1, 2 order by 1
+        ) g cross join lateral (
+          select id from destination
+          where id = g.destination_id and version = g.version and disabled_at is null limit 1 for update
+        ) x
+      ), disabled as (
+        update destination x set disabled_at = g.at from gone g where x.id = g.id
+      ), logged as (
+        insert into attempt (delivery_id, number, started_at, duration_ms, status_code, error, response_body,
+                             destination_version)
+        select id, attempt, to_timestamp(started_at), duration_ms, status_code, error,
+               case when start is not null then substring(${bodies.toBuffer()}::bytea from start for length) end, version
+        from own
+        on conflict (delivery_id, number) do nothing
+      )
+      select id as "deliveryId", attempt from own
+      union
+      select r.id, r.attempt from record r cross join lateral (
+        select from attempt where delivery_id = r.id and number = r.attempt limit 1
+      ) a where r.id not in (select id from own)`),
+  ];
 };
 
-function keyOf({ id, attempt }: { id: string; attempt: number }): string {
-  return `${id} ${attempt}`;
-}
-
 /** Times in seconds, as `to_timestamp` takes them. */
-function toRow(record: AttemptRecord, bodies: PackedBytes): Record<string, unknown> {
-  const { deliveryId, attempt, destinationVersion, outcome, state } = record;
+function toRow(
+  { deliveryId, attempt, destinationVersion, outcome, state }: AttemptRecord,
+  bodies: PackedBytes,
+): Record<string, unknown> {
   const [start, length] = outcome.responseBody === null ? [null, null] : bodies.add(outcome.responseBody);
   return {
     id: deliveryId,

@@ -1,25 +1,18 @@
 import { sql } from 'kysely';
 import { DELIVERY_STATUSES } from '../../core/delivery.ts';
-import { isLivingAccount, isLivingDestination } from '../scope.ts';
-import {
-  type Claim,
-  type FoundLane,
-  type FoundRetry,
-  type KeyedId,
-  LOST_AMONG_MAX,
-  type Statements,
-} from '../statements.ts';
-import type { Rows, Statement } from '../group-commit.ts';
-import { CLAIMS, LANE_CLAIMS, LOST_CLAIMS } from './claims.ts';
-import { EVENTS, KEY_LOOKUPS } from './events.ts';
-import { RECORDS } from './records.ts';
+import { isVisibleAccount, isVisibleDestination } from '../scope.ts';
+import { type FoundLane, type FoundRetry, type KeyedId, LOST_AMONG_MAX, type Statements } from '../statements.ts';
+import { command } from '../statement.ts';
 import type { CleaningStatements } from '../cleaning.ts';
+import { claim, claimLanes, claimLost } from './claims.ts';
+import { findEarlierEvents, storeEvents } from './events.ts';
+import { record } from './records.ts';
 
 const LISTS: Pick<Statements, 'eventIdsOf' | 'deliveryIdsOf'> = {
   eventIdsOf: ({ parentIds, before, limit, scope }) => sql<KeyedId>`
     select p.id as key, e.id from unnest(${parentIds}::uuid[]) as p (id) cross join lateral (
       select x.id from event x where x.account_id = p.id and x.id < ${before} order by x.id desc limit ${limit}
-    ) e where ${isLivingAccount(sql`p.id`, scope)} order by e.id desc`,
+    ) e where ${isVisibleAccount(sql`p.id`, scope)} order by e.id desc`,
 
   // The index has the deliveries of a destination by status first: those of each are read as far as the page goes.
   deliveryIdsOf({ parentIds, before, limit, scope }, status) {
@@ -31,57 +24,52 @@ const LISTS: Pick<Statements, 'eventIdsOf' | 'deliveryIdsOf'> = {
     return sql<KeyedId>`
       select p.id as key, d.id from unnest(${parentIds}::uuid[]) as p (id) cross join lateral (
         select x.id from (${sql.join(byStatus, sql` union all `)}) x order by x.id desc limit ${limit}
-      ) d where ${isLivingDestination(sql`p.id`, scope)} order by d.id desc`;
+      ) d where ${isVisibleDestination(sql`p.id`, scope)} order by d.id desc`;
   },
 };
 
-/** The driver gets bytes as hexadecimal text, and holds them several times over. */
+/** The driver receives bytes as hexadecimal text, and holds several copies of them. */
 const PART_BYTES = 4 * 1_048_576;
 const LOWEST_ID = '00000000-0000-0000-0000-000000000000';
 
-export const POSTGRESQL_STATEMENTS: Statements<Statement> = {
-  events: EVENTS,
-  keyLookups: KEY_LOOKUPS,
-  claims: CLAIMS,
-  laneClaims: LANE_CLAIMS,
-  lostClaims: LOST_CLAIMS,
-  records: RECORDS,
+const release: Statements['release'] = (claims) => {
+  const rows = JSON.stringify(claims.map(({ deliveryId, attempt }) => ({ id: deliveryId, attempt })));
+  return command(sql`
+    with claim as materialized (
+      select distinct on (id) * from json_to_recordset(${rows}::json) as c (id uuid, attempt int) order by id
+    ), held as materialized (
+      select q.delivery_id from claim c cross join lateral (
+        select delivery_id from queue
+        where delivery_id = c.id and attempt_count = c.attempt and leased_until is not null
+        limit 1 for update
+      ) q
+    )
+    update queue q set leased_until = null, attempt_count = q.attempt_count - 1
+    from held h
+    where q.delivery_id = h.delivery_id and q.delivery_id = any (array(select delivery_id from held))`);
+};
 
-  releases: {
-    statements(claims) {
-      const rows = JSON.stringify(claims.map(({ deliveryId, attempt }) => ({ id: deliveryId, attempt })));
-      return [
-        sql`
-          with claim as materialized (
-            select distinct on (id) * from json_to_recordset(${rows}::json) as c (id uuid, attempt int) order by id
-          ), held as materialized (
-            select q.delivery_id from claim c cross join lateral (
-              select delivery_id from queue
-              where delivery_id = c.id and attempt_count = c.attempt and leased_until is not null
-              limit 1 for update
-            ) q
-          )
-          update queue q set leased_until = null, attempt_count = q.attempt_count - 1
-          from held h
-          where q.delivery_id = h.delivery_id and q.delivery_id = any (array(select delivery_id from held))
-          returning q.delivery_id as id`,
-      ];
-    },
-    results: (claims, [released = []]) => wereAmong(claims, released),
-  },
+export const POSTGRESQL_STATEMENTS: Statements<never> = {
+  storeEvents,
+  findEarlierEvents,
+  claim,
+  claimLanes,
+  claimLost,
+  record,
+  release,
 
-  // Nobody is the only owner of a database on a server.
+  // A database on a server has no sole owner.
   recoverLeases: () => sql`select 1`,
 
-  // Hops from destination to destination by the index, without reading what lies between. There is no min(uuid).
+  // Hops from destination to destination by the index, and passes over the rows between. There is no min(uuid).
   findLanes: ({ after, limit, graceMs }) => sql<FoundLane>`
-    with recursive hop (destination_id, place) as (
+    with recursive hop (destination_id, number) as (
       select (select destination_id from queue where destination_id > ${after === '' ? LOWEST_ID : after}::uuid
               order by destination_id limit 1), 1
       union all
       select (select q.destination_id from queue q where q.destination_id > h.destination_id
-              order by q.destination_id limit 1), place + 1
-      from hop h where h.destination_id is not null and place < ${limit}
+              order by q.destination_id limit 1), number + 1
+      from hop h where h.destination_id is not null and number < ${limit}
     )
     select h.destination_id as "destinationId", x.account_id as "accountId",
       (select case when q.waits then 'retries' else 'fresh' end from queue q
@@ -97,7 +85,7 @@ export const POSTGRESQL_STATEMENTS: Statements<Statement> = {
        ) oldest where leased_until <= now()) as "lost"
     from hop h left join lateral (
       select account_id, disabled_at from destination where id = h.destination_id limit 1
-    ) x on true where h.destination_id is not null order by h.place`,
+    ) x on true where h.destination_id is not null order by h.number`,
 
   findRetries: ({ after, limit }) => sql<FoundRetry>`
     select q.destination_id as "destinationId", x.account_id as "accountId",
@@ -115,12 +103,7 @@ export const POSTGRESQL_STATEMENTS: Statements<Statement> = {
   ...LISTS,
 };
 
-function wereAmong(claims: readonly Claim[], rows: Rows): boolean[] {
-  const ids = new Set((rows as readonly { id: string }[]).map(({ id }) => id));
-  return claims.map(({ deliveryId }) => ids.has(deliveryId));
-}
-
-/** Rows are found one by one by their keys: no plan reads a table as a whole, whatever the statistics say. */
+/** Rows are found one by one by their keys: no plan reads a whole table, whatever the statistics say. */
 export const CLEANING: CleaningStatements = {
   removeQueued: (destinationId, from, limit) => sql<{ dueAt: number }>`
     delete from queue where delivery_id = any(array(

@@ -3,7 +3,7 @@ import { DESTINATIONS_PER_ACCOUNT_MAX } from '../../core/inputs.ts';
 import { DomainError } from '../../core/errors.ts';
 import { EVERYTHING, type Scope } from '../../core/scope.ts';
 import { Account, type AccountEntity, Destination, type DestinationEntity } from '../entities.ts';
-import type { EntityManager } from '../storage.ts';
+import type { EntityManager } from '@mikro-orm/sql';
 import {
   type Count,
   COUNT_LIMIT,

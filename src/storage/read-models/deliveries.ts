@@ -2,8 +2,8 @@ import { type RawBuilder, sql } from 'kysely';
 import type DataLoader from 'dataloader';
 import type { AttemptError, DeliveryStatus } from '../../core/delivery.ts';
 import type { Scope } from '../../core/scope.ts';
-import { isLivingDestination } from '../scope.ts';
-import type { EntityManager } from '../storage.ts';
+import { isVisibleDestination } from '../scope.ts';
+import type { EntityManager } from '@mikro-orm/sql';
 import {
   allFound,
   type Count,
@@ -70,7 +70,7 @@ export async function findDeliveries(
            coalesce((select q.attempt_count from queue q where q.delivery_id = d.id), d.attempt_count) as "attemptCount",
            (select coalesce(q.leased_until, q.due_at) from queue q where q.delivery_id = d.id) as "dueAt",
            d.completed_at as "completedAt"
-    from delivery d where (${which}) and ${isLivingDestination(sql`d.destination_id`, scope)}
+    from delivery d where (${which}) and ${isVisibleDestination(sql`d.destination_id`, scope)}
     order by d.id`,
   );
   return rows.map(({ id, eventId, destinationId, status, attemptCount, dueAt, completedAt }) => ({
@@ -96,7 +96,7 @@ export async function findAttempts(
     sql<Omit<AttemptRow, 'startedAt'> & { startedAt: StoredDate }>`
     select a.delivery_id as "deliveryId", a.number, a.started_at as "startedAt", a.duration_ms as "durationMs",
            a.status_code as "statusCode", a.error, octet_length(a.response_body) as "bodyBytes"
-    from attempt a where a.delivery_id in (${sql.join(deliveryIds)}) and ${ofLiving(sql`a.delivery_id`, scope)}
+    from attempt a where a.delivery_id in (${sql.join(deliveryIds)}) and ${isVisibleDelivery(sql`a.delivery_id`, scope)}
     order by a.delivery_id, a.number limit ${limit}`,
   );
   return rows.map(({ startedAt, ...row }) => Object.assign(row, { startedAt: new Date(startedAt) }));
@@ -118,12 +118,12 @@ export async function findBodies(
     em,
     sql<BodyRow>`
     select a.delivery_id as "deliveryId", a.number, a.response_body as "responseBody"
-    from attempt a where (${sql.join(which, sql` or `)}) and ${ofLiving(sql`a.delivery_id`, scope)}`,
+    from attempt a where (${sql.join(which, sql` or `)}) and ${isVisibleDelivery(sql`a.delivery_id`, scope)}`,
   );
 }
 
-function ofLiving(deliveryId: RawBuilder<unknown>, scope: Scope) {
-  return sql`(select ${isLivingDestination(sql`d.destination_id`, scope)} from delivery d where d.id = ${deliveryId})`;
+function isVisibleDelivery(deliveryId: RawBuilder<unknown>, scope: Scope) {
+  return sql`(select ${isVisibleDestination(sql`d.destination_id`, scope)} from delivery d where d.id = ${deliveryId})`;
 }
 
 function toDate(stored: StoredDate | null): Date | null {
@@ -248,7 +248,7 @@ export class DeliveryReads {
         ) counted
       ) as count
       from destination o
-      where o.id in (${sql.join(destinationIds)}) and ${isLivingDestination(sql`o.id`, this.#scope)}`,
+      where o.id in (${sql.join(destinationIds)}) and ${isVisibleDestination(sql`o.id`, this.#scope)}`,
     );
   }
 

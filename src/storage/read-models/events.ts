@@ -1,8 +1,8 @@
 import type DataLoader from 'dataloader';
 import { sql } from 'kysely';
 import { includes, type Scope } from '../../core/scope.ts';
-import type { EntityManager } from '../storage.ts';
-import { isLivingAccount } from '../scope.ts';
+import type { EntityManager } from '@mikro-orm/sql';
+import { isVisibleAccount } from '../scope.ts';
 import {
   allFound,
   type Count,
@@ -94,7 +94,7 @@ export class PayloadReads {
   }
 
   #own() {
-    return sql`and ${isLivingAccount(sql`event.account_id`, this.#scope)}`;
+    return sql`and ${isVisibleAccount(sql`event.account_id`, this.#scope)}`;
   }
 }
 
@@ -175,7 +175,7 @@ export class EventReads {
         select count(*) from (select 1 from event e where e.account_id = a.id limit ${COUNT_LIMIT}) counted
       ) as count
       from account a
-      where a.id in (${sql.join(accountIds)}) and ${isLivingAccount(sql`a.id`, this.#scope)}`,
+      where a.id in (${sql.join(accountIds)}) and ${isVisibleAccount(sql`a.id`, this.#scope)}`,
     );
   }
 }

@@ -1,6 +1,6 @@
 import type { RawBuilder } from 'kysely';
 import DataLoader from 'dataloader';
-import type { EntityManager } from '../storage.ts';
+import type { EntityManager } from '@mikro-orm/sql';
 
 /** Bounds what one request may read. Every statement of its reads goes through it. */
 export interface Meter {

@@ -1,6 +1,6 @@
 import type { Scope } from '../../core/scope.ts';
 import type { Statements } from '../statements.ts';
-import type { EntityManager } from '../storage.ts';
+import type { EntityManager } from '@mikro-orm/sql';
 import { AccountReads } from './accounts.ts';
 import { DeliveryReads } from './deliveries.ts';
 import { EventReads } from './events.ts';

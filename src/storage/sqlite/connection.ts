@@ -1,18 +1,18 @@
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import type { CompiledQuery, DatabaseConnection, QueryResult } from 'kysely';
-import type { Rows } from '../group-commit.ts';
+import type { Answer } from '../statement.ts';
 
-/** What the thread of a connection is begun with. */
+/** The thread of a connection starts with these. */
 export interface Opening {
   readonly path: string;
   readonly isForReading: boolean;
 }
 
-/** What the main thread asks of the thread of the connection. */
+/** Messages from the main thread to the thread of the connection. */
 export type Request =
   | { readonly kind: 'statement'; readonly id: number; readonly statement: PlainStatement }
-  /** All of them between `begin` and `commit`, or none. Waits while another transaction is open. */
+  /** Runs all the steps between `begin` and `commit`, or none. Waits while another transaction is open. */
   | { readonly kind: 'transaction'; readonly id: number; readonly steps: readonly Step[] }
   | { readonly kind: 'close' };
 
@@ -23,10 +23,10 @@ export interface PlainStatement {
   readonly parameters: readonly unknown[];
 }
 
-/** Stores events with their fan-out, row by row. */
+/** Stores events with their fan-out, row by row. Answers with one row: a `StoredBatch`. */
 export interface StoreEvents {
   readonly procedure: 'store events';
-  /** An `EventRow[]` as JSON, which passes between threads at less cost than the rows themselves. */
+  /** An `EventRow[]` as JSON, which is cheaper to pass between threads than the rows themselves. */
   readonly rows: string;
   /** All payloads end to end. The thread releases the memory, unless it is shared. */
   readonly payloads: Uint8Array<ArrayBuffer | SharedArrayBuffer>;
@@ -40,17 +40,10 @@ export type EventRow = readonly [
   receivedAt: number,
   idempotencyKey: string | null,
   hops: number,
-  /** Where the payload is. */
+  /** Of the payload, among all payloads. */
   start: number,
   end: number,
 ];
-
-/** What `StoreEvents` answers, as its only row. */
-export interface StoredEvents {
-  readonly senders: readonly (readonly [tokenHash: string, accountId: string, destinationIds: readonly string[]])[];
-  /** The places of events whose key another event of the account has. */
-  readonly taken: readonly number[];
-}
 
 export interface StatementResult {
   readonly rows: readonly unknown[];
@@ -68,7 +61,7 @@ interface Waiting {
   readonly reject: (cause: unknown) => void;
 }
 
-/** SQLite's own error, as the thread reported it; `code` is its name for the case, such as SQLITE_FULL. */
+/** SQLite's own error, as the thread reported it. `code` is SQLite's, such as SQLITE_FULL. */
 export class SqliteError extends Error {
   override readonly name = 'SqliteError';
   readonly code: string | undefined;
@@ -81,7 +74,7 @@ export class SqliteError extends Error {
 
 /** The connection as the main thread sees it: statements go to its thread, and results come back in order. */
 export class ThreadedConnection implements DatabaseConnection {
-  /** Resolves when the thread has ended by itself: nothing can be read or stored any more. */
+  /** Resolves when the thread has ended by itself. Nothing can be read or stored then. */
   readonly died: Promise<Error>;
   readonly #worker: Worker;
   /** By the ids of their requests. */
@@ -91,7 +84,7 @@ export class ThreadedConnection implements DatabaseConnection {
   #isClosing = false;
 
   constructor(path: string, { isForReading = false }: { readonly isForReading?: boolean } = {}) {
-    // Beside this file, and compiled when this one is.
+    // The thread's file is compiled if this one is.
     const file = import.meta.url.endsWith('.ts') ? './thread.ts' : './thread.js';
     this.#worker = new Worker(new URL(file, import.meta.url), {
       workerData: { path, isForReading } satisfies Opening,
@@ -111,8 +104,8 @@ export class ThreadedConnection implements DatabaseConnection {
     return { rows: (result?.rows ?? []) as Row[], numAffectedRows: BigInt(result?.changes ?? 0) };
   }
 
-  /** Waits in the thread while a transaction of statements is open. Payloads are handed over to it, or shared. */
-  async transact(steps: readonly Step[]): Promise<readonly Rows[]> {
+  /** Waits in the thread while another transaction is open. The memory of payloads is transferred to it, or shared. */
+  async transact(steps: readonly Step[]): Promise<readonly Answer[]> {
     const owned = steps.flatMap((step) => {
       const memory = 'payloads' in step ? step.payloads.buffer : undefined;
       return memory instanceof ArrayBuffer ? [memory] : [];
@@ -133,7 +126,7 @@ export class ThreadedConnection implements DatabaseConnection {
     }
   }
 
-  /** Ends the thread as soon as it has done what it is at; who waits for an answer gets an error. */
+  /** Ends the thread after its present statement. Requests under way are rejected. */
   abandon(): void {
     this.#isClosing = true;
     this.#fail(new SqliteError('The connection to the database is closed.', 'DATABASE_CLOSED'));
@@ -192,7 +185,7 @@ export class ThreadedConnection implements DatabaseConnection {
   }
 }
 
-/** Between threads a Buffer arrives as the plain byte array that it is made of. */
+/** A Buffer arrives from another thread as a plain byte array. */
 function restoreBuffers(rows: readonly unknown[]): void {
   for (const row of rows as Record<string, unknown>[]) {
     for (const column in row) {

@@ -1,39 +1,35 @@
 import { sql } from 'kysely';
 import type { Clock } from '../../core/clock.ts';
-import type { EarlierEvent, NewEvent, Statements } from '../statements.ts';
-import { type FanOut, storedEvents } from '../event-store.ts';
-import type { EventRow, StoredEvents, StoreEvents } from './connection.ts';
 import { ID_STEM_CHARACTERS } from '../../core/ids.ts';
 import { EVERYTHING } from '../../core/scope.ts';
-import { isLivingDestination } from '../scope.ts';
-import { PackedBytes, type Statement } from '../group-commit.ts';
+import { isVisibleDestination } from '../scope.ts';
+import { command, PackedBytes, statement } from '../statement.ts';
+import type { EarlierEventRow, NewEvent, Statements, StoredBatch } from '../statements.ts';
+import type { EventRow, StoreEvents } from './connection.ts';
 
-export const eventsBy = (clock: Clock): Statements<StoreEvents>['events'] => ({
-  bytesOf: ({ payload }) => payload.length,
+/** The thread stores the events: see `storeEvents` in thread.ts for the SQL. */
+export const storeEventsBy =
+  (clock: Clock): Statements<StoreEvents>['storeEvents'] =>
+  (events) => {
+    const { rows, payloads } = packed(events);
+    return {
+      query: { procedure: 'store events', rows: JSON.stringify(rows), payloads, now: clock.now() },
+      read: (answer) => answer as readonly StoredBatch[],
+    };
+  };
 
-  statements(list) {
-    const { rows, payloads } = packed(list);
-    return [{ procedure: 'store events', rows: JSON.stringify(rows), payloads, now: clock.now() }];
-  },
-
-  results(list, [rows = []]) {
-    const [{ senders, taken }] = rows as [StoredEvents];
-    const fanOuts = new Map<string, FanOut>(
-      senders.map(([tokenHash, accountId, destinationIds]) => [tokenHash, { accountId, destinationIds }]),
-    );
-    return storedEvents(list, fanOuts, new Set(taken));
-  },
-});
-
-function packed(list: readonly NewEvent[]): { rows: EventRow[]; payloads: Buffer<ArrayBuffer | SharedArrayBuffer> } {
-  const [first] = list;
-  if (first !== undefined && list.length === 1 && isShared(first.payload)) {
+function packed(events: readonly NewEvent[]): {
+  rows: EventRow[];
+  payloads: Buffer<ArrayBuffer | SharedArrayBuffer>;
+} {
+  const [first] = events;
+  if (first !== undefined && events.length === 1 && isShared(first.payload)) {
     return { rows: [toRow(first, 0, first.payload.length)], payloads: first.payload };
   }
-  // Of its own: a Buffer from Node's pool would take all of its slab along between the threads.
-  const payloads = Buffer.allocUnsafeSlow(list.reduce((sum, { payload }) => sum + payload.length, 0));
+  // Not from Node's pool: the transfer between the threads would take the rest of its slab along.
+  const payloads = Buffer.allocUnsafeSlow(events.reduce((sum, { payload }) => sum + payload.length, 0));
   let filled = 0;
-  const rows = list.map((event) => {
+  const rows = events.map((event) => {
     const start = filled;
     filled += event.payload.copy(payloads, start);
     return toRow(event, start, filled);
@@ -49,40 +45,35 @@ function isShared(bytes: Buffer): bytes is Buffer<SharedArrayBuffer> {
   return bytes.buffer instanceof SharedArrayBuffer;
 }
 
-type Row = Omit<EarlierEvent, 'hasSamePayload'> & { readonly place: number; readonly hasSamePayload: number };
+type EarlierEventColumns = Omit<EarlierEventRow, 'hasSamePayload'> & { readonly hasSamePayload: 0 | 1 };
 
-export const KEY_LOOKUPS: Statements<Statement>['keyLookups'] = {
-  statements(questions) {
-    const payloads = new PackedBytes();
-    const rows = JSON.stringify(
-      questions.map(({ tokenHash, idempotencyKey, expiredAt, payload }) => [
-        tokenHash,
-        idempotencyKey,
-        expiredAt,
-        ...payloads.add(payload),
-      ]),
-    );
-    const holders = sql`
-      from json_each(${rows}) q
-        cross join account a on a.token_hash = q.value ->> 0
-        cross join event e on e.account_id = a.id and e.idempotency_key = q.value ->> 1`;
-    return [
-      sql`
-        update event set idempotency_key = null
-        where id in (select e.id ${holders} where e.received_at <= q.value ->> 2)`,
-      sql`
-        select q.key as place, e.id, (select count(*) from delivery
-                where ${isLivingDestination(sql`destination_id`, EVERYTHING)} and id > e.id and id <= substr(e.id, 1, ${sql.lit(ID_STEM_CHARACTERS)}) || 'fff') as deliveries,
-               e.payload = substr(${payloads.toBuffer()}, q.value ->> 3, q.value ->> 4) as "hasSamePayload"
-        ${holders}`,
-    ];
-  },
-
-  results(questions, [, rows = []]) {
-    const byPlace = new Map((rows as Row[]).map((row) => [row.place, row]));
-    return questions.map((_, place) => {
-      const row = byPlace.get(place);
-      return row && { id: row.id, deliveries: row.deliveries, hasSamePayload: row.hasSamePayload === 1 };
-    });
-  },
+export const findEarlierEvents: Statements['findEarlierEvents'] = (lookups) => {
+  const payloads = new PackedBytes();
+  const rows = JSON.stringify(
+    lookups.map(({ tokenHash, idempotencyKey, expiredAt, payload }) => [
+      tokenHash,
+      idempotencyKey,
+      expiredAt,
+      ...payloads.add(payload),
+    ]),
+  );
+  const earlierEvents = sql`
+    from json_each(${rows}) l
+      cross join account a on a.token_hash = l.value ->> 0
+      cross join event e on e.account_id = a.id and e.idempotency_key = l.value ->> 1`;
+  return [
+    command(sql`
+      update event set idempotency_key = null
+      where id in (select e.id ${earlierEvents} where e.received_at <= l.value ->> 2)`),
+    statement(
+      sql<EarlierEventColumns>`
+        select l.key as lookup, e.id,
+          (select count(*) from delivery
+           where id > e.id and id <= substr(e.id, 1, ${sql.lit(ID_STEM_CHARACTERS)}) || 'fff'
+             and ${isVisibleDestination(sql`destination_id`, EVERYTHING)}) as deliveries,
+          e.payload = substr(${payloads.toBuffer()}, l.value ->> 3, l.value ->> 4) as "hasSamePayload"
+        ${earlierEvents}`,
+      ({ hasSamePayload, ...row }) => ({ ...row, hasSamePayload: hasSamePayload === 1 }),
+    ),
+  ];
 };

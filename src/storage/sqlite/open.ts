@@ -1,17 +1,12 @@
 import { defineConfig, MikroORM } from '@mikro-orm/sqlite';
 import type { Vault } from '../../core/vault.ts';
-import type { Scope } from '../../core/scope.ts';
-import { type Clock, steadyClock } from '../../core/clock.ts';
-import { Cleaning } from '../cleaning.ts';
-import { DeliveryStore } from '../delivery-store.ts';
-import { GroupCommit, type Statement, type Transact } from '../group-commit.ts';
-import { EventStore, eventWrites } from '../event-store.ts';
+import { steadyClock } from '../../core/clock.ts';
+import { assembleStorage, kyselyOf } from '../assemble.ts';
+import { GroupCommit } from '../group-commit.ts';
+import type { Query, Transact } from '../statement.ts';
 import { explainFileError, migrateUp } from '../errors.ts';
 import { sqliteMigrations } from '../migrations/sqlite/index.ts';
-import { COMMON_OPTIONS, isUp, type SqliteOptions, type Storage, type StorageOverrides } from '../storage.ts';
-import { UNMETERED } from '../read-models/reading.ts';
-import { createReads } from '../read-models/reads.ts';
-import { withScope } from '../scope.ts';
+import { COMMON_OPTIONS, type SqliteOptions, type Storage, type StorageOverrides } from '../storage.ts';
 import { sealWhatIsPlain } from '../sealing.ts';
 import { CLEANING, sqliteStatements } from './statements.ts';
 import { type StoreEvents, ThreadedConnection } from './connection.ts';
@@ -41,7 +36,7 @@ export async function openSqlite(
   let orm: MikroORM | undefined;
   let reader: MikroORM | undefined;
   const close = async (): Promise<void> => {
-    // The last to close the file empties the write-ahead log, for which it has to be able to write.
+    // The last connection to close empties the write-ahead log, and so must be able to write.
     await reader?.close();
     await orm?.close();
     giveUp?.();
@@ -51,7 +46,7 @@ export async function openSqlite(
     const connection = new ThreadedConnection(options.path);
     const observing = observe && { debug: ['query' as const], logger: observe, colors: false };
     orm = await MikroORM.init({ ...sqliteOptions(options, () => connection), ...observing });
-    const database = orm.em.getDriver().getConnection().getClient<unknown>();
+    const database = kyselyOf(orm.em);
     await requireRoomToErase(database, options.path);
     const migrated = await migrateUp(orm.migrator, sqliteMigrations);
     await sealWhatIsPlain(database, vault, () => erase(database, options.path));
@@ -59,55 +54,32 @@ export async function openSqlite(
       const reading = new ReadingConnection(options.path);
       reader = await MikroORM.init({ ...sqliteOptions(options, () => reading), ...observing });
     }
-    return { ...assemble({ orm, reader: reader ?? orm, connection, vault, clock }), close, migrated };
+    const statements = sqliteStatements(clock);
+    const compiled = (query: Query<StoreEvents>) => ('procedure' in query ? query : query.compile(database));
+    const transact: Transact<StoreEvents> = (queries) => connection.transact(queries.map(compiled));
+    // One for all kinds: there is one writer, and a commit costs the same for all that share it.
+    const commits = new GroupCommit<StoreEvents>({ transact, underWayMax: 1, blamesItems });
+    return assembleStorage({
+      em: orm.em,
+      readingEm: (reader ?? orm).em,
+      vault,
+      statements,
+      cleaningStatements: CLEANING,
+      transact,
+      groupCommit: () => commits,
+      notifier: undefined,
+      isSoleOwner: true,
+      died: connection.died,
+      migrated,
+      close,
+    });
   } catch (error) {
     await close();
     throw explainFileError(options.path, error);
   }
 }
 
-interface Parts {
-  readonly orm: MikroORM;
-  /** For what requests read; the same where the database is in memory, which has one connection. */
-  readonly reader: MikroORM;
-  readonly connection: ThreadedConnection;
-  readonly vault: Vault;
-  readonly clock: Clock;
-}
-
-function assemble({ orm, reader, connection, vault, clock }: Parts): Omit<Storage, 'migrated' | 'close'> {
-  const database = orm.em.getDriver().getConnection().getClient<unknown>();
-  const statements = sqliteStatements(clock);
-  const plain = (statement: Statement) => {
-    const { sql, parameters } = statement.compile(database);
-    return { sql, parameters };
-  };
-  const transact: Transact = (list) => connection.transact(list.map(plain));
-  // One for all kinds: there is one writer, and what shares a commit shares its price.
-  const commits = new GroupCommit<Statement | StoreEvents>({
-    transact: (steps) => connection.transact(steps.map((step) => ('procedure' in step ? step : plain(step)))),
-    underWayMax: 1,
-    blamesItems,
-  });
-  const fork = (scope: Scope) => withScope(orm.em.fork(), scope);
-  return {
-    vault,
-    events: new EventStore(eventWrites(commits, statements), database),
-    deliveries: new DeliveryStore(
-      { claims: commits, laneClaims: commits, records: commits, releases: commits },
-      { database, vault, statements },
-    ),
-    cleaning: new Cleaning({ database, transact, statements: CLEANING }),
-    isSoleOwner: true,
-    notifier: undefined,
-    fork,
-    reads: (scope, meter = UNMETERED) => createReads(withScope(reader.em.fork(), scope), statements, scope, meter),
-    isUp: () => isUp(database),
-    died: connection.died,
-  };
-}
-
-/** What SQLite says of values, and errors of our own. Anything else speaks of the file or the disk. */
+/** SQLite's codes for bad values. TypeError and RangeError are our own code's. Other errors concern the file or the disk. */
 const FAULT_OF_VALUES = /^SQLITE_(?:CONSTRAINT|MISMATCH|RANGE|TOOBIG)/u;
 
 function blamesItems(error: unknown): boolean {

@@ -1,62 +1,54 @@
-import { sql } from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
 import type { Clock } from '../../core/clock.ts';
 import { saysGone } from '../../core/delivery.ts';
-import { PackedBytes } from '../group-commit.ts';
-import type { AttemptRecord, Statements } from '../statements.ts';
+import { command, PackedBytes, statement } from '../statement.ts';
+import type { AttemptRecord, Claim, Statements } from '../statements.ts';
 
-/** Under its lease the attempt is the worker's own; without it, somebody else's or recorded already. */
-const IS_MINE = sql`q.attempt_count = r.value ->> 1 and q.leased_until is not null`;
-
-export const recordsBy = (clock: Clock): Statements['records'] => ({
-  bytesOf: ({ outcome }) => outcome.responseBody?.length ?? 0,
-
-  statements(list) {
+export const recordBy =
+  (clock: Clock): Statements['record'] =>
+  (records) => {
     const bodies = new PackedBytes();
     const now = clock.now();
-    const rows = JSON.stringify(list.map((record) => toRow(record, now, bodies)));
-    const own = sql`json_each(${rows}) r cross join queue q on q.delivery_id = r.value ->> 0 and ${IS_MINE}`;
+    const rows = JSON.stringify(records.map((record) => toRow(record, now, bodies)));
+    // While the lease stands, the attempt is the worker's own. Otherwise it is lost, or recorded already.
+    const isOwn = sql`q.attempt_count = r.value ->> 1 and q.leased_until is not null`;
+    const own = sql`json_each(${rows}) r cross join queue q on q.delivery_id = r.value ->> 0 and ${isOwn}`;
     return [
-      sql`
+      command(sql`
         insert into attempt (delivery_id, number, started_at, duration_ms, status_code, error, response_body,
                              destination_version)
         select q.delivery_id, r.value ->> 1, r.value ->> 2, r.value ->> 3, r.value ->> 4, r.value ->> 5,
                case when r.value ->> 9 is null then null
                     else substr(${bodies.toBuffer()}, r.value ->> 9, r.value ->> 10) end, r.value ->> 12
         from ${own}
-        where true on conflict (delivery_id, number) do nothing`,
-      ...(list.some(({ outcome }) => saysGone(outcome))
-        ? [
-            sql`
-              update destination set disabled_at = g.at
-              from (select q.destination_id as id, r.value ->> 12 as version, min(r.value ->> 8) as at
-                    from ${own} where r.value ->> 11 group by 1, 2) g
-              where destination.id = g.id and destination.version = g.version and disabled_at is null`,
-          ]
-        : []),
-      sql`
+        where true on conflict (delivery_id, number) do nothing`),
+      ...(records.some(({ outcome }) => saysGone(outcome)) ? [disableGone(own)] : []),
+      command(sql`
         update delivery set status = r.value ->> 6, attempt_count = r.value ->> 1, completed_at = r.value ->> 8
         from ${own}
-        where delivery.id = q.delivery_id and r.value ->> 6 <> 'PENDING'`,
-      sql`
+        where delivery.id = q.delivery_id and r.value ->> 6 <> 'PENDING'`),
+      command(sql`
         update queue set due_at = r.value ->> 7, leased_until = null, lost_count = 0, waits = 1
         from json_each(${rows}) r
         where queue.delivery_id = r.value ->> 0 and queue.attempt_count = r.value ->> 1
-          and queue.leased_until is not null and r.value ->> 6 = 'PENDING'`,
-      sql`
+          and queue.leased_until is not null and r.value ->> 6 = 'PENDING'`),
+      command(sql`
         delete from queue where delivery_id in (
           select q.delivery_id from ${own} where r.value ->> 6 <> 'PENDING'
-        )`,
-      sql`
-        select r.key as place from json_each(${rows}) r
-        where exists (select 1 from attempt where delivery_id = r.value ->> 0 and number = r.value ->> 1)`,
+        )`),
+      statement(sql<Claim>`
+        select r.value ->> 0 as "deliveryId", r.value ->> 1 as attempt from json_each(${rows}) r
+        where exists (select 1 from attempt where delivery_id = r.value ->> 0 and number = r.value ->> 1)`),
     ];
-  },
+  };
 
-  results(list, answers) {
-    const recorded = new Set((answers.at(-1) as { place: number }[]).map(({ place }) => place));
-    return list.map((_, place) => recorded.has(place));
-  },
-});
+function disableGone(own: RawBuilder<unknown>) {
+  return command(sql`
+    update destination set disabled_at = g.at
+    from (select q.destination_id as id, r.value ->> 12 as version, min(r.value ->> 8) as at
+          from ${own} where r.value ->> 11 group by 1, 2) g
+    where destination.id = g.id and destination.version = g.version and disabled_at is null`);
+}
 
 function toRow(record: AttemptRecord, now: number, bodies: PackedBytes): unknown[] {
   const { deliveryId, attempt, destinationVersion, outcome, state } = record;

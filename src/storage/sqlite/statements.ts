@@ -1,20 +1,20 @@
 import { sql } from 'kysely';
 import { DELIVERY_STATUSES } from '../../core/delivery.ts';
-import { isLivingAccount, isLivingDestination } from '../scope.ts';
+import { isVisibleAccount, isVisibleDestination } from '../scope.ts';
 import { type FoundLane, type FoundRetry, type KeyedId, LOST_AMONG_MAX, type Statements } from '../statements.ts';
 import type { Clock } from '../../core/clock.ts';
-import type { Statement } from '../group-commit.ts';
-import { claimsBy, laneClaimsBy, lostClaimsBy } from './claims.ts';
-import { eventsBy, KEY_LOOKUPS } from './events.ts';
-import type { StoreEvents } from './connection.ts';
-import { recordsBy } from './records.ts';
 import type { CleaningStatements } from '../cleaning.ts';
+import { command } from '../statement.ts';
+import { claimBy, claimLanesBy, claimLostBy } from './claims.ts';
+import { findEarlierEvents, storeEventsBy } from './events.ts';
+import type { StoreEvents } from './connection.ts';
+import { recordBy } from './records.ts';
 
 const LISTS: Pick<Statements, 'eventIdsOf' | 'deliveryIdsOf'> = {
   eventIdsOf: ({ parentIds, before, limit, scope }) => sql<KeyedId>`
     select e.account_id as key, e.id from json_each(${JSON.stringify(parentIds)}) p cross join event e on e.id in (
       select id from event where account_id = p.value and id < ${before} order by id desc limit ${limit}
-    ) where ${isLivingAccount(sql`p.value`, scope)} order by e.id desc`,
+    ) where ${isVisibleAccount(sql`p.value`, scope)} order by e.id desc`,
 
   // The index has the deliveries of a destination by status first: those of each are read as far as the page goes.
   deliveryIdsOf({ parentIds, before, limit, scope }, status) {
@@ -28,57 +28,48 @@ const LISTS: Pick<Statements, 'eventIdsOf' | 'deliveryIdsOf'> = {
     return sql<KeyedId>`
       select d.destination_id as key, d.id from json_each(${JSON.stringify(parentIds)}) p cross join delivery d on d.id in (
         select id from (${sql.join(byStatus, sql` union all `)}) order by id desc limit ${limit}
-      ) where ${isLivingDestination(sql`p.value`, scope)} order by d.id desc`;
+      ) where ${isVisibleDestination(sql`p.value`, scope)} order by d.id desc`;
   },
 };
 
-/** @param clock says what time it is: a database in a file has none of its own */
-export function sqliteStatements(clock: Clock): Statements<Statement | StoreEvents> {
+/** @param clock a database in a file has no time of its own */
+export function sqliteStatements(clock: Clock): Statements<StoreEvents> {
   return {
-    events: eventsBy(clock),
-    keyLookups: KEY_LOOKUPS,
-    claims: claimsBy(clock),
-    laneClaims: laneClaimsBy(clock),
-    lostClaims: lostClaimsBy(clock),
-    records: recordsBy(clock),
-    releases: RELEASES,
+    storeEvents: storeEventsBy(clock),
+    findEarlierEvents,
+    claim: claimBy(clock),
+    claimLanes: claimLanesBy(clock),
+    claimLost: claimLostBy(clock),
+    record: recordBy(clock),
+    release,
     ...searchesBy(clock),
-    // SQLite reads the whole value, whatever part of it is asked for.
+    // SQLite reads the whole value even for a part of it.
     payloadPart: (eventId) => sql<{ bytes: Buffer }>`select payload as bytes from event where id = ${eventId}`,
     ...LISTS,
   };
 }
 
-const RELEASES: Statements['releases'] = {
-  statements(claims) {
-    const rows = JSON.stringify(claims.map(({ deliveryId, attempt }) => [deliveryId, attempt]));
-    return [
-      sql`
-            update queue set leased_until = null, attempt_count = attempt_count - 1
-            from json_each(${rows}) c
-            where delivery_id = c.value ->> 0 and attempt_count = c.value ->> 1 and leased_until is not null
-            returning delivery_id as id`,
-    ];
-  },
-  results(claims, [released = []]) {
-    const ids = new Set((released as readonly { id: string }[]).map(({ id }) => id));
-    return claims.map(({ deliveryId }) => ids.has(deliveryId));
-  },
+const release: Statements['release'] = (claims) => {
+  const rows = JSON.stringify(claims.map(({ deliveryId, attempt }) => [deliveryId, attempt]));
+  return command(sql`
+    update queue set leased_until = null, attempt_count = attempt_count - 1
+    from json_each(${rows}) c
+    where delivery_id = c.value ->> 0 and attempt_count = c.value ->> 1 and leased_until is not null`);
 };
 
 function searchesBy(clock: Clock): Pick<Statements, 'recoverLeases' | 'findLanes' | 'findRetries'> {
   return {
     recoverLeases: () => sql`update queue set leased_until = ${clock.now()} where leased_until > ${clock.now()}`,
 
-    // Hops from destination to destination by the index, without reading what lies between.
+    // Hops from destination to destination by the index, and passes over the rows between.
     findLanes({ after, limit, graceMs }) {
       const now = clock.now();
       return sql<FoundLane>`
-        with recursive hop (destination_id, place) as (
+        with recursive hop (destination_id, number) as (
           select (select min(destination_id) from queue where destination_id > ${after}), 1
           union all
-          select (select min(destination_id) from queue where destination_id > hop.destination_id), place + 1
-          from hop where hop.destination_id is not null and place < ${limit}
+          select (select min(destination_id) from queue where destination_id > hop.destination_id), number + 1
+          from hop where hop.destination_id is not null and number < ${limit}
         )
         select h.destination_id as "destinationId", x.account_id as "accountId",
           (select iif(q.waits, 'retries', 'fresh') from queue q
@@ -93,7 +84,7 @@ function searchesBy(clock: Clock): Pick<Statements, 'recoverLeases' | 'findLanes
              order by q.due_at limit ${sql.lit(LOST_AMONG_MAX)}
            ) where leased_until <= ${now}) as "lost"
         from hop h left join destination x on x.id = h.destination_id
-        where h.destination_id is not null order by h.place`;
+        where h.destination_id is not null order by h.number`;
     },
 
     findRetries: ({ after, limit }) => sql<FoundRetry>`

@@ -9,27 +9,27 @@ import type {
   Request,
   StatementResult,
   Step,
-  StoredEvents,
   StoreEvents,
 } from './connection.ts';
+import type { FanOut, StoredBatch } from '../statements.ts';
 import { deliveryIdOf } from '../../core/ids.ts';
 
 /**
- * Runs in a thread of its own and owns the connection. SQLite's calls block, a commit for as long as the
- * disk takes; here they hold up nothing but the next statement.
+ * Runs in a thread of its own and owns the connection. SQLite's calls block, and a commit blocks for as long as the
+ * disk takes. Here they delay only the next statement.
  */
 
-/** The product has a few dozen statements; those that MikroORM composes from inputs are not without number either. */
+/** The product has a few dozen statements, and MikroORM composes a bounded number of others. */
 const STATEMENTS_KEPT_MAX = 256;
 
-/** In bytes. Node takes smaller ones from a pool that they share with others. */
-const HANDED_OVER_MIN = 16 * 1024;
+/** In bytes. Smaller Buffers share Node's pool with others, and cannot be transferred. */
+const TRANSFERRED_BYTES_MIN = 16 * 1024;
 
 const { path, isForReading } = workerData as Opening;
 const database = isForReading ? openForReading(path) : openDurably(path);
 const statements = new Map<string, Database.Statement>();
 
-/** Transactions that came while one of single statements was open. */
+/** Transactions that came while another one was open, statement by statement. */
 let postponed: Exclude<Request, { kind: 'close' }>[] = [];
 
 parentPort?.on('message', (request: Request) => {
@@ -53,11 +53,11 @@ function respond(request: Exclude<Request, { kind: 'close' }>): void {
   parentPort?.postMessage(reply, 'results' in reply ? reply.results.flatMap(({ rows }) => largeBytesIn(rows)) : []);
 }
 
-/** They are handed over. Copies would wait here for a garbage collection that an idle thread does not make. */
+/** They are transferred. Copies would wait here for a garbage collection, which an idle thread does not make. */
 function largeBytesIn(rows: readonly unknown[]): ArrayBuffer[] {
   return (rows as Record<string, unknown>[]).flatMap((row) =>
     Object.values(row).flatMap((value) =>
-      value instanceof Uint8Array && value.length >= HANDED_OVER_MIN && value.length === value.buffer.byteLength
+      value instanceof Uint8Array && value.length >= TRANSFERRED_BYTES_MIN && value.length === value.buffer.byteLength
         ? [value.buffer as ArrayBuffer]
         : [],
     ),
@@ -91,7 +91,7 @@ function runAll(steps: readonly Step[]): StatementResult[] {
   }
 }
 
-/** At once, and not when the garbage is collected: a few large payloads would add up. */
+/** Large payloads would add up until the garbage is collected. */
 function release(step: Step): void {
   if ('payloads' in step && step.payloads.buffer instanceof ArrayBuffer) {
     step.payloads.buffer.transfer(0);
@@ -129,46 +129,36 @@ const INSERT_QUEUED = `
   insert into queue (delivery_id, event_id, destination_id, attempt_count, round_start, lost_count, due_at, waits)
   values (?, ?, ?, 0, 0, 0, ?, 0)`;
 
-interface Sender {
-  readonly accountId: string;
-  readonly destinationIds: readonly string[];
-}
-
 /**
- * Runs within a transaction. Bound values cost less than rows of JSON that SQLite takes apart again for each
- * statement, and an account is asked for once in a transaction.
+ * Runs within a transaction. Bound values cost less than rows of JSON, which SQLite parses again for each statement.
+ * Each account is looked up once in a transaction.
  */
 export function storeEvents(prepare: Prepare, { rows, payloads, now }: StoreEvents): StatementResult {
-  const senders = new Map<string, Sender | undefined>();
+  const fanOuts = new Map<string, FanOut | undefined>();
   const insertEvent = prepare(INSERT_EVENT);
-  const fanOut = { delivery: prepare(INSERT_DELIVERY), queued: prepare(INSERT_QUEUED) };
-  const taken: number[] = [];
-  for (const [place, row] of (JSON.parse(rows) as EventRow[]).entries()) {
+  const insert = { delivery: prepare(INSERT_DELIVERY), queued: prepare(INSERT_QUEUED) };
+  const duplicates: number[] = [];
+  for (const [index, row] of (JSON.parse(rows) as EventRow[]).entries()) {
     const [id, tokenHash, receivedAt, idempotencyKey, hops, start, end] = row;
-    if (!senders.has(tokenHash)) {
-      senders.set(tokenHash, findSender(prepare, tokenHash));
+    if (!fanOuts.has(tokenHash)) {
+      fanOuts.set(tokenHash, findFanOut(prepare, tokenHash));
     }
-    const sender = senders.get(tokenHash);
-    if (sender !== undefined) {
+    const fanOut = fanOuts.get(tokenHash);
+    if (fanOut !== undefined) {
       const payload = bytesOf(payloads, start, end);
-      const { changes } = insertEvent.run(id, sender.accountId, payload, receivedAt, idempotencyKey, hops);
+      const { changes } = insertEvent.run(id, fanOut.accountId, payload, receivedAt, idempotencyKey, hops);
       if (changes === 0) {
-        taken.push(place);
+        duplicates.push(index);
       } else {
-        insertFanOut(fanOut, { id, now }, sender.destinationIds);
+        insertFanOut(insert, { id, now }, fanOut.destinationIds);
       }
     }
   }
-  const answer: StoredEvents = {
-    senders: [...senders].flatMap(([hash, sender]) =>
-      sender === undefined ? [] : [[hash, sender.accountId, sender.destinationIds] as const],
-    ),
-    taken,
-  };
-  return { rows: [answer], changes: 0 };
+  const known = [...fanOuts].flatMap(([tokenHash, fanOut]) => (fanOut ? [[tokenHash, fanOut] as const] : []));
+  return { rows: [{ fanOuts: known, duplicates } satisfies StoredBatch], changes: 0 };
 }
 
-function findSender(prepare: Prepare, tokenHash: string): Sender | undefined {
+function findFanOut(prepare: Prepare, tokenHash: string): FanOut | undefined {
   const account = prepare(FIND_ACCOUNT).get(tokenHash) as { id: string } | undefined;
   return (
     account && {
