@@ -1,14 +1,15 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { afterEach, beforeEach } from '@jest/globals';
 import type { DeliveryQueue } from '../../src/queue/delivery-queue.ts';
 import type { Vault } from '../../src/core/vault.ts';
 import { LocalQueue } from '../../src/queue/local-queue.ts';
 import { type DatabaseOptions, openStorage, type Storage } from '../../src/storage/storage.ts';
-
 import { createTemporaryDatabase, TEST_DATABASE_URL } from '../support/postgresql.ts';
-import { TEST_VAULT } from '../support/vault.ts';
 import { RabbitFixture, TEST_QUEUE_URL } from '../support/rabbit-fixture.ts';
+import { StoreFixture } from '../support/store-fixture.ts';
+import { TEST_VAULT } from '../support/vault.ts';
 
 /** A store under test: empty when created; `reopen` is a new process's view of the same data. */
 export interface StoreUnderTest {
@@ -29,6 +30,22 @@ export const STORES: readonly Backend<StoreUnderTest>[] = [
     ? []
     : [{ name: 'PostgreSQL', create: () => createPostgresql(TEST_DATABASE_URL as string) }]),
 ];
+
+/** Gives each test of a suite an empty store of its own. */
+export function storeForEachTest(create: () => Promise<StoreUnderTest>) {
+  let current: StoreUnderTest;
+  beforeEach(async () => {
+    current = await create();
+  });
+  afterEach(() => current.dispose());
+  const store: Omit<StoreUnderTest, 'dispose'> = {
+    get storage() {
+      return current.storage;
+    },
+    reopen: (vault) => current.reopen(vault),
+  };
+  return { store, fixture: new StoreFixture(() => current.storage) };
+}
 
 /** Every queue; the same suite is run on each. */
 export const QUEUES: readonly Backend<DeliveryQueue>[] = [

@@ -1,12 +1,12 @@
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import { sql } from 'kysely';
 import { EVERYTHING } from '../../src/core/scope.ts';
 import type { Ticket } from '../../src/core/delivery.ts';
 import type { ClaimedDelivery } from '../../src/storage/statements.ts';
 import { insertBulk } from '../support/bulk.ts';
 import { TestCleaner } from '../support/cleaning.ts';
-import { DELIVERED, NOW, StoreFixture } from '../support/store-fixture.ts';
-import { STORES, type StoreUnderTest } from './backends.ts';
+import { DELIVERED, NOW } from '../support/store-fixture.ts';
+import { storeForEachTest, STORES } from './backends.ts';
 
 const TABLES = ['account', 'destination', 'event', 'delivery', 'queue', 'attempt'] as const;
 const SUCCEEDED = { status: 'SUCCEEDED', retryInMs: null, completedAt: NOW } as const;
@@ -17,14 +17,7 @@ type Counts = Record<(typeof TABLES)[number], number>;
 const NOTHING: Counts = { account: 0, destination: 0, event: 0, delivery: 0, queue: 0, attempt: 0 };
 
 describe.each(STORES)('what was deleted, on $name', ({ create }) => {
-  let store: StoreUnderTest;
-  let fixture: StoreFixture;
-
-  beforeEach(async () => {
-    store = await create();
-    fixture = new StoreFixture(() => store.storage);
-  });
-  afterEach(() => store.dispose());
+  const { store, fixture } = storeForEachTest(create);
 
   const database = () => store.storage.fork(EVERYTHING).getKysely();
 

@@ -1,24 +1,21 @@
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { beforeEach, describe, expect, test } from '@jest/globals';
 import { sql } from 'kysely';
 import { EVERYTHING } from '../../src/core/scope.ts';
 import type { DeliveryStatus } from '../../src/core/delivery.ts';
-import { StoreFixture } from '../support/store-fixture.ts';
-import { STORES, type StoreUnderTest } from './backends.ts';
+import { storeForEachTest, STORES } from './backends.ts';
 
 const COUNTED = 10_000;
 
 describe.each(STORES)('long lists on $name', ({ create }) => {
-  let store: StoreUnderTest;
+  const { store, fixture } = storeForEachTest(create);
   let accountId: string;
   let destinationId: string;
 
   beforeEach(async () => {
-    store = await create();
-    const account = await new StoreFixture(() => store.storage).account(1);
+    const account = await fixture.account(1);
     accountId = account.id;
     destinationId = account.destinationIds[0] ?? '';
   });
-  afterEach(() => store.dispose());
 
   /** Deliveries numbered from 1, as many of each status, in turns. */
   async function insert(count: number): Promise<string[]> {

@@ -1,46 +1,15 @@
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import { EVERYTHING } from '../../src/core/scope.ts';
 import type { Ticket } from '../../src/core/delivery.ts';
-import type { AttemptRecord, ClaimedDelivery } from '../../src/storage/statements.ts';
-import { DELIVERED, NOW, StoreFixture } from '../support/store-fixture.ts';
-import { STORES, type StoreUnderTest } from './backends.ts';
-
-const LEASE_MS = 45_000;
-/** A lease that has run out when it begins. */
-const OVER = -1;
-const SUCCEEDED = { status: 'SUCCEEDED', retryInMs: null, completedAt: NOW + 12 } as const;
-const FAILED = { ...DELIVERED, statusCode: 500, error: 'HTTP_STATUS' } as const;
-
-function retryIn(retryInMs: number): AttemptRecord['state'] {
-  return { status: 'PENDING', retryInMs, completedAt: null };
-}
+import type { ClaimedDelivery } from '../../src/storage/statements.ts';
+import { NOW } from '../support/store-fixture.ts';
+import { storeForEachTest, STORES } from './backends.ts';
+import { deliveryActions, FAILED, OVER, retryIn } from './delivery-actions.ts';
 
 describe.each(STORES)('deliveries on $name', ({ create }) => {
-  let store: StoreUnderTest;
-  let fixture: StoreFixture;
-
-  beforeEach(async () => {
-    store = await create();
-    fixture = new StoreFixture(() => store.storage);
-  });
-  afterEach(() => store.dispose());
-
-  const claim = (ticket: Ticket, leaseMs = LEASE_MS) => store.storage.deliveries.claim({ ticket, leaseMs, blame: 1 });
-  const claimLane = (destinationId: string, limit = 100, from = 0) =>
-    store.storage.deliveries.claimLane({ destinationId, limit, from, leaseMs: LEASE_MS, blame: 1 });
-  const record = (
-    { deliveryId, attempt, destinationVersion }: ClaimedDelivery,
-    outcome: AttemptRecord['outcome'] = DELIVERED,
-    state: AttemptRecord['state'] = SUCCEEDED,
-  ) => store.storage.deliveries.record({ deliveryId, attempt, destinationVersion, outcome, state });
+  const { store, fixture } = storeForEachTest(create);
+  const { claim, claimLane, claimLost, record, lanes } = deliveryActions(store);
   const read = (id: string) => store.storage.reads(EVERYTHING).deliveries.delivery(id);
-  const lanes = async (graceMs = 0) =>
-    Object.fromEntries(
-      (await store.storage.deliveries.findLanes({ after: '', limit: 100, graceMs })).map(({ destinationId, due }) => [
-        destinationId,
-        due,
-      ]),
-    );
 
   test('a claim answers everything that the request is made of', async () => {
     const { id: accountId, token, destinationIds } = await fixture.account(1);
@@ -112,12 +81,7 @@ describe.each(STORES)('deliveries on $name', ({ create }) => {
   test('a worker that comes late cannot overwrite a newer attempt', async () => {
     const ticket = await fixture.ticket();
     const late = (await claim(ticket, OVER)) as ClaimedDelivery;
-    const newer = (await store.storage.deliveries.claimLost({
-      destinationId: ticket.destinationId,
-      lostMost: 0,
-      leaseMs: LEASE_MS,
-      blame: 1,
-    })) as ClaimedDelivery;
+    const newer = (await claimLost(ticket.destinationId, 0)) as ClaimedDelivery;
     expect(await record(late, FAILED, retryIn(0))).toBe(false);
     expect(await record(newer)).toBe(true);
     expect(await read(ticket.deliveryId)).toMatchObject({ status: 'SUCCEEDED', attemptCount: 2 });

@@ -1,9 +1,9 @@
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import { EVERYTHING } from '../../src/core/scope.ts';
 import type { Ticket } from '../../src/core/delivery.ts';
 import type { ClaimedDelivery } from '../../src/storage/statements.ts';
-import { DELIVERED, NOW, StoreFixture } from '../support/store-fixture.ts';
-import { STORES, type StoreUnderTest } from './backends.ts';
+import { DELIVERED, NOW } from '../support/store-fixture.ts';
+import { storeForEachTest, STORES } from './backends.ts';
 
 const GONE = { ...DELIVERED, statusCode: 410, error: 'HTTP_STATUS' } as const;
 const FAILED = { status: 'FAILED', retryInMs: null, completedAt: NOW + 12 } as const;
@@ -16,14 +16,7 @@ function ticketFor(id: string, tickets: readonly Ticket[]): Ticket {
 }
 
 describe.each(STORES)('a destination that is gone, on $name', ({ create }) => {
-  let store: StoreUnderTest;
-  let fixture: StoreFixture;
-
-  beforeEach(async () => {
-    store = await create();
-    fixture = new StoreFixture(() => store.storage);
-  });
-  afterEach(() => store.dispose());
+  const { store, fixture } = storeForEachTest(create);
 
   const claim = (ticket: Ticket, leaseMs = LEASE_MS) => store.storage.deliveries.claim({ ticket, leaseMs, blame: 1 });
   const recordGone = (claimed: ClaimedDelivery, completedAt = FAILED.completedAt) =>
@@ -128,14 +121,7 @@ describe.each(STORES)('a destination that is gone, on $name', ({ create }) => {
 });
 
 describe.each(STORES)('signing secrets on $name', ({ create }) => {
-  let store: StoreUnderTest;
-  let fixture: StoreFixture;
-
-  beforeEach(async () => {
-    store = await create();
-    fixture = new StoreFixture(() => store.storage);
-  });
-  afterEach(() => store.dispose());
+  const { store, fixture } = storeForEachTest(create);
 
   const secretsOf = async (ticket: Ticket) =>
     (await store.storage.deliveries.claim({ ticket, leaseMs: LEASE_MS, blame: 1 }))?.signingSecrets.map(

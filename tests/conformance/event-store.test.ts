@@ -1,17 +1,10 @@
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import { EVERYTHING } from '../../src/core/scope.ts';
-import { NOW, StoreFixture } from '../support/store-fixture.ts';
-import { STORES, type StoreUnderTest } from './backends.ts';
+import { NOW } from '../support/store-fixture.ts';
+import { storeForEachTest, STORES } from './backends.ts';
 
 describe.each(STORES)('events on $name', ({ create }) => {
-  let store: StoreUnderTest;
-  let fixture: StoreFixture;
-
-  beforeEach(async () => {
-    store = await create();
-    fixture = new StoreFixture(() => store.storage);
-  });
-  afterEach(() => store.dispose());
+  const { store, fixture } = storeForEachTest(create);
 
   const accept = (token: string, payload: Buffer, id = fixture.newId()) =>
     store.storage.events.accept({ id, token, payload, idempotencyKey: null, receivedAt: NOW, hops: 0 });

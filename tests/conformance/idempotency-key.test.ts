@@ -1,21 +1,14 @@
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import { EVERYTHING } from '../../src/core/scope.ts';
 import type { AcceptedEvent } from '../../src/storage/event-store.ts';
-import { NOW, StoreFixture } from '../support/store-fixture.ts';
-import { STORES, type StoreUnderTest } from './backends.ts';
+import { NOW } from '../support/store-fixture.ts';
+import { storeForEachTest, STORES } from './backends.ts';
 
 const DAY_MS = 24 * 3_600_000;
 const PAYLOAD = Buffer.from('{"a":1}');
 
 describe.each(STORES)('events with a key on $name', ({ create }) => {
-  let store: StoreUnderTest;
-  let fixture: StoreFixture;
-
-  beforeEach(async () => {
-    store = await create();
-    fixture = new StoreFixture(() => store.storage);
-  });
-  afterEach(() => store.dispose());
+  const { store, fixture } = storeForEachTest(create);
 
   interface Given {
     readonly token: string;

@@ -1,54 +1,12 @@
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import type { Ticket } from '../../src/core/delivery.ts';
-import type { AttemptRecord, Blame, ClaimedDelivery } from '../../src/storage/statements.ts';
-import { DELIVERED, NOW, StoreFixture } from '../support/store-fixture.ts';
-import { STORES, type StoreUnderTest } from './backends.ts';
-
-const LEASE_MS = 45_000;
-/** A lease that has run out when it begins. */
-const OVER = -1;
-const SUCCEEDED = { status: 'SUCCEEDED', retryInMs: null, completedAt: NOW + 12 } as const;
-const FAILED = { ...DELIVERED, statusCode: 500, error: 'HTTP_STATUS' } as const;
-
-function retryIn(retryInMs: number): AttemptRecord['state'] {
-  return { status: 'PENDING', retryInMs, completedAt: null };
-}
+import type { ClaimedDelivery } from '../../src/storage/statements.ts';
+import { storeForEachTest, STORES } from './backends.ts';
+import { deliveryActions, FAILED, OVER, retryIn, SUCCEEDED } from './delivery-actions.ts';
 
 describe.each(STORES)('lost deliveries on $name', ({ create }) => {
-  let store: StoreUnderTest;
-  let fixture: StoreFixture;
-
-  beforeEach(async () => {
-    store = await create();
-    fixture = new StoreFixture(() => store.storage);
-  });
-  afterEach(() => store.dispose());
-
-  const claim = (ticket: Ticket, leaseMs = LEASE_MS, blame: Blame = 1) =>
-    store.storage.deliveries.claim({ ticket, leaseMs, blame });
-  const claimLane = (destinationId: string, limit = 100, from = 0) =>
-    store.storage.deliveries.claimLane({ destinationId, limit, from, leaseMs: LEASE_MS, blame: 1 });
-  const record = (
-    { deliveryId, attempt, destinationVersion }: ClaimedDelivery,
-    outcome: AttemptRecord['outcome'] = DELIVERED,
-    state: AttemptRecord['state'] = SUCCEEDED,
-  ) => store.storage.deliveries.record({ deliveryId, attempt, destinationVersion, outcome, state });
-  const claimLost = (destinationId: string, lostMost = 100, leaseMs = LEASE_MS, blame: Blame = 1) =>
-    store.storage.deliveries.claimLost({ destinationId, lostMost, leaseMs, blame });
-  const lost = async () =>
-    Object.fromEntries(
-      (await store.storage.deliveries.findLanes({ after: '', limit: 100, graceMs: 0 })).map((lane) => [
-        lane.destinationId,
-        lane.lost,
-      ]),
-    );
-  const lanes = async (graceMs = 0) =>
-    Object.fromEntries(
-      (await store.storage.deliveries.findLanes({ after: '', limit: 100, graceMs })).map(({ destinationId, due }) => [
-        destinationId,
-        due,
-      ]),
-    );
+  const { store, fixture } = storeForEachTest(create);
+  const { claim, claimLane, claimLost, record, lanes, lost } = deliveryActions(store);
 
   test('a leased delivery is nobody else’s until the lease is over, and then it is found as lost', async () => {
     const ticket = await fixture.ticket();
@@ -106,7 +64,7 @@ describe.each(STORES)('lost deliveries on $name', ({ create }) => {
     await Promise.all(tickets.map((ticket) => claim(ticket, OVER)));
     const taken: string[] = [];
     // Two that ask at the same moment may look at the same one.
-    for (let round = 0; taken.length < 5 && round < 5; round += 1) {
+    for (let attempt = 0; taken.length < 5 && attempt < 5; attempt += 1) {
       const found = await Promise.all(Array.from({ length: 8 }, () => claimLost(destinationId, 0)));
       taken.push(...found.flatMap((one) => one?.deliveryId ?? []));
     }

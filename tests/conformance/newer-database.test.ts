@@ -1,17 +1,12 @@
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import { sql } from 'kysely';
 import { EVERYTHING } from '../../src/core/scope.ts';
 import { sqliteMigrations } from '../../src/storage/migrations/sqlite/index.ts';
 import { NewerDatabaseError } from '../../src/storage/errors.ts';
-import { STORES, type StoreUnderTest } from './backends.ts';
+import { storeForEachTest, STORES } from './backends.ts';
 
 describe.each(STORES)('a database on $name that a newer version has migrated', ({ create }) => {
-  let store: StoreUnderTest;
-
-  beforeEach(async () => {
-    store = await create();
-  });
-  afterEach(() => store.dispose());
+  const { store } = storeForEachTest(create);
 
   test('is refused in one line that names the migration', async () => {
     const run = (statement: ReturnType<typeof sql>) => statement.execute(store.storage.fork(EVERYTHING).getKysely());

@@ -1,9 +1,9 @@
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { beforeEach, describe, expect, test } from '@jest/globals';
 import { EVERYTHING, type Scope } from '../../src/core/scope.ts';
 import type { Ticket } from '../../src/core/delivery.ts';
 import { Account, Attempt, Delivery, Destination, Event } from '../../src/storage/entities.ts';
-import { DELIVERED, NOW, StoreFixture } from '../support/store-fixture.ts';
-import { STORES, type StoreUnderTest } from './backends.ts';
+import { DELIVERED, NOW } from '../support/store-fixture.ts';
+import { storeForEachTest, STORES } from './backends.ts';
 
 const PAGE = { first: 10, after: undefined };
 /** Children first; one type for all, because a list of several is none that the mapper takes. */
@@ -11,16 +11,13 @@ const ENTITIES = [Attempt, Delivery, Event, Destination, Account] as unknown as 
 
 /** A reader that forgets to ask whose something is gets nothing all the same. */
 describe.each(STORES)('a scope on $name', ({ create }) => {
-  let store: StoreUnderTest;
-  let fixture: StoreFixture;
+  const { store, fixture } = storeForEachTest(create);
   let mine: string;
   let theirs: string;
   let eventId: string;
   let ticket: Ticket;
 
   beforeEach(async () => {
-    store = await create();
-    fixture = new StoreFixture(() => store.storage);
     ({ id: mine } = await fixture.account(1));
     const other = await fixture.account(1);
     theirs = other.id;
@@ -35,7 +32,6 @@ describe.each(STORES)('a scope on $name', ({ create }) => {
     });
     eventId = (await store.storage.reads(EVERYTHING).deliveries.delivery(ticket.deliveryId))?.event.id ?? '';
   });
-  afterEach(() => store.dispose());
 
   /** What each read tells of the other account: how many of it. */
   async function seenBy(scope: Scope): Promise<Record<string, number | null>> {

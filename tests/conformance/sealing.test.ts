@@ -1,26 +1,18 @@
 import { randomBytes } from 'node:crypto';
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import { type Kysely, sql } from 'kysely';
 import { EVERYTHING } from '../../src/core/scope.ts';
 import { Vault, VaultError } from '../../src/core/vault.ts';
 import { sealAnew } from '../../src/storage/sealing.ts';
-import { StoreFixture } from '../support/store-fixture.ts';
 import { TEST_KEY, TEST_VAULT } from '../support/vault.ts';
-import { STORES, type StoreUnderTest } from './backends.ts';
+import { storeForEachTest, STORES } from './backends.ts';
 
 const NEW_KEY = randomBytes(32);
 /** More than one transaction of them. */
 const ACCOUNTS = 210;
 
 describe.each(STORES)('secrets on $name', ({ create }) => {
-  let store: StoreUnderTest;
-  let fixture: StoreFixture;
-
-  beforeEach(async () => {
-    store = await create();
-    fixture = new StoreFixture(() => store.storage);
-  });
-  afterEach(() => store.dispose());
+  const { store, fixture } = storeForEachTest(create);
 
   const database = (): Kysely<unknown> => store.storage.fork(EVERYTHING).getKysely();
 

@@ -1,0 +1,39 @@
+import type { Ticket } from '../../src/core/delivery.ts';
+import type { AttemptRecord, Blame, ClaimedDelivery, FoundLane } from '../../src/storage/statements.ts';
+import type { Storage } from '../../src/storage/storage.ts';
+import { DELIVERED, NOW } from '../support/store-fixture.ts';
+
+const LEASE_MS = 45_000;
+/** A lease that has run out when it begins. */
+export const OVER = -1;
+export const SUCCEEDED = { status: 'SUCCEEDED', retryInMs: null, completedAt: NOW + 12 } as const;
+export const FAILED = { ...DELIVERED, statusCode: 500, error: 'HTTP_STATUS' } as const;
+
+export function retryIn(retryInMs: number): AttemptRecord['state'] {
+  return { status: 'PENDING', retryInMs, completedAt: null };
+}
+
+/** The steps of a worker, with what most tests leave at its usual value. */
+export function deliveryActions(store: { readonly storage: Storage }) {
+  const lanesBy = async <Value>(graceMs: number, valueOf: (lane: FoundLane) => Value) => {
+    const lanes = await store.storage.deliveries.findLanes({ after: '', limit: 100, graceMs });
+    return Object.fromEntries(lanes.map((lane) => [lane.destinationId, valueOf(lane)]));
+  };
+  return {
+    claim: (ticket: Ticket, leaseMs = LEASE_MS, blame: Blame = 1) =>
+      store.storage.deliveries.claim({ ticket, leaseMs, blame }),
+    claimLane: (destinationId: string, limit = 100, from = 0) =>
+      store.storage.deliveries.claimLane({ destinationId, limit, from, leaseMs: LEASE_MS, blame: 1 }),
+    claimLost: (destinationId: string, lostMost = 100, leaseMs = LEASE_MS, blame: Blame = 1) =>
+      store.storage.deliveries.claimLost({ destinationId, lostMost, leaseMs, blame }),
+    record: (
+      { deliveryId, attempt, destinationVersion }: ClaimedDelivery,
+      outcome: AttemptRecord['outcome'] = DELIVERED,
+      state: AttemptRecord['state'] = SUCCEEDED,
+    ) => store.storage.deliveries.record({ deliveryId, attempt, destinationVersion, outcome, state }),
+    /** What is due, by destination. */
+    lanes: (graceMs = 0) => lanesBy(graceMs, ({ due }) => due),
+    /** The lowest count of lost attempts, by destination. */
+    lost: () => lanesBy(0, ({ lost }) => lost),
+  };
+}
