@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, linkSync, mkdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { Vault } from '../core/vault.ts';
-import { explainFileError } from '../storage/errors.ts';
+import { toFileError } from '../storage/errors.ts';
 import { type Config, ConfigError, type DatabaseConfig } from './config.ts';
 import { parseEncryptionKeys } from './secrets.ts';
 
@@ -45,7 +45,7 @@ function storedKeys(database: DatabaseConfig): readonly Buffer[] {
   try {
     return readOrMake(path);
   } catch (error) {
-    throw explainFileError(database.path, error);
+    throw toFileError(database.path, error);
   }
 }
 

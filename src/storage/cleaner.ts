@@ -1,22 +1,22 @@
-import type { Cleaning, Marked, Place } from './cleaning.ts';
+import type { Cleaning, CleaningCursor, Deleted } from './cleaning.ts';
 
-/** Of accounts and of destinations; those beyond have their turn when these are gone. */
-const MARKED_MAX = 500;
+/** Of accounts and of destinations. Others follow when these are removed. */
+const DELETED_MAX = 500;
 const ROWS_MIN = 25;
 const ROWS_FIRST = 200;
 const ROWS_MAX = 500;
-/** A step that took longer is followed by a smaller one, and one that took less by a larger one. */
+/** A step that took longer makes the next one smaller; one that took less than the minimum makes it larger. */
 const STEP_MS_MAX = 20;
 const STEP_MS_MIN = 10;
-/** The database is left to the others for so many times as long as a step took. */
+/** After each step the cleaner pauses for so many times as long as the step took. */
 const PAUSE_FACTOR = 3;
 const PAUSE_MS_MIN = 10;
 const PAUSE_MS_MAX = 1_000;
 
 export interface Pace {
-  /** So long a mark must have been seen; by then no statement is at work that does not know of it. */
+  /** Rows are removed so long after their deletion was noticed: statements that began before it have ended by then. */
   readonly graceMs: number;
-  /** How often marks are looked for, and how long something rests that nothing could be removed of. */
+  /** How often the cleaner looks for deletions, and how long it leaves one alone that it could remove nothing of. */
   readonly lookMs: number;
 }
 
@@ -24,29 +24,30 @@ const USUAL_PACE: Pace = { graceMs: 10_000, lookMs: 5_000 };
 
 export interface CleanerOptions {
   readonly cleaning: Cleaning;
-  /** Milliseconds that never jump, whatever is done to the wall clock. */
+  /** Milliseconds that never jump, unlike the wall clock. */
   readonly monotonicNow: () => number;
-  readonly onRemoved: (marked: Marked) => void;
+  /** Called when nothing of it is left. */
+  readonly onRemoved: (deleted: Deleted) => void;
   readonly onFailure: (error: unknown) => void;
   readonly pace?: Partial<Pace> | undefined;
 }
 
-interface Remains {
-  readonly marked: Marked;
-  readonly place: Place;
+interface Removal {
+  readonly deleted: Deleted;
+  readonly cursor: CleaningCursor;
   /** On the monotonic clock. */
-  restsUntil: number;
+  pausedUntil: number;
 }
 
 /**
- * Removes in the background what was deleted. All that is deleted takes turns, a step each, so that nothing large
- * holds up what is small; and between steps the database is left to everybody else. Nothing of this has to be
- * remembered: whoever starts again looks for the marks.
+ * Removes the rows of deleted accounts and destinations in the background. They take turns, one step each, because a
+ * large one must not delay the small ones. Between steps the cleaner pauses for the sake of other work on the database.
+ * It keeps no state: after a restart it finds the deletions again.
  */
 export class Cleaner {
   readonly #options: CleanerOptions;
   readonly #pace: Pace;
-  #remains = new Map<string, Remains>();
+  #removals = new Map<string, Removal>();
   #rows = ROWS_FIRST;
   #isRunning = false;
   #isStopped = false;
@@ -65,7 +66,7 @@ export class Cleaner {
     }
   }
 
-  /** The step under way comes to its end. */
+  /** Resolves when the step under way has ended. */
   async stop(): Promise<void> {
     this.#isStopped = true;
     this.#endWait();
@@ -73,21 +74,21 @@ export class Cleaner {
   }
 
   /**
-   * One step for each thing that was deleted.
+   * Makes one step for each deletion.
    *
-   * @param rest is waited for after each step that removed something, which took so many milliseconds
-   * @returns whether something was removed, and so more may be left
-   * @throws what the database throws; what it was about then rests for a while
+   * @param pause is awaited after each step that removed something
+   * @returns true if something was removed, and more may be left.
+   * @throws what the database throws. The deletion that failed is then left alone for a while.
    */
-  async round(rest: (tookMs: number) => Promise<void> = async () => {}): Promise<boolean> {
+  async pass(pause: (tookMs: number) => Promise<void> = async () => {}): Promise<boolean> {
     await this.#look();
     let hasRemoved = false;
-    for (const remains of this.#remains.values()) {
-      if (!this.#isStopped && this.#options.monotonicNow() >= remains.restsUntil) {
-        const [removed, tookMs] = await this.#step(remains);
+    for (const removal of this.#removals.values()) {
+      if (!this.#isStopped && this.#options.monotonicNow() >= removal.pausedUntil) {
+        const [removed, tookMs] = await this.#step(removal);
         if (removed > 0) {
           hasRemoved = true;
-          await rest(tookMs);
+          await pause(tookMs);
         }
       }
     }
@@ -95,14 +96,14 @@ export class Cleaner {
   }
 
   async #run(): Promise<void> {
-    const rest = (tookMs: number): Promise<void> =>
+    const pause = (tookMs: number): Promise<void> =>
       this.#wait(Math.min(PAUSE_MS_MAX, Math.max(PAUSE_MS_MIN, tookMs * PAUSE_FACTOR)));
     while (!this.#isStopped) {
-      const mayGoOn = await this.round(rest).catch((error: unknown) => {
+      const hasMore = await this.pass(pause).catch((error: unknown) => {
         this.#options.onFailure(error);
         return false;
       });
-      if (!mayGoOn) {
+      if (!hasMore) {
         await this.#wait(this.#pace.lookMs);
       }
     }
@@ -110,28 +111,28 @@ export class Cleaner {
 
   async #look(): Promise<void> {
     const now = this.#options.monotonicNow();
-    const found = await this.#options.cleaning.find(MARKED_MAX);
-    const restsUntil = now + this.#pace.graceMs;
-    this.#remains = new Map(
-      found.map((marked) => [marked.id, this.#remains.get(marked.id) ?? { marked, place: {}, restsUntil }]),
+    const found = await this.#options.cleaning.find(DELETED_MAX);
+    const pausedUntil = now + this.#pace.graceMs;
+    this.#removals = new Map(
+      found.map((deleted) => [deleted.id, this.#removals.get(deleted.id) ?? { deleted, cursor: {}, pausedUntil }]),
     );
   }
 
-  async #step(remains: Remains): Promise<[removed: number, tookMs: number]> {
+  async #step(removal: Removal): Promise<[removed: number, tookMs: number]> {
     const { cleaning, monotonicNow, onRemoved } = this.#options;
-    const { marked, place } = remains;
+    const { deleted, cursor } = removal;
     const began = monotonicNow();
-    // Until it has gone well: what fails must not keep the others from their turns.
-    remains.restsUntil = began + 2 * this.#pace.lookMs;
-    const { removed, isDone } = await cleaning.step(marked, place, this.#rows).catch((error: unknown) => {
+    // A step that throws keeps this value: the other deletions must not wait for one that fails.
+    removal.pausedUntil = began + 2 * this.#pace.lookMs;
+    const { removed, isDone } = await cleaning.step(deleted, cursor, this.#rows).catch((error: unknown) => {
       this.#rows = Math.max(ROWS_MIN, Math.floor(this.#rows / 2));
       throw error;
     });
     const tookMs = monotonicNow() - began;
-    remains.restsUntil = removed > 0 ? began : began + this.#pace.lookMs;
+    removal.pausedUntil = removed > 0 ? began : began + this.#pace.lookMs;
     this.#adapt(removed, tookMs);
     if (isDone) {
-      onRemoved(marked);
+      onRemoved(deleted);
     }
     return [removed, tookMs];
   }

@@ -1,38 +1,38 @@
 import { type Kysely, type RawBuilder, sql } from 'kysely';
 import type { Transact } from './statement.ts';
 
-/** Something that reads as gone, and whose rows are still there. */
-export interface Marked {
+/** Something that is marked as deleted, and whose rows still exist. */
+export interface Deleted {
   readonly kind: 'account' | 'destination';
   readonly id: string;
 }
 
-/** The removals in the words of one database. Rows that somebody else has locked are passed over, never waited for. */
+/** Each database has its own. Rows that another transaction has locked are passed over. */
 export interface CleaningStatements {
   /**
-   * Work of a destination that is left, the longest due first.
+   * Removes queued deliveries of a destination, the longest due first.
    *
-   * @param from nothing that was due before is looked at; milliseconds since the Unix epoch
-   * @returns when each of the rows was due
+   * @param from earlier due times are not looked at; milliseconds since the Unix epoch
+   * @returns the due time of each removed row.
    */
   readonly removeQueued: (destinationId: string, from: number, limit: number) => RawBuilder<{ dueAt: number }>;
   /**
-   * In one transaction so many attempts of the deliveries, and then the deliveries that have none left. Both
-   * answer one row for each that was removed.
+   * Removes some attempts of the deliveries, and then the deliveries that have none left, in one transaction. Both
+   * answer with one row for each removed row.
    */
   readonly removeDeliveries: (
     ids: readonly string[],
     attemptsMax: number,
   ) => readonly [RawBuilder<unknown>, RawBuilder<unknown>];
-  /** Answers one row for each that was removed. */
+  /** Answers with one row for each removed row. */
   readonly removeEvents: (ids: readonly string[]) => RawBuilder<unknown>;
 }
 
 /**
- * Where the next step begins. What is removed stays in the indexes of PostgreSQL for a while; without this each
- * step would walk over all that was removed before. Steps may forget it: then they begin at the beginning.
+ * Where the next step begins. Removed rows stay in PostgreSQL's indexes for a while, and each step would walk over all
+ * of them again. An empty cursor begins at the beginning.
  */
-export interface Place {
+export interface CleaningCursor {
   queuedFrom?: number;
   delivery?: DeliveryKey;
   event?: string;
@@ -45,7 +45,7 @@ interface DeliveryKey {
 
 export interface Step {
   readonly removed: number;
-  /** Nothing is left. */
+  /** Nothing is left, not even the account or destination itself. */
   readonly isDone: boolean;
 }
 
@@ -56,13 +56,13 @@ interface CleaningParts {
 }
 
 const LOWEST_ID = '00000000-0000-0000-0000-000000000000';
-/** Of payloads in one step; more only when a single one has more. */
+/** Of payloads in one step; a single payload may be larger. */
 const BYTES_MAX = 4 * 1_048_576;
 
 /**
- * Removes what deleted accounts and destinations have left, children first, a few rows at a time. The marks are
- * all the state there is: whoever is cut off goes on from there, and several may do this at once. Nothing may be
- * under way any more that began before the mark, because it could still write.
+ * Removes the rows of deleted accounts and destinations, children first, a few at a time. `deleted_at` is all the state:
+ * an interrupted removal goes on from there, and several processes may remove at once. Statements that began before the
+ * deletion must have ended, because they could still write.
  */
 export class Cleaning {
   readonly #parts: CleaningParts;
@@ -71,9 +71,9 @@ export class Cleaning {
     this.#parts = parts;
   }
 
-  /** @param limit of each kind; what was deleted first comes first */
-  async find(limit: number): Promise<readonly Marked[]> {
-    const { rows } = await sql<Marked>`
+  /** The earliest deletions come first. @param limit of each kind */
+  async find(limit: number): Promise<readonly Deleted[]> {
+    const { rows } = await sql<Deleted>`
       select * from (
         select 'destination' as kind, id from destination where deleted_at is not null order by deleted_at limit ${limit}
       ) x union all select * from (
@@ -83,29 +83,29 @@ export class Cleaning {
   }
 
   /** @param limit of rows in one table */
-  async step({ kind, id }: Marked, place: Place, limit: number): Promise<Step> {
+  async step({ kind, id }: Deleted, cursor: CleaningCursor, limit: number): Promise<Step> {
     const removed =
       kind === 'destination'
-        ? (await this.#removeQueued(id, place, limit)) || (await this.#removeDeliveries(id, place, limit))
-        : await this.#removeEvents(id, place, limit);
+        ? (await this.#removeQueued(id, cursor, limit)) || (await this.#removeDeliveries(id, cursor, limit))
+        : await this.#removeEvents(id, cursor, limit);
     return { removed, isDone: removed === 0 && (await this.#removeRow(kind, id)) };
   }
 
-  async #removeQueued(id: string, place: Place, limit: number): Promise<number> {
+  async #removeQueued(id: string, cursor: CleaningCursor, limit: number): Promise<number> {
     const { statements, database } = this.#parts;
-    const { rows } = await statements.removeQueued(id, place.queuedFrom ?? 0, limit).execute(database);
-    if (rows.length === 0 && place.queuedFrom !== undefined) {
-      delete place.queuedFrom;
-      return this.#removeQueued(id, place, limit);
+    const { rows } = await statements.removeQueued(id, cursor.queuedFrom ?? 0, limit).execute(database);
+    if (rows.length === 0 && cursor.queuedFrom !== undefined) {
+      delete cursor.queuedFrom;
+      return this.#removeQueued(id, cursor, limit);
     }
-    place.queuedFrom = Math.max(place.queuedFrom ?? 0, ...rows.map(({ dueAt }) => dueAt));
+    cursor.queuedFrom = Math.max(cursor.queuedFrom ?? 0, ...rows.map(({ dueAt }) => dueAt));
     return rows.length;
   }
 
-  async #removeDeliveries(id: string, place: Place, limit: number): Promise<number> {
+  async #removeDeliveries(id: string, cursor: CleaningCursor, limit: number): Promise<number> {
     const { statements, database, transact } = this.#parts;
-    const after = place.delivery ?? { status: '', id: LOWEST_ID };
-    // An attempt is recorded only while its delivery is in the queue; so none can be added to these.
+    const after = cursor.delivery ?? { status: '', id: LOWEST_ID };
+    // Attempts are recorded only while their delivery is in the queue. These deliveries get no more.
     const { rows } = await sql<DeliveryKey>`
       select id, status from delivery
       where destination_id = ${id} and (status, id) > (${after.status}, ${after.id})
@@ -113,23 +113,23 @@ export class Cleaning {
       order by status, id limit ${limit}`.execute(database);
     const last = rows.at(-1);
     if (last === undefined) {
-      return this.#again(place, 'delivery', () => this.#removeDeliveries(id, place, limit));
+      return this.#again(cursor, 'delivery', () => this.#removeDeliveries(id, cursor, limit));
     }
     const list = rows.map((row) => row.id);
     const [attempts = [], deliveries = []] = await transact(statements.removeDeliveries(list, limit));
     if (deliveries.length === rows.length) {
-      place.delivery = last;
+      cursor.delivery = last;
     }
     return attempts.length + deliveries.length;
   }
 
-  async #removeEvents(id: string, place: Place, limit: number): Promise<number> {
+  async #removeEvents(id: string, cursor: CleaningCursor, limit: number): Promise<number> {
     const { statements, database } = this.#parts;
-    // The lengths are added up before any bytes are read.
+    // Adds up lengths, and reads no payload.
     const { rows } = await sql<{ id: string }>`
       with batch as (
         select id, length(payload) as length from event
-        where account_id = ${id} and id > ${place.event ?? LOWEST_ID}
+        where account_id = ${id} and id > ${cursor.event ?? LOWEST_ID}
           and not exists (select 1 from destination where account_id = ${id})
         order by id limit ${limit}
       )
@@ -137,25 +137,25 @@ export class Cleaning {
       where bytes_before < ${BYTES_MAX} order by id`.execute(database);
     const last = rows.at(-1);
     if (last === undefined) {
-      return this.#again(place, 'event', () => this.#removeEvents(id, place, limit));
+      return this.#again(cursor, 'event', () => this.#removeEvents(id, cursor, limit));
     }
     const removed = (await statements.removeEvents(rows.map((row) => row.id)).execute(database)).rows.length;
     if (removed === rows.length) {
-      place.event = last.id;
+      cursor.event = last.id;
     }
     return removed;
   }
 
-  /** Nothing is left from the place on; what is left before it had been locked. */
-  async #again(place: Place, key: keyof Place, remove: () => Promise<number>): Promise<number> {
-    if (place[key] === undefined) {
+  /** Nothing is left from the cursor on. Rows before it may be left, which were locked. */
+  async #again(cursor: CleaningCursor, key: keyof CleaningCursor, remove: () => Promise<number>): Promise<number> {
+    if (cursor[key] === undefined) {
       return 0;
     }
-    delete place[key];
+    delete cursor[key];
     return remove();
   }
 
-  async #removeRow(kind: Marked['kind'], id: string): Promise<boolean> {
+  async #removeRow(kind: Deleted['kind'], id: string): Promise<boolean> {
     const isBare =
       kind === 'destination'
         ? sql`not exists (select 1 from queue where destination_id = ${id})

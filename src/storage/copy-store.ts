@@ -8,12 +8,12 @@ export class CopyError extends Error {
   override readonly name = 'CopyError';
 }
 
-/** How a table stands on both sides after its turn. */
+/** The rows of a table on both sides after its copy. */
 export interface CopiedTable {
   readonly name: string;
   readonly inSource: number;
   readonly inTarget: number;
-  /** The counts are equal, and no row has changed on one side since it was copied. */
+  /** The counts are equal, and no row seems to have changed on one side since it was copied. */
   readonly isSame: boolean;
 }
 
@@ -21,6 +21,7 @@ export interface CopyOptions {
   readonly onTable: (table: CopiedTable) => void;
 }
 
+/** See `Table.state`. */
 const UPDATED = {
   sqlite: 'updated_at % 1000003',
   postgresql: '(extract(epoch from updated_at) * 1000)::bigint % 1000003',
@@ -29,7 +30,7 @@ const PROGRESS = 'attempt_count * 1000 + length(status)';
 const WORK = 'attempt_count * 1000 + round_start * 10 + lost_count';
 const UNCHANGING = { sqlite: '0', postgresql: '0' };
 
-/** What is referred to comes before what refers to it. */
+/** Parents come before children. */
 const TABLES: readonly Table[] = [
   { name: 'account', key: ['id'], state: UPDATED },
   { name: 'destination', key: ['id'], state: UPDATED },
@@ -42,11 +43,10 @@ const TABLES: readonly Table[] = [
 const UNIQUE_VIOLATION = '23505';
 
 /**
- * Copies every row of a SQLite store to a PostgreSQL store, in the order of their keys and a batch at a time.
- * A batch is one transaction, and rows that are there already stay as they are: a copy that was cut off is
- * made again, and passes over what it has.
+ * Copies every row of a SQLite store to a PostgreSQL store, in the order of the keys and a batch at a time. A batch is
+ * one transaction, and rows that exist already stay as they are: an interrupted copy can be run again.
  *
- * Whoever held leases on the source is dead, because it has one owner: what they held becomes due.
+ * The source has one owner, so the workers of its leases are dead: leased deliveries become due.
  *
  * @throws CopyError when the target has data that contradicts the source
  */
@@ -57,9 +57,9 @@ export async function copyStore(source: Storage, target: Storage, { onTable }: C
   const copied: CopiedTable[] = [];
   for (const table of TABLES) {
     await copyTable(table, from, to);
-    const state = await compare(table, from, to);
-    onTable(state);
-    copied.push(state);
+    const compared = await compare(table, from, to);
+    onTable(compared);
+    copied.push(compared);
   }
   return copied;
 }
@@ -98,33 +98,33 @@ function isContradiction(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === UNIQUE_VIOLATION;
 }
 
-export interface Table {
+interface Table {
   readonly name: string;
   readonly key: readonly string[];
   /** A column of bytes that may be large. */
   readonly bytes?: string;
-  /** A number for each row, which another state of the row is likely to change; in the words of each database. */
+  /** SQL of each database for a number that probably differs between two states of a row. */
   readonly state: Readonly<Record<'sqlite' | 'postgresql', string>>;
 }
 
-export interface Column {
+interface Column {
   readonly name: string;
   readonly type: string;
 }
 
-export type Row = Readonly<Record<string, unknown>>;
+type Row = Readonly<Record<string, unknown>>;
 
-export interface Tally {
+interface Tally {
   readonly count: number | string;
   readonly state: string;
 }
 
 const ROWS_MAX = 500;
-/** A batch has more bytes only when a single row has. */
+/** Of a batch; a single row may be larger. */
 const BYTES_MAX = 4 * 1_048_576;
 
-/** What follows the row `last` on SQLite. The lengths are added up before any bytes are read. */
-export function selectBatch({ name, key, bytes }: Table, last: Row | undefined): RawBuilder<Row> {
+/** The rows after `last` on SQLite. The lengths are added up before any bytes are read. */
+function selectBatch({ name, key, bytes }: Table, last: Row | undefined): RawBuilder<Row> {
   const keys = sql.join(key.map((column) => sql.ref(column)));
   const length = bytes === undefined ? sql`0` : sql`coalesce(length(${sql.ref(bytes)}), 0)`;
   const after = last === undefined ? sql`true` : sql`(${keys}) > (${sql.join(key.map((column) => last[column]))})`;
@@ -137,15 +137,15 @@ export function selectBatch({ name, key, bytes }: Table, last: Row | undefined):
     where bytes_before < ${BYTES_MAX} order by ${keys}`;
 }
 
-/** On PostgreSQL. Asked for, so that what a later migration adds is copied without a change here. */
-export function selectColumns({ name }: Table): RawBuilder<Column> {
+/** PostgreSQL is asked for its columns, so the copy includes those that later migrations add. */
+function selectColumns({ name }: Table): RawBuilder<Column> {
   return sql<Column>`
     select column_name as name, data_type as type from information_schema.columns
     where table_schema = current_schema() and table_name = ${name} order by ordinal_position`;
 }
 
-/** How many of the rows PostgreSQL has already. */
-export function countPresent({ name, key }: Table, columns: readonly Column[], rows: readonly Row[]) {
+/** Counts the rows that PostgreSQL has already. */
+function countPresent({ name, key }: Table, columns: readonly Column[], rows: readonly Row[]) {
   const keys = columns.filter((column) => key.includes(column.name));
   const list = JSON.stringify(rows.map((row) => Object.fromEntries(key.map((column) => [column, row[column]]))));
   return sql<{ count: string }>`
@@ -153,7 +153,7 @@ export function countPresent({ name, key }: Table, columns: readonly Column[], r
 }
 
 /** One statement, and so one transaction. */
-export function insertMissing({ name, key }: Table, columns: readonly Column[], rows: readonly Row[]) {
+function insertMissing({ name, key }: Table, columns: readonly Column[], rows: readonly Row[]) {
   const bytes = new PackedBytes();
   const list = JSON.stringify(rows.map((row) => carried(row, columns, bytes)));
   const packed = bytes.toBuffer();
@@ -163,12 +163,12 @@ export function insertMissing({ name, key }: Table, columns: readonly Column[], 
     on conflict (${sql.join(key.map((column) => sql.ref(column)))}) do nothing`;
 }
 
-export function selectTally({ name, state }: Table, dialect: keyof Table['state']) {
+function selectTally({ name, state }: Table, dialect: keyof Table['state']) {
   return sql<Tally>`
     select count(*) as count, cast(coalesce(sum(${sql.raw(state[dialect])}), 0) as text) as state from ${sql.table(name)}`;
 }
 
-/** SQLite has times as milliseconds and JSON as text; bytes go beside the rows. */
+/** SQLite has times as milliseconds and JSON as text. Bytes are packed beside the rows. */
 function carried(row: Row, columns: readonly Column[], bytes: PackedBytes): Row {
   const entries = columns.map(({ name }) => {
     const value = row[name];

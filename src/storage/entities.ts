@@ -15,11 +15,11 @@ export const Account = defineEntity({
     name: p.text(),
     website: p.text().nullable(),
     tokenHash: p.text().unique('account_token_hash_unique'),
-    /** The account is its owner. */
+    /** Sealed for the account. */
     sealedToken: p.text().default(''),
     createdAt: p.datetime(3),
     updatedAt: p.datetime(3),
-    /** Since when it reads as gone; its rows are removed in steps behind. */
+    /** When it was deleted. Its rows are removed later, in steps. */
     deletedAt: p.datetime(3).nullable(),
   },
   indexes: [{ name: 'account_deleted_at_index', properties: ['deletedAt'], where: 'deleted_at is not null' }],
@@ -36,20 +36,20 @@ export const Destination = defineEntity({
       p.manyToOne(Account).ref().deleteRule('cascade').updateRule('no action').index('destination_account_id_index'),
     url: p.text(),
     httpMethod: p.text().$type<HttpMethod>(),
-    /** A JSON list of pairs; an object would not keep order and repeated names. The account is its owner. */
+    /** A JSON list of pairs, because an object would lose order and repeated names. Sealed for the account. */
     sealedHeaders: p.text().default(''),
-    /** What deliveries are signed with. The account is its owner. */
+    /** Signs deliveries. Sealed for the account. */
     sealedSigningSecret: p.text().default(''),
-    /** The one before, which signs too until its time is up. */
+    /** The secret before the last rotation, which signs too until `previousSecretUntil`. */
     sealedPreviousSecret: p.text().nullable(),
     previousSecretUntil: p.datetime(3).nullable(),
-    /** Since when it gets nothing, because it has said that it is gone. */
+    /** When it answered 410 Gone, or was deleted. It gets no deliveries since then. */
     disabledAt: p.datetime(3).nullable(),
     createdAt: p.datetime(3),
     updatedAt: p.datetime(3),
-    /** Counts the changes of what requests are made of; an answer speaks of the version it was asked with. */
+    /** Counts the changes of its requests: URL, method, headers, secret. An answer concerns the version that was asked. */
     version: p.integer().default(1),
-    /** Since when it reads as gone. It is disabled then too, so hot paths ask for that alone. */
+    /** When it was deleted. It is disabled too, so that hot paths check `disabledAt` only. */
     deletedAt: p.datetime(3).nullable(),
   },
   indexes: [{ name: 'destination_deleted_at_index', properties: ['deletedAt'], where: 'deleted_at is not null' }],
@@ -65,12 +65,12 @@ export const Event = defineEntity({
   properties: {
     id: p.uuid().primary(),
     account: () => p.manyToOne(Account).ref().deleteRule('cascade').updateRule('no action').index(false),
-    /** The bytes as they were received; never loaded with a list of events. */
+    /** The bytes as they were received. Lists of events do not load them. */
     payload: p.blob().$type<Buffer>().lazy(),
     receivedAt: p.datetime(3),
-    /** The sender's own name for the event, for as long as a second one of the same name is the same event. */
+    /** The client's own name for the event, until it expires. */
     idempotencyKey: p.text().nullable(),
-    /** How often it has come through a server like this one already. */
+    /** How many servers like this one the event has passed. */
     hops: p.integer().default(0),
   },
   indexes: [{ name: 'event_account_id_id_index', properties: ['account', 'id'] }],
@@ -85,8 +85,8 @@ export const Event = defineEntity({
 export type EventEntity = InferEntity<typeof Event>;
 
 /**
- * One event on its way to one destination, for good. While it is pending, how it stands is in its row of `queue`.
- * No foreign keys: each would be checked for every row of the hottest path. Deleting goes by steps, children first.
+ * One event on its way to one destination. While it is pending, its state is in its row of `queue`. There are no foreign
+ * keys, because each would be checked for every row of the hottest path. Rows are removed in steps, children first.
  */
 export const Delivery = defineEntity({
   name: 'Delivery',
@@ -100,17 +100,17 @@ export const Delivery = defineEntity({
     event: () => p.manyToOne(Event).ref().createForeignKeyConstraint(false).index(false),
     destination: () => p.manyToOne(Destination).ref().createForeignKeyConstraint(false).index(false),
     status: p.text().$type<DeliveryStatus>(),
-    /** Attempts made until the delivery finished. */
+    /** Attempts of a finished delivery. */
     finishedAttempts: p.integer().fieldName('attempt_count'),
     completedAt: p.datetime(3).nullable(),
-    /** Attempts begun so far, the one under way included. */
+    /** Attempts so far, including one under way. */
     attemptCount: p
       .integer()
       .formula(
         ({ id, finishedAttempts }) =>
           `coalesce((select q.attempt_count from queue q where q.delivery_id = ${id}), ${finishedAttempts})`,
       ),
-    /** When the next attempt may begin, or the lease of the present one ends; `null` once it is finished. */
+    /** When the next attempt may begin, or the lease of the present one ends; `null` if the delivery is finished. */
     dueAt: p
       .datetime(3)
       .formula(({ id }) => `(select coalesce(q.leased_until, q.due_at) from queue q where q.delivery_id = ${id})`)
@@ -135,17 +135,16 @@ export const Attempt = defineEntity({
     statusCode: p.integer().nullable(),
     error: p.text().$type<AttemptError>().nullable(),
     responseBody: p.blob().$type<Buffer>().nullable(),
-    /** Of the destination, when the request was made; earlier versions of the program did not keep it. */
+    /** The destination's version at the time of the request. `null` for attempts by early versions of the program. */
     destinationVersion: p.integer().nullable(),
   },
 });
 export type AttemptEntity = InferEntity<typeof Attempt>;
 
 /**
- * The work that is left: one row for each pending delivery, and none for a finished one. The table stays as
- * small as the backlog, whatever history lies beside it. A claim writes only columns that no index has, so that
- * on PostgreSQL its update stays on the page (HOT); see docs/decisions/0005. Requests never read it by itself, so
- * it has no scope.
+ * The work that is left: one row for each pending delivery, and none for a finished one. The table stays as small as the
+ * backlog, however long the history is. A claim writes only columns without an index, so PostgreSQL keeps the new row on
+ * the same page (HOT); see docs/decisions/0005. Requests never read it by itself, so it has no scope.
  */
 export const QueuedDelivery = defineEntity({
   name: 'QueuedDelivery',
@@ -154,19 +153,19 @@ export const QueuedDelivery = defineEntity({
     deliveryId: p.uuid().primary(),
     eventId: p.uuid(),
     destinationId: p.uuid(),
-    /** Attempts claimed so far, the one under way included. */
+    /** Attempts claimed so far, including one under way. */
     attemptCount: p.integer(),
     /** Attempts made before the present retry cycle; a manual retry begins a new one. */
     cycleStart: p.integer().fieldName('round_start'),
-    /** What attempts in a row count together whose worker has died: their leases ran out, and nothing was recorded. */
+    /** The sum of the blame of the lost attempts in a row: their leases ran out, and nothing was recorded. */
     lostCount: p.integer(),
-    /** When the delivery may be claimed first. A claim leaves it as it is. */
+    /** When the delivery may be claimed. A claim does not change it. */
     dueAt: p.datetime(3),
-    /** Until when a worker has the delivery to itself; `null` when nobody has it. */
+    /** The end of the lease of the worker that claimed it; `null` if there is none. */
     leasedUntil: p.datetime(3).nullable(),
-    /** What the attempt under way counts if its worker dies; see `Blame`. */
+    /** How much the attempt under way counts if it is lost; see `Blame`. */
     leaseBlame: p.integer().default(1),
-    /** True once a retry was planned: a sweep looks for the row when its time has come. */
+    /** True once a retry is planned. The sweeper then finds the row when it is due. */
     waits: p.boolean(),
   },
   indexes: [
@@ -176,7 +175,7 @@ export const QueuedDelivery = defineEntity({
 });
 export type QueuedDeliveryEntity = InferEntity<typeof QueuedDelivery>;
 
-/** What the database keeps about itself. It is no account's. */
+/** Facts about the database itself, which belong to no account. */
 export const Setting = defineEntity({
   name: 'Setting',
   tableName: 'setting',

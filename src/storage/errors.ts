@@ -3,8 +3,8 @@ import { dirname, resolve } from 'node:path';
 import { UniqueConstraintViolationException } from '@mikro-orm/core';
 
 /**
- * Connections that fail (08), a server that has no resources left (53), is being stopped or cancels what takes too
- * long (57), or fails itself (58); a lock that is not to be had, and a standby, which cannot be written.
+ * Failed connections (08), a server without resources (53), one that stops or cancels a slow statement (57), or has an
+ * error of its own (58); an unavailable lock, and a read-only standby.
  */
 const POSTGRESQL_OUTAGE = /^(?:08|53|57|58)\w{3}$|^(?:55P03|25006)$/u;
 /** Another process holds the file, or the thread of the connection has ended. */
@@ -16,8 +16,8 @@ const DRIVER_OUTAGE =
   /Connection terminated|connection timeout|timeout exceeded when trying to connect|Query read timeout|not queryable|connection is closed|driver has already been destroyed/iu;
 
 /**
- * Whether the database cannot be reached, does not answer in time, or cannot use its files: it is up to the operator,
- * and may be over in a minute. What a statement itself is to blame for is a fault of the program.
+ * True if the database cannot be reached, does not answer in time, or cannot use its files. That is the operator's
+ * concern, and may be over in a minute. An error that a statement itself causes is a fault of the program.
  */
 export function isOutage(error: unknown): boolean {
   return error instanceof Error && (isOutageItself(error) || isOutage(error.cause) || isOutageOfAny(error));
@@ -35,7 +35,7 @@ function isOutageItself(error: Error & { code?: unknown; syscall?: unknown }): b
   );
 }
 
-/** A name with several addresses fails with an error for each. */
+/** For a name with several addresses, each address has its own error. */
 function isOutageOfAny(error: Error): boolean {
   return error instanceof AggregateError && error.errors.some(isOutage);
 }
@@ -45,16 +45,16 @@ export class DatabaseFileError extends Error {
   override readonly name = 'DatabaseFileError';
 }
 
-/** What SQLite says when the file, its folder or its disk is at fault, and not a statement. */
+/** SQLite's codes for a fault of the file, its folder or its disk. */
 export const FILE_FAULT = /^SQLITE_(?:CANTOPEN|NOTADB|CORRUPT|READONLY|PERM|FULL|IOERR)/u;
 
-/** What SQLite says when there is no room on the disk, or may say: for the memory that it shares, say. */
+/** Codes that SQLite may give for a full disk, for instance when it cannot create its shared memory file. */
 const MAY_BE_FULL = /^(?:SQLITE_(?:FULL|IOERR|CANTOPEN)|ENOSPC)/u;
-/** With less than that it cannot even open a file. */
+/** SQLite needs more than this to open a file. */
 const LITTLE_ROOM_BYTES = 262_144;
 
-/** @returns what to throw in the place of an error that opening the database came to. */
-export function explainFileError(path: string, error: unknown): unknown {
+/** @returns the error to throw instead of one that opening the database threw. */
+export function toFileError(path: string, error: unknown): unknown {
   if (!(error instanceof Error && 'code' in error)) {
     return error;
   }
@@ -90,7 +90,7 @@ interface Named {
   readonly name: string;
 }
 
-/** What both databases' migrators have in common. */
+/** The migrators of both databases have this in common. */
 interface Migrator {
   getExecuted(): Promise<readonly Named[]>;
   up(): Promise<readonly Named[]>;
@@ -98,8 +98,8 @@ interface Migrator {
 
 /**
  * @param known all migrations of this version
- * @returns the names of those that were applied, in their order.
- * @throws NewerDatabaseError before anything was changed
+ * @returns the names of the applied migrations, in order.
+ * @throws NewerDatabaseError before anything is changed
  */
 export async function migrateUp(migrator: Migrator, known: readonly Named[]): Promise<readonly string[]> {
   const executed = await migrator.getExecuted();
@@ -112,7 +112,7 @@ export async function migrateUp(migrator: Migrator, known: readonly Named[]): Pr
 
 export { LockMode } from '@mikro-orm/core';
 
-/** Did a write fail because another account has the address already? */
+/** True if a write failed because another account has the email address. */
 export function isEmailTaken(error: unknown): boolean {
   return error instanceof UniqueConstraintViolationException && error.message.includes('email_key');
 }

@@ -3,7 +3,7 @@ import { generateSigningSecret } from '../core/secrets.ts';
 import { Vault } from '../core/vault.ts';
 import { readSetting, removeSetting, requireKeys, sealCheck, writeSetting } from './settings.ts';
 
-/** Small enough that nobody waits for its locks. */
+/** Keeps the locks of a transaction short. */
 const ROWS_PER_TRANSACTION = 200;
 
 interface AccountRow {
@@ -20,17 +20,17 @@ interface DestinationRow {
 }
 
 /**
- * Seals with the current key whatever does not begin with the mark: `Vault.mark` leaves what any key has sealed,
- * `vault.currentMark` also brings older keys' texts to the current one. Each row is changed only if it is still
- * as it was read, so that this may run beside processes that serve, and may be cut off and run again.
+ * Seals the texts that do not begin with the mark: with `Vault.mark` only plain texts, with `vault.currentMark` also
+ * those that an older key has sealed. A row is changed only if it is still as it was read. So this may run beside
+ * serving processes, and an interrupted run can be repeated.
  *
- * @returns how many rows were sealed.
+ * @returns the number of sealed rows.
  */
 async function sealAll(database: Kysely<unknown>, vault: Vault, mark: string): Promise<number> {
   return (await sealAccounts(database, vault, `${mark}%`)) + (await sealDestinations(database, vault, `${mark}%`));
 }
 
-/** Brings everything to the current key, the check value last: a rotation that was cut off is seen by it. */
+/** Seals everything with the current key. The check value comes last: it shows whether a rotation was completed. */
 export async function sealAnew(database: Kysely<unknown>, vault: Vault): Promise<number> {
   const sealed = await sealAll(database, vault, vault.currentMark);
   await sealCheck(database, vault);
@@ -38,12 +38,11 @@ export async function sealAnew(database: Kysely<unknown>, vault: Vault): Promise
 }
 
 /**
- * What opening a database ends with: its keys are at hand, and what an earlier version has left readable is sealed
- * and erased. The database remembers that erasing is due, until a start has come to the end of it.
+ * The last part of opening a database: checks that its keys are available, and seals and erases the secrets that an
+ * earlier version left readable. The database remembers that erasing is due until it has been completed.
  *
- * @param erase removes what was plain from where the database keeps what it needs no more. False when that has to be
- * done again.
- * @throws VaultError when something was sealed with a key that is not at hand; nothing was sealed then.
+ * @param erase removes plain texts from the free space of the database. Returns false if that must be repeated.
+ * @throws VaultError when a key is missing; nothing was sealed then.
  */
 export async function sealWhatIsPlain(
   database: Kysely<unknown>,
@@ -95,7 +94,7 @@ async function sealDestinations(database: Kysely<unknown>, vault: Vault, pattern
       where ${isPlain(pattern)}
       limit ${ROWS_PER_TRANSACTION}`.execute(transaction);
     for (const { id, accountId, headers, secret, previous } of rows) {
-      // One that was made before there were signing secrets has none.
+      // Destinations from before there were signing secrets have none.
       const signingSecret =
         secret === '' ? vault.seal(generateSigningSecret(), accountId) : reseal(vault, secret, accountId);
       await sql`update destination set

@@ -1,10 +1,7 @@
 import { type Kysely, sql } from 'kysely';
 import { Vault, VaultError } from '../core/vault.ts';
 
-/**
- * What the database keeps about itself: a text that its key has sealed, and that something readable has still to be
- * erased from its files.
- */
+/** Facts about the database: a text that its key has sealed, and that plain texts must still be erased from its files. */
 export type SettingName = 'key-check' | 'erase-due';
 
 export async function readSetting(database: Kysely<unknown>, name: SettingName): Promise<string | undefined> {
@@ -21,16 +18,15 @@ export async function removeSetting(database: Kysely<unknown>, name: SettingName
   await sql`delete from setting where name = ${name}`.execute(database);
 }
 
-/** Whose text the check value is: no account has such an id. */
+/** The owner of the check value. No account has such an id. */
 const OWNER = 'the database';
 const TEXT = 'This opens with a key of the database.';
 
 /**
- * The database knows its key from the first start on, before there is a secret in it: of two processes with
- * different keys one is refused, and not what they would have stored lost to each other. What was sealed later, with a
- * key that came after, has to open too.
+ * The first start seals a check value, before the database has any secret. Of two processes with different keys, one is
+ * refused then; otherwise neither could open the other's secrets. The keys of all later secrets are required too.
  *
- * @throws VaultError when a key is not at hand.
+ * @throws VaultError when a key is missing.
  */
 export async function requireKeys(database: Kysely<unknown>, vault: Vault): Promise<void> {
   const check = await readSetting(database, 'key-check');
@@ -51,7 +47,7 @@ export async function requireKeys(database: Kysely<unknown>, vault: Vault): Prom
   }
 }
 
-/** Brings the check value to the current key. */
+/** Seals the check value with the current key. */
 export async function sealCheck(database: Kysely<unknown>, vault: Vault): Promise<void> {
   await writeSetting(database, 'key-check', vault.seal(TEXT, OWNER));
 }

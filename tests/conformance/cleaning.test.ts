@@ -74,17 +74,17 @@ describe.each(STORES)('what was deleted, on $name', ({ create }) => {
   test('is left alone until no statement is at work that began before', async () => {
     const { id } = await household(1);
     const cleaner = new TestCleaner(store.storage);
-    await cleaner.round();
+    await cleaner.clean();
     await fixture.deleteAccount(id);
     const before = await counts();
     cleaner.pass(GRACE_MS);
     // Seen for the first time: who knows since when it is there.
-    expect(await cleaner.round()).toBe(false);
+    expect(await cleaner.clean()).toBe(false);
     cleaner.pass(GRACE_MS - 1);
-    expect(await cleaner.round()).toBe(false);
+    expect(await cleaner.clean()).toBe(false);
     expect(await counts()).toEqual(before);
     cleaner.pass(1);
-    expect(await cleaner.round()).toBe(true);
+    expect(await cleaner.clean()).toBe(true);
   });
 
   test('goes in steps of a bounded number of rows, and is taken up again where it was left', async () => {
@@ -95,9 +95,9 @@ describe.each(STORES)('what was deleted, on $name', ({ create }) => {
       // Another process each time: nothing is remembered.
       await store.reopen();
       const cleaner = new TestCleaner(store.storage);
-      await cleaner.round();
+      await cleaner.clean();
       cleaner.pass(GRACE_MS);
-      await cleaner.round();
+      await cleaner.clean();
       const now = await counts();
       for (const table of TABLES) {
         // Two destinations, one step each.
@@ -117,9 +117,9 @@ describe.each(STORES)('what was deleted, on $name', ({ create }) => {
       where d.id = ${delivered[0]?.deliveryId}`.execute(database());
     await fixture.deleteAccount(id);
     const cleaner = new TestCleaner(store.storage);
-    await cleaner.round();
+    await cleaner.clean();
     cleaner.pass(GRACE_MS);
-    await cleaner.round();
+    await cleaner.clean();
     expect((await counts()).attempt).toBe(701);
     await cleaner.finish();
     expect(await counts()).toEqual(NOTHING);
@@ -148,7 +148,7 @@ describe.each(STORES)('what was deleted, on $name', ({ create }) => {
     await fixture.deleteAccount(small.id);
     const cleaner = new TestCleaner(store.storage);
     while (!cleaner.removed.includes(small.id)) {
-      await cleaner.round();
+      await cleaner.clean();
       cleaner.pass(GRACE_MS);
     }
     expect((await counts()).delivery).toBeGreaterThan(2_000);

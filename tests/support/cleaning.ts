@@ -1,7 +1,7 @@
 import type { Storage } from '../../src/storage/storage.ts';
 import { Cleaner } from '../../src/storage/cleaner.ts';
 
-const ROUNDS_MAX = 10_000;
+const PASSES_MAX = 10_000;
 
 /** A cleaner whose time passes as the test says. */
 export class TestCleaner {
@@ -23,17 +23,17 @@ export class TestCleaner {
     this.#now += ms;
   }
 
-  round(): Promise<boolean> {
-    return this.#cleaner.round();
+  clean(): Promise<boolean> {
+    return this.#cleaner.pass();
   }
 
-  /** Rounds until nothing is removed any more, however long one has to wait for that. */
+  /** Passes until nothing is removed any more, however long one has to wait for that. */
   async finish(): Promise<void> {
-    for (let idle = 0, rounds = 0; idle < 3; rounds += 1) {
-      if (rounds === ROUNDS_MAX) {
+    for (let idle = 0, passes = 0; idle < 3; passes += 1) {
+      if (passes === PASSES_MAX) {
         throw new Error('Something is removed for ever.');
       }
-      idle = (await this.round()) ? 0 : idle + 1;
+      idle = (await this.clean()) ? 0 : idle + 1;
       this.pass(60_000);
     }
   }

@@ -1,17 +1,17 @@
 import { CompiledQuery, type DatabaseConnection } from 'kysely';
 import { Client } from 'pg';
 
-/** A frozen server would otherwise hang a query, and all that wait behind it, for ever. */
+/** Without it, a frozen server would block a query, and all queries behind it, for ever. */
 const QUERY_TIMEOUT_MS = 5_000;
-/** Sooner, so that a server that is only slow gives the work up too: nobody waits for its result any more. */
+/** Lower, so that a slow server also stops the work, whose result nothing waits for any more. */
 const STATEMENT_TIMEOUT_MS = 4_500;
 const CONNECT_TIMEOUT_MS = 5_000;
 
 const DIRECT = { query_timeout: QUERY_TIMEOUT_MS, statement_timeout: STATEMENT_TIMEOUT_MS };
 /**
- * The planner knows tables by statistics that are a minute old. One that says that nothing is pending makes it
- * read the whole backlog for a single row. Every statement of ours has an index that it can go by, in the order that
- * it needs; so nothing else is ever the better plan. What has no index is read and sorted all the same.
+ * The planner's statistics are a minute old. If they say that nothing is pending, it reads the whole backlog for a single
+ * row. Each of our statements has an index in the order that it needs, so no other plan is ever better. Columns without
+ * an index are still read and sorted.
  */
 const PLANNER_SETTINGS = ['enable_seqscan', 'enable_bitmapscan', 'enable_sort', 'jit'];
 const LIMIT = [
@@ -23,9 +23,9 @@ const ENDS = /^(?:commit|rollback)$/iu;
 const UNSUPPORTED_PARAMETER = /unsupported startup parameter/u;
 
 export interface ConnectionSettings {
-  /** For the driver: client and server give up a statement that is over its time. */
+  /** Driver options: client and server stop a statement that exceeds its time. */
   readonly timeLimits: object;
-  /** False where the settings of a connection would reach other programs behind the same pooler. */
+  /** False behind a pooler, where the settings of a connection would affect other programs. */
   readonly isDirect: boolean;
 }
 
@@ -35,13 +35,13 @@ export async function connectionSettings(url: string): Promise<ConnectionSetting
   return { isDirect, timeLimits: isDirect ? DIRECT : { query_timeout: QUERY_TIMEOUT_MS, Client: PooledClient } };
 }
 
-/** Tells a new connection how to plan. Behind a pooler each transaction is told, with its time limit. */
+/** Sets up the planner on a new connection. Behind a pooler, each transaction does that, together with its time limit. */
 export async function preferIndexes(connection: DatabaseConnection): Promise<void> {
   const list = PLANNER_SETTINGS.map((name) => `set_config('${name}', 'off', false)`).join(', ');
   await connection.executeQuery(CompiledQuery.raw(`select ${list}`));
 }
 
-/** PostgreSQL takes the limit of a connection when it is made. A pooler refuses it or, told to, passes over it. */
+/** PostgreSQL accepts a time limit when a connection starts. A pooler refuses it, or ignores it if configured to. */
 async function keepsItsLimit(url: string): Promise<boolean> {
   const client = new Client({ connectionString: url, connectionTimeoutMillis: CONNECT_TIMEOUT_MS, ...DIRECT });
   client.on('error', () => {});
@@ -62,14 +62,14 @@ async function keepsItsLimit(url: string): Promise<boolean> {
 }
 
 /**
- * A connection to a pooler, behind which each transaction may go by another connection to the server: the limit is
- * told in each transaction, and a single statement is given one. That costs two round trips more. A request to
- * cancel would cost none, but ends PgBouncer 1.18 and 1.19.
+ * A connection to a pooler, which may send each transaction through another connection to the server. So each transaction
+ * sets the limit, and a single statement gets a transaction. That costs two more round trips. A cancel request would cost
+ * none, but crashes PgBouncer 1.18 and 1.19.
  */
 class PooledClient extends Client {
   #isInTransaction = false;
 
-  // The package's overloads say what may be asked; what comes of it is all that matters here.
+  // The overloads of the package do not matter here: all calls are handled alike.
   override query(...parameters: unknown[]): never {
     return this.#limited(parameters) as never;
   }
@@ -100,8 +100,8 @@ class PooledClient extends Client {
     if (failed === undefined) {
       return (answers[1] as PromiseFulfilledResult<unknown>).value;
     }
-    // Whatever the server still does must not become part of somebody else's transaction.
-    if (!(typeof (failed.reason as { code?: unknown }).code === 'string')) {
+    // The server may still be in a transaction, which must not continue for another client of the pooler.
+    if (typeof (failed.reason as { code?: unknown }).code !== 'string') {
       void this.end().catch(() => {});
     }
     throw failed.reason;
@@ -118,13 +118,13 @@ export class DatabaseServerError extends Error {
 }
 
 /**
- * PostgreSQL's classes of codes for a failed connection, a wrong user or password, a database that does not exist, no
- * more room or connections, and a server that starts or stops.
+ * PostgreSQL's classes of codes for a failed connection, a wrong user or password, a missing database, a lack of room or
+ * connections, and a server that starts or stops.
  */
 const SERVER_FAULT = /^(?:08|28|3D|53|57)[0-9A-Z]{3}$/u;
 const INSUFFICIENT_PRIVILEGE = '42501';
 
-/** @returns what to throw in the place of an error that opening the database came to. */
+/** @returns the error to throw instead of one that opening the database threw. */
 export function toServerError(error: unknown): unknown {
   if (!(error instanceof Error)) {
     return error;
@@ -139,14 +139,14 @@ export function toServerError(error: unknown): unknown {
   return syscall !== undefined || SERVER_FAULT.test(String(code)) ? refusal(error) : error;
 }
 
-/** For whatever happens while a connection is made. */
+/** For any error during a connection attempt. */
 export function refusal(error: Error): DatabaseServerError {
   return new DatabaseServerError(`PostgreSQL refuses the connection of DATABASE_URL: ${reasonOf(error)}.`, {
     cause: error,
   });
 }
 
-/** Of a name with several addresses, the error of each is within one that says nothing; the mapper adds the statement. */
+/** For a name with several addresses, an error without a message contains theirs. The mapper prepends the statement. */
 function reasonOf(error: Error): string {
   const { message } = error instanceof AggregateError ? (error.errors[0] as Error) : error;
   return (message.split('\n').at(-1) ?? '').replace(/^.* - /u, '').replace(/\.$/u, '');

@@ -17,7 +17,7 @@ import {
   toPage,
 } from './reading.ts';
 
-/** Accounts and their destinations, as one request reads them. */
+/** Reads of accounts and their destinations, for one request. */
 export class AccountReads {
   readonly #em: EntityManager;
   readonly #scope: Scope;

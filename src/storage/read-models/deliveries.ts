@@ -24,7 +24,7 @@ import { DomainError } from '../../core/errors.ts';
 import { deliveryIdOf, ORDINAL_MAX } from '../../core/ids.ts';
 import type { KeyedId, Statements } from '../statements.ts';
 
-/** A delivery as lists show it. They may be long, and the mapper takes ten times as long for a row as the driver. */
+/** A delivery of a list. Lists may be long, and for a row the mapper takes ten times as long as the driver. */
 export interface DeliveryRow {
   readonly id: string;
   readonly event: { readonly id: string };
@@ -43,11 +43,11 @@ export interface AttemptRow {
   readonly durationMs: number;
   readonly statusCode: number | null;
   readonly error: AttemptError | null;
-  /** How long the answer's body is that was kept; `null` when there is none. */
+  /** The length of the stored part of the response; `null` if there is none. */
   readonly bodyBytes: number | null;
 }
 
-/** SQLite keeps milliseconds, PostgreSQL's driver gives text. */
+/** SQLite stores milliseconds; PostgreSQL's driver returns text. */
 type StoredDate = number | string;
 
 type StoredDelivery = Omit<DeliveryRow, 'event' | 'destination' | 'dueAt' | 'completedAt'> & {
@@ -58,11 +58,7 @@ type StoredDelivery = Omit<DeliveryRow, 'event' | 'destination' | 'dueAt' | 'com
 };
 
 /** @param which a condition on `d`, the delivery */
-export async function findDeliveries(
-  em: EntityManager,
-  scope: Scope,
-  which: RawBuilder<unknown>,
-): Promise<DeliveryRow[]> {
+async function findDeliveries(em: EntityManager, scope: Scope, which: RawBuilder<unknown>): Promise<DeliveryRow[]> {
   const rows = await select(
     em,
     sql<StoredDelivery>`
@@ -85,7 +81,7 @@ export async function findDeliveries(
 }
 
 /** In the order they were made. @param limit of all together */
-export async function findAttempts(
+async function findAttempts(
   em: EntityManager,
   scope: Scope,
   deliveryIds: readonly string[],
@@ -102,13 +98,13 @@ export async function findAttempts(
   return rows.map(({ startedAt, ...row }) => Object.assign(row, { startedAt: new Date(startedAt) }));
 }
 
-export interface BodyRow {
+interface BodyRow {
   readonly deliveryId: string;
   readonly number: number;
   readonly responseBody: Buffer | null;
 }
 
-export async function findBodies(
+async function findBodies(
   em: EntityManager,
   scope: Scope,
   attempts: readonly Pick<AttemptRow, 'deliveryId' | 'number'>[],
@@ -132,11 +128,11 @@ function toDate(stored: StoredDate | null): Date | null {
 
 export type StatusFilter = DeliveryStatus | undefined;
 
-/** A delivery has so many by the usual schedule; each manual retry begins it anew. */
+/** By the usual schedule. Each manual retry adds more. */
 const ATTEMPTS_USUAL = 20;
 const ATTEMPTS_PER_STATEMENT_MAX = 10_000;
 
-/** Deliveries and their attempts, as one request reads them. */
+/** Reads of deliveries and their attempts, for one request. */
 export class DeliveryReads {
   readonly #em: EntityManager;
   readonly #statements: Statements;
@@ -200,7 +196,7 @@ export class DeliveryReads {
     return this.#attempts.load(deliveryId);
   }
 
-  /** The beginning of what the destination answered. @throws DomainError TOO_EXPENSIVE */
+  /** The beginning of the response. @throws DomainError TOO_EXPENSIVE */
   async responseBodyOf(attempt: AttemptRow): Promise<Buffer | null> {
     if (attempt.bodyBytes === null) {
       return null;
@@ -262,7 +258,7 @@ export class DeliveryReads {
   }
 }
 
-/** They are a range of keys, because their ids begin as that of their event. */
+/** The ids of an event's deliveries begin like its own, so they are a range of keys. */
 function ofEvent(eventId: string) {
   return sql`(d.id > ${eventId} and d.id <= ${deliveryIdOf(eventId, ORDINAL_MAX)})`;
 }

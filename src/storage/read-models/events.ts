@@ -21,7 +21,7 @@ import {
 import { Event, type EventEntity } from '../entities.ts';
 import type { KeyedId, Statements } from '../statements.ts';
 
-/** Payloads up to here share a statement. */
+/** Payloads up to this size share a statement. */
 const SMALL_BYTES = 16 * 1024;
 const SMALL_PER_STATEMENT = 50;
 
@@ -35,8 +35,8 @@ interface LengthRow {
   readonly bytes: number;
 }
 
-/** The payloads of events. Lengths are asked for first: what the request may not read is never taken from the disk. */
-export class PayloadReads {
+/** Reads of payloads. Lengths come first: a payload that the request may not read is never taken from the disk. */
+class PayloadReads {
   readonly #em: EntityManager;
   readonly #scope: Scope;
   readonly #meter: Meter;
@@ -98,7 +98,7 @@ export class PayloadReads {
   }
 }
 
-/** Events and their payloads, as one request reads them. */
+/** Reads of events and their payloads, for one request. */
 export class EventReads {
   readonly #em: EntityManager;
   readonly #statements: Statements;
@@ -154,7 +154,7 @@ export class EventReads {
     return exactly((await this.#countOfAccount.load(accountId))?.count);
   }
 
-  /** The mapper's filter does not reach statements that are not its own. */
+  /** The mapper's filter does not reach handwritten statements. */
   #inScope(accountIds: readonly string[]): readonly string[] {
     return accountIds.filter((id) => includes(this.#scope, id));
   }

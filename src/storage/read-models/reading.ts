@@ -2,13 +2,13 @@ import type { RawBuilder } from 'kysely';
 import DataLoader from 'dataloader';
 import type { EntityManager } from '@mikro-orm/sql';
 
-/** Bounds what one request may read. Every statement of its reads goes through it. */
+/** Bounds how much one request may read. All its reads go through it. */
 export interface Meter {
-  /** Runs one statement, behind those before it. @throws DomainError when the request may read no more. */
+  /** Runs one statement, after the request's earlier ones. @throws DomainError when the request may read no more. */
   read<Row extends object>(statement: () => Promise<readonly Row[]>): Promise<readonly Row[]>;
-  /** Asks before so many bytes are read. @throws DomainError when they are more than the request may read. */
+  /** Announces so many bytes before they are read. @throws DomainError when the request may not read as many. */
   expect(bytes: number): void;
-  /** Runs it when whatever is looked up in this turn has been asked for. */
+  /** Runs it when all look-ups of this turn of the event loop are known. */
   batch(run: () => void): void;
 }
 
@@ -19,7 +19,7 @@ export const UNMETERED: Meter = {
   batch: (run) => void setImmediate(run),
 };
 
-/** Runs a statement that is not the mapper's; its log has it all the same. */
+/** Runs a handwritten statement, and writes it to the mapper's log. */
 export async function select<Row>(em: EntityManager, statement: RawBuilder<Row>): Promise<Row[]> {
   const database = em.getKysely();
   const log = em.config.getLogger();
@@ -29,11 +29,11 @@ export async function select<Row>(em: EntityManager, statement: RawBuilder<Row>)
   return (await statement.execute(database)).rows;
 }
 
-/** One page of a list that is cut by key, never by offset: rows that come or go do not shift it. */
+/** One page of a list. It begins at a key and not at an offset, which new and deleted rows would shift. */
 export interface PageArguments {
   /** From 0 to `PAGE_MAX`. */
   readonly first: number;
-  /** The id after which the page begins, in the list's own order. */
+  /** The id before the page, in the list's own order. */
   readonly after: string | undefined;
 }
 
@@ -45,17 +45,17 @@ export interface Page<Row> {
 
 export const PAGE_MAX = 100;
 
-/** Where a list that runs from the newest id down begins. */
+/** The beginning of a list that runs down from the newest id. */
 export const ID_BEYOND_ALL = 'ffffffff-ffff-ffff-ffff-ffffffffffff';
 
-/** @param rows one more than the page holds, where there are more. */
+/** @param rows one more than the page has, if there are more */
 export function toPage<Row>(rows: readonly Row[], { first, after }: PageArguments): Page<Row> {
   return { rows: rows.slice(0, first), hasNextPage: rows.length > first, hasPreviousPage: after !== undefined };
 }
 
 /**
- * A nested page: the same page of several parents. All parents that a query asks the same page of are
- * answered by one statement; so the loaders are kept by the page's arguments.
+ * Nested pages: the same page of several parents. One statement reads it for all parents of a query, so there is one
+ * loader for each combination of page arguments and filter.
  */
 export class PageLoaders<Row, Filter> {
   readonly #create: (page: PageArguments, filter: Filter) => DataLoader<string, readonly Row[]>;
@@ -73,31 +73,31 @@ export class PageLoaders<Row, Filter> {
   }
 }
 
-/** How many children a parent has; PostgreSQL's driver answers counts as text. */
+/** How many children a parent has. PostgreSQL's driver returns counts as text. */
 export interface Count {
   readonly key: string;
   readonly count: number | string;
 }
 
-/** Up to here lists are counted; beyond, nobody waits for it. */
+/** Longer lists are not counted: that would take too long. */
 const COUNT_MAX = 10_000;
-/** What a count is cut off at. */
+/** Where counting stops. */
 export const COUNT_LIMIT = COUNT_MAX + 1;
-/** Each may read as many rows as are counted. */
+/** Each count may read `COUNT_LIMIT` rows. */
 export const COUNTS_PER_STATEMENT = 20;
 
-/** @returns `null` for more than are counted. */
+/** @returns `null` for a list that is too long to count. */
 export function exactly(count: number | string | undefined): number | null {
   return Number(count ?? 0) > COUNT_MAX ? null : Number(count ?? 0);
 }
 
-/** Rows that one statement may answer: what comes of them is made in one turn of the event loop. */
+/** Rows of one statement, all of which are processed in one turn of the event loop. */
 const ROWS_PER_STATEMENT = 2_000;
 const KEYS_PER_STATEMENT = 100;
 
 type Find<Row> = (keys: readonly string[]) => Promise<readonly Row[]>;
 
-/** Answers the look-ups of one turn by few statements; the answers are kept for the rest of the request. */
+/** Combines the look-ups of one turn into few statements, and keeps the results for the rest of the request. */
 export function oneByKey<Row extends object>(
   meter: Meter,
   find: Find<Row>,
@@ -113,7 +113,7 @@ export function oneByKey<Row extends object>(
   );
 }
 
-/** The same for lists of up to so many rows; the rows of each list stay in the order the statement gave them. */
+/** The same for lists of up to `rowsPerKey` rows, which keep the order of the statement. */
 export function manyByKey<Row extends object>(
   meter: Meter,
   find: Find<Row>,
@@ -130,7 +130,7 @@ export function manyByKey<Row extends object>(
   );
 }
 
-/** The rows of these ids, in their order; one that was deleted meanwhile is left out. */
+/** The rows with these ids, in their order. Rows that were deleted meanwhile are left out. */
 export async function allFound<Row>(
   loader: DataLoader<string, Row | undefined>,
   ids: readonly { readonly id: string }[],

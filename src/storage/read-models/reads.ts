@@ -6,7 +6,7 @@ import { DeliveryReads } from './deliveries.ts';
 import { EventReads } from './events.ts';
 import type { Meter } from './reading.ts';
 
-/** What one request reads, of what is in its scope. Answers are kept for as long as it lasts, and look-ups of one turn share a statement. */
+/** The reads of one request, within its scope. Results are kept for its duration, and look-ups of one turn share a statement. */
 export interface Reads {
   readonly accounts: AccountReads;
   readonly events: EventReads;

@@ -24,7 +24,7 @@ export function threadedSqliteDialect(connection: OneConnection): Dialect {
   };
 }
 
-/** One connection; the adapter says so, and Kysely lets its users take turns. */
+/** There is one connection. The adapter tells Kysely, which makes its users take turns. */
 class ThreadedSqliteDriver implements Driver {
   readonly #connection: OneConnection;
 
@@ -41,7 +41,7 @@ class ThreadedSqliteDriver implements Driver {
   }
 
   async releaseConnection(): Promise<void> {
-    // There is only one, and it stays.
+    // The only connection stays open.
   }
 
   async beginTransaction(connection: DatabaseConnection): Promise<void> {
@@ -81,18 +81,18 @@ function quote(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
 }
 
-/** Every statement of the read models ends long before: how many rows it may touch is bounded. */
+/** Statements of the read models take far less: the rows that each may touch are bounded. */
 const STATEMENT_MAX_MS = 2_000;
 
 /**
- * A second connection to a file, for reading only, in a thread of its own: whatever is read holds up no commit. SQLite
- * cannot be interrupted from another thread, so that a statement that takes too long is left behind with its
- * thread, which ends when the statement does; whoever comes next gets a new one.
+ * A second connection to a file, for reading only, in a thread of its own: reads do not delay commits. Another thread
+ * cannot interrupt SQLite. So a statement that takes too long is abandoned with its thread, which ends when the statement
+ * does. The next statement starts a new thread.
  */
 export class ReadingConnection implements DatabaseConnection {
   readonly #path: string;
   readonly #statementMaxMs: number;
-  /** Opened by the first statement: commands that only write need none. */
+  /** The first statement opens it. Commands that only write need none. */
   #connection: Promise<ThreadedConnection> | undefined;
 
   constructor(path: string, statementMaxMs = STATEMENT_MAX_MS) {
@@ -127,7 +127,7 @@ export class ReadingConnection implements DatabaseConnection {
     await (await this.#connection)?.close();
   }
 
-  /** A new thread may take its time to begin, which is not the statement's. */
+  /** The start of a thread may be slow, and does not count as time of the statement. */
   async #open(): Promise<ThreadedConnection> {
     const connection = new ThreadedConnection(this.#path, { isForReading: true });
     const forget = (): void => {

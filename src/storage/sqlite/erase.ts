@@ -3,20 +3,20 @@ import { dirname, resolve } from 'node:path';
 import { type Kysely, sql } from 'kysely';
 import { DatabaseFileError } from '../errors.ts';
 
-/** SQLite writes all that is live to a file of its own, and from there to the log, before it takes the old place. */
+/** `vacuum` copies all live pages to a temporary file, and from there to the log. */
 const COPIES = 2;
-/** For the frames of the log, and for what else is written meanwhile. */
+/** For the log's frames, and for other writes at the same time. */
 const MARGIN_SHARE = 0.05;
 const MARGIN_BYTES = 2 * 1_048_576;
 const MIB = 1_048_576;
 
 /**
- * What was plain would otherwise stay readable in free pages and in the log.
+ * Rewrites the file, because replaced plain texts stay readable in free pages and in the log.
  *
- * @returns false when somebody else reads the file, so that the log still has what it had.
+ * @returns false when another process reads the file: then the log could not be emptied.
  */
 export async function erase(database: Kysely<unknown>, path: string): Promise<boolean> {
-  // The folder of the system for such files may be small, and lies elsewhere than where the room was looked for.
+  // The system's folder for temporary files may be small; room was checked beside the file.
   if (path !== ':memory:') {
     await sql`pragma temp_store_directory = ${sql.lit(folderOf(path))}`.execute(database);
   }
@@ -26,10 +26,10 @@ export async function erase(database: Kysely<unknown>, path: string): Promise<bo
 }
 
 /**
- * Before anything is changed, so that an earlier version can go on meanwhile: a disk that has become full would not
- * even let the file be opened.
+ * Runs before anything is changed, so that the operator can go back to the earlier version. After the erasure has filled
+ * the disk, SQLite could not even open the file.
  *
- * @throws DatabaseFileError that says how much is missing.
+ * @throws DatabaseFileError that says how much room is missing.
  */
 export async function requireRoomToErase(database: Kysely<unknown>, path: string): Promise<void> {
   if (path === ':memory:' || !(await willErase(database))) {
@@ -48,7 +48,7 @@ export async function requireRoomToErase(database: Kysely<unknown>, path: string
   }
 }
 
-/** Of an earlier version, or by a start that did not come to the end of it. */
+/** True for a database of an earlier version, and after a start that did not complete the erasure. */
 async function willErase(database: Kysely<unknown>): Promise<boolean> {
   const { rows } = await sql<{ name: string }>`
     select name from sqlite_schema where type = 'table' and name in ('account', 'setting')`.execute(database);

@@ -3,14 +3,14 @@ import { dirname, resolve } from 'node:path';
 import Database from 'better-sqlite3';
 import { DatabaseFileError } from '../errors.ts';
 
-/** How long a statement waits for another process (a backup, a shell) to let go of the file. */
+/** How long a statement waits until another process (a backup, a shell) unlocks the file. */
 const BUSY_TIMEOUT_MS = 5_000;
 const SYNCHRONOUS_FULL = 2;
 
 /**
- * Opens the file so that a commit survives a power cut. With `synchronous` below FULL, commits that were
- * acknowledged are lost. The level is read back after a write, because SQLite applies its own default when
- * it first opens an existing WAL file, whatever was asked for before.
+ * Opens the file. Commits survive a power cut: with `synchronous` below FULL, acknowledged commits would be lost. The
+ * level is read back after a write, because SQLite applies its own default when it first opens an existing WAL file,
+ * even if another level was set before.
  *
  * @throws Error when the file cannot be opened, or commits to it cannot be made durable.
  */
@@ -37,7 +37,7 @@ function expectSetting(database: Database.Database, name: string, expected: numb
   }
 }
 
-/** The write-ahead log lets readers in at any time; only who empties the log at a restart may be in the way. */
+/** The write-ahead log never blocks readers, unless a restart is emptying it. */
 const READER_BUSY_TIMEOUT_MS = 1_000;
 
 /**
@@ -55,10 +55,10 @@ const OWNER_ONLY = 0o600;
 const OF_OTHERS = 0o077;
 
 /**
- * Makes the file, and its folder, where there is none; what SQLite puts beside a file gets its mode. An earlier
- * version has left its files readable to all.
+ * Creates the file and its folder if there are none, and makes the file readable for its owner only. SQLite gives its
+ * other files the same mode. Files of an earlier version may be readable for all.
  *
- * @returns the file's own path, whatever links lead to it.
+ * @returns the file's real path, without symbolic links.
  * @throws DatabaseFileError, or an Error with a `syscall`
  */
 export function makePrivate(path: string): string {
@@ -76,10 +76,10 @@ export function makePrivate(path: string): string {
   return own;
 }
 
-/** SQLite keeps the log beside the name that it was given: under another name of the file it would be missed. */
+/** SQLite puts the log beside the name under which it opened the file. Under another name it would not find the log. */
 function refuseOddFile(path: string, found: Stats): void {
   if (!found.isFile()) {
-    throw new DatabaseFileError(`DATABASE_URL names ${path}, which is no file.`);
+    throw new DatabaseFileError(`DATABASE_URL names ${path}, which is not a file.`);
   }
   if (found.nlink > 1) {
     throw new DatabaseFileError(
@@ -96,7 +96,7 @@ function tighten(file: string): void {
   try {
     chmodSync(file, OWNER_ONLY);
   } catch (error) {
-    // It belongs to somebody else, who may have reasons.
+    // Another user owns the file, and may have reasons for its mode.
     if ((error as NodeJS.ErrnoException).code !== 'EPERM') {
       throw error;
     }
@@ -109,16 +109,15 @@ export class DatabaseInUseError extends Error {
 }
 
 /**
- * Claims a SQLite file for this process. One server holds leases in its memory, so a second one on the same
- * file would take over work that is not abandoned.
+ * Claims a SQLite file for this process. A start ends all leases, so a second server on the same file would take over
+ * deliveries that the first one is making.
  *
- * The claim is a transaction that stays open on a small database beside the file: the operating system ends
- * it with the process, however that dies, so there is no stale lock to clean up; and the data file itself
- * stays readable for backups and for the sqlite3 shell. It lies beside the file's own path, so that all who come
- * by symbolic links meet there; a file with several hard links is refused. Whoever mounts the file alone, without
- * its folder, at two places is not seen.
+ * The claim is an open transaction on a small database beside the file. The operating system ends it with the process,
+ * so there is never a stale lock to clean up, and backups and the sqlite3 shell can still read the data file. It lies
+ * beside the real path, where processes that use different symbolic links meet. A file with several hard links is
+ * refused. If the file alone is mounted at two places, without its folder, two processes do not notice each other.
  *
- * @returns a function that gives the claim up.
+ * @returns a function that ends the claim.
  * @throws DatabaseInUseError, DatabaseFileError, or an Error with a `syscall`
  */
 export function becomeSoleOwner(path: string): () => void {

@@ -1,15 +1,16 @@
 import { defineConfig, MikroORM } from '@mikro-orm/sqlite';
+import type { Kysely } from 'kysely';
 import type { Vault } from '../../core/vault.ts';
 import { steadyClock } from '../../core/clock.ts';
 import { assembleStorage, kyselyOf } from '../assemble.ts';
 import { GroupCommit } from '../group-commit.ts';
 import type { Query, Transact } from '../statement.ts';
-import { explainFileError, migrateUp } from '../errors.ts';
+import { toFileError, migrateUp } from '../errors.ts';
 import { sqliteMigrations } from '../migrations/sqlite/index.ts';
 import { COMMON_OPTIONS, type SqliteOptions, type Storage, type StorageOverrides } from '../storage.ts';
 import { sealWhatIsPlain } from '../sealing.ts';
 import { CLEANING, sqliteStatements } from './statements.ts';
-import { type StoreEvents, ThreadedConnection } from './connection.ts';
+import { type Step, type StoreEvents, ThreadedConnection } from './connection.ts';
 import { erase, requireRoomToErase } from './erase.ts';
 import { ReadingConnection, threadedSqliteDialect } from './dialect.ts';
 import { becomeSoleOwner } from './file.ts';
@@ -55,8 +56,8 @@ export async function openSqlite(
       reader = await MikroORM.init({ ...sqliteOptions(options, () => reading), ...observing });
     }
     const statements = sqliteStatements(clock);
-    const compiled = (query: Query<StoreEvents>) => ('procedure' in query ? query : query.compile(database));
-    const transact: Transact<StoreEvents> = (queries) => connection.transact(queries.map(compiled));
+    const transact: Transact<StoreEvents> = (queries) =>
+      connection.transact(queries.map((query) => toStep(query, database)));
     // One for all kinds: there is one writer, and a commit costs the same for all that share it.
     const commits = new GroupCommit<StoreEvents>({ transact, underWayMax: 1, blamesItems });
     return assembleStorage({
@@ -75,8 +76,17 @@ export async function openSqlite(
     });
   } catch (error) {
     await close();
-    throw explainFileError(options.path, error);
+    throw toFileError(options.path, error);
   }
+}
+
+/** Copies only what the thread needs: a compiled query also has its syntax tree. */
+function toStep(query: Query<StoreEvents>, database: Kysely<unknown>): Step {
+  if ('procedure' in query) {
+    return query;
+  }
+  const { sql, parameters } = query.compile(database);
+  return { sql, parameters };
 }
 
 /** SQLite's codes for bad values. TypeError and RangeError are our own code's. Other errors concern the file or the disk. */
