@@ -59,7 +59,7 @@ export class DeliveryStore {
   /**
    * The delivery is the caller's until the lease ends.
    *
-   * @returns `undefined` when the delivery is finished, deleted, or somebody else's.
+   * @returns `undefined` when the delivery is finished, deleted, or leased to another worker.
    */
   async claim(request: ClaimRequest): Promise<ClaimedDelivery | undefined> {
     const sealed = await this.#claim(request);

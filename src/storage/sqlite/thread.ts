@@ -1,5 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import type Database from 'better-sqlite3';
+import { LRUCache } from 'lru-cache';
 import { openDurably, openForReading } from './file.ts';
 import type {
   EventRow,
@@ -27,7 +28,7 @@ const TRANSFERRED_BYTES_MIN = 16 * 1024;
 
 const { path, isForReading } = workerData as Opening;
 const database = isForReading ? openForReading(path) : openDurably(path);
-const statements = new Map<string, Database.Statement>();
+const statements = new LRUCache<string, Database.Statement>({ max: STATEMENTS_KEPT_MAX });
 
 /** Transactions that came while another one was open, statement by statement. */
 let postponed: Exclude<Request, { kind: 'close' }>[] = [];
@@ -108,11 +109,7 @@ function run({ sql, parameters }: PlainStatement): StatementResult {
 /** Preparing a statement costs about as much as running it. */
 function prepared(sql: string): Database.Statement {
   const statement = statements.get(sql) ?? database.prepare(sql);
-  statements.delete(sql);
   statements.set(sql, statement);
-  if (statements.size > STATEMENTS_KEPT_MAX) {
-    statements.delete(statements.keys().next().value ?? '');
-  }
   return statement;
 }
 

@@ -1,7 +1,7 @@
 import { Migration } from '@mikro-orm/migrations';
 import { hashToken } from '../../../core/secrets.ts';
 
-/** Tokens are found by their hash; what can be read is encrypted at the next start, which has the key. */
+/** Tokens are found by their hash. The next start, which has the key, encrypts plain secrets. */
 export class Access extends Migration {
   override async up(): Promise<void> {
     this.addSql('drop index account_app_secret_token_unique');

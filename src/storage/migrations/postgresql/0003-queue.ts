@@ -1,6 +1,6 @@
 import { Migration } from '@mikro-orm/migrations';
 
-/** What is pending gets a small table of its own; see docs/decisions/0005. */
+/** Pending deliveries get a small table of their own; see docs/decisions/0005. */
 export class Queue extends Migration {
   override up(): void {
     this.addSql('alter table account add column deleted_at timestamptz(3) null');
@@ -10,7 +10,7 @@ export class Queue extends Migration {
     this.addSql('alter table attempt drop constraint attempt_delivery_id_foreign');
     this.addSql('alter table attempt add column destination_version int null');
 
-    // Half of each page stays free for the claims of its rows. Dead rows are looked for early, because all die young.
+    // Half of each page stays free for the claims of its rows. Vacuum runs early, because all rows die young.
     this.addSql(`create table queue (
       delivery_id uuid not null primary key,
       event_id uuid not null,

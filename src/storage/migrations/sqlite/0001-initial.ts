@@ -1,6 +1,6 @@
 import { Migration } from '@mikro-orm/migrations';
 
-/** `attempt` is clustered by its key: it is only ever read by delivery, and so needs no second tree. */
+/** `attempt` is clustered by its key, because it is read by delivery only: it needs no second tree. */
 export class Initial extends Migration {
   override up(): void {
     this.addSql(`create table account (

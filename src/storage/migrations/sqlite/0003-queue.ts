@@ -1,8 +1,8 @@
 import { Migration } from '@mikro-orm/migrations';
 
 /**
- * What is pending gets a small table of its own; see docs/decisions/0005. SQLite drops a foreign key only with
- * its table: the children come first, because dropping a parent deletes its rows, and that cascades.
+ * Pending deliveries get a small table of their own; see docs/decisions/0005. SQLite drops a foreign key only with its
+ * table. The children come first, because dropping a parent deletes its rows, and that cascades.
  */
 export class Queue extends Migration {
   override up(): void {

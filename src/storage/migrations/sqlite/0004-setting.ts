@@ -1,6 +1,6 @@
 import { Migration } from '@mikro-orm/migrations';
 
-/** The start that encrypted what had been readable may have been cut off before it had erased that: once more. */
+/** The start that encrypted plain secrets may have been interrupted before it erased them: repeat the erasure. */
 export class Setting extends Migration {
   override async up(): Promise<void> {
     this.addSql('create table setting (name text not null primary key, value text not null)');

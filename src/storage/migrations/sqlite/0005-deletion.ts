@@ -1,6 +1,6 @@
 import { Migration } from '@mikro-orm/migrations';
 
-/** What is marked as deleted is found by an index that is empty but for it. */
+/** The partial index has only the deleted rows. */
 export class Deletion extends Migration {
   override up(): void {
     this.addSql('create index account_deleted_at_index on account (deleted_at) where deleted_at is not null');
