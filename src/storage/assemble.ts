@@ -10,7 +10,7 @@ import type { GroupCommit } from './group-commit.ts';
 import { UNMETERED } from './read-models/reading.ts';
 import { createReads } from './read-models/reads.ts';
 import { withScope } from './scope.ts';
-import type { Transact } from './statement.ts';
+import type { Transact } from './typed-statement.ts';
 import type { Statements } from './statements.ts';
 import type { Storage } from './storage.ts';
 

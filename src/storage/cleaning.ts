@@ -1,5 +1,5 @@
 import { type Kysely, type RawBuilder, sql } from 'kysely';
-import type { Transact } from './statement.ts';
+import type { Transact } from './typed-statement.ts';
 
 /** Something that is marked as deleted, and whose rows still exist. */
 export interface Deleted {

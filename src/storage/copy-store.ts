@@ -1,7 +1,7 @@
 import { type Kysely, type RawBuilder, sql } from 'kysely';
 import { EVERYTHING } from '../core/scope.ts';
 import type { Storage } from './storage.ts';
-import { PackedBytes } from './statement.ts';
+import { PackedBytes } from './typed-statement.ts';
 
 /** The copy cannot be made. The message is one line, for the operator. */
 export class CopyError extends Error {

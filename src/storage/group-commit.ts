@@ -1,4 +1,4 @@
-import type { Answer, Query, Statement, Transact } from './statement.ts';
+import type { Answer, Query, Statement, Transact } from './typed-statement.ts';
 
 /** How items of one kind are written, many at once. */
 export interface BatchKind<Item, Result, Row, Procedure = never> {

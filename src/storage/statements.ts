@@ -3,7 +3,7 @@ import type { AttemptOutcome, DeliveryState, DeliveryStatus, Ticket, TicketLane 
 import type { HttpMethod } from '../core/inputs.ts';
 import type { RequestSource } from '../core/outgoing-request.ts';
 import type { Scope } from '../core/scope.ts';
-import type { Statement } from './statement.ts';
+import type { Statement } from './typed-statement.ts';
 
 export interface NewEvent {
   readonly id: string;

@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { assert, asyncProperty, integer } from 'fast-check';
 import { sql } from 'kysely';
 import { type BatchKind, GroupCommit, ItemRefusedError } from '../../src/storage/group-commit.ts';
-import { command, type Query, type Statement } from '../../src/storage/statement.ts';
+import { command, type Query, type Statement } from '../../src/storage/typed-statement.ts';
 import { seededRandom } from '../support/seeded-random.ts';
 
 const OUTAGE = new Error('The database is away.');

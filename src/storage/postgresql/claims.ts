@@ -1,5 +1,5 @@
 import { type RawBuilder, sql } from 'kysely';
-import { type Statement, statement } from '../statement.ts';
+import { type Statement, statement } from '../typed-statement.ts';
 import {
   INLINE_PAYLOAD_BYTES_MAX,
   LOST_AMONG_MAX,

@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import { ID_STEM_CHARACTERS, ORDINAL_DIGITS } from '../../core/ids.ts';
 import { EVERYTHING } from '../../core/scope.ts';
 import { isVisibleDestination } from '../scope.ts';
-import { PackedBytes, statement } from '../statement.ts';
+import { PackedBytes, statement } from '../typed-statement.ts';
 import type { EarlierEventRow, NewEvent, Statements, StoredBatch } from '../statements.ts';
 
 interface StoredColumns {

@@ -8,7 +8,7 @@ import { GroupCommit } from '../group-commit.ts';
 import { postgresqlMigrations } from '../migrations/postgresql/index.ts';
 import { COMMON_OPTIONS, type PostgresqlOptions, type Storage, type StorageOverrides } from '../storage.ts';
 import { sealWhatIsPlain } from '../sealing.ts';
-import type { Answer, Transact } from '../statement.ts';
+import type { Answer, Transact } from '../typed-statement.ts';
 import { PostgresqlNotifier } from './notifier.ts';
 import { CLEANING, POSTGRESQL_STATEMENTS } from './statements.ts';
 import { connectionSettings, toServerError, preferIndexes } from './connection.ts';

@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
 import { saysGone } from '../../core/delivery.ts';
-import { PackedBytes, statement } from '../statement.ts';
+import { PackedBytes, statement } from '../typed-statement.ts';
 import type { AttemptRecord, Claim, Statements } from '../statements.ts';
 
 /** Tables are reached by this list of keys, whatever their statistics say; see claims.ts. */

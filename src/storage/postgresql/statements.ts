@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import { DELIVERY_STATUSES } from '../../core/delivery.ts';
 import { isVisibleAccount, isVisibleDestination } from '../scope.ts';
 import { type FoundLane, type FoundRetry, type KeyedId, LOST_AMONG_MAX, type Statements } from '../statements.ts';
-import { command } from '../statement.ts';
+import { command } from '../typed-statement.ts';
 import type { CleaningStatements } from '../cleaning.ts';
 import { claim, claimLanes, claimLost } from './claims.ts';
 import { findEarlierEvents, storeEvents } from './events.ts';

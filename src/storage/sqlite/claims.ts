@@ -1,7 +1,7 @@
 import { type RawBuilder, sql } from 'kysely';
 import type { Clock } from '../../core/clock.ts';
 import type { HttpMethod } from '../../core/inputs.ts';
-import { type Statement, statement } from '../statement.ts';
+import { type Statement, statement } from '../typed-statement.ts';
 import {
   INLINE_PAYLOAD_BYTES_MAX,
   LOST_AMONG_MAX,

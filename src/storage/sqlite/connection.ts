@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import type { CompiledQuery, DatabaseConnection, QueryResult } from 'kysely';
-import type { Answer } from '../statement.ts';
+import type { Answer } from '../typed-statement.ts';
 
 /** The thread of a connection starts with these. */
 export interface Opening {

@@ -3,7 +3,7 @@ import type { Clock } from '../../core/clock.ts';
 import { ID_STEM_CHARACTERS } from '../../core/ids.ts';
 import { EVERYTHING } from '../../core/scope.ts';
 import { isVisibleDestination } from '../scope.ts';
-import { command, PackedBytes, statement } from '../statement.ts';
+import { command, PackedBytes, statement } from '../typed-statement.ts';
 import type { EarlierEventRow, NewEvent, Statements, StoredBatch } from '../statements.ts';
 import type { EventRow, StoreEvents } from './connection.ts';
 

@@ -4,7 +4,7 @@ import type { Vault } from '../../core/vault.ts';
 import { steadyClock } from '../../core/clock.ts';
 import { assembleStorage, kyselyOf } from '../assemble.ts';
 import { GroupCommit } from '../group-commit.ts';
-import type { Query, Transact } from '../statement.ts';
+import type { Query, Transact } from '../typed-statement.ts';
 import { toFileError, migrateUp } from '../errors.ts';
 import { sqliteMigrations } from '../migrations/sqlite/index.ts';
 import { COMMON_OPTIONS, type SqliteOptions, type Storage, type StorageOverrides } from '../storage.ts';

@@ -1,7 +1,7 @@
 import { type RawBuilder, sql } from 'kysely';
 import type { Clock } from '../../core/clock.ts';
 import { saysGone } from '../../core/delivery.ts';
-import { command, PackedBytes, statement } from '../statement.ts';
+import { command, PackedBytes, statement } from '../typed-statement.ts';
 import type { AttemptRecord, Claim, Statements } from '../statements.ts';
 
 export const recordBy =

@@ -4,7 +4,7 @@ import { isVisibleAccount, isVisibleDestination } from '../scope.ts';
 import { type FoundLane, type FoundRetry, type KeyedId, LOST_AMONG_MAX, type Statements } from '../statements.ts';
 import type { Clock } from '../../core/clock.ts';
 import type { CleaningStatements } from '../cleaning.ts';
-import { command } from '../statement.ts';
+import { command } from '../typed-statement.ts';
 import { claimBy, claimLanesBy, claimLostBy } from './claims.ts';
 import { findEarlierEvents, storeEventsBy } from './events.ts';
 import type { StoreEvents } from './connection.ts';
