@@ -1,6 +1,6 @@
 import { copyFileSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { ReleaseStack } from '../src/app.ts';
+import type { ReleaseStack } from '../src/core/release-stack.ts';
 import { type Backing, createBacking, type Profile } from './backing.ts';
 import { type CpuProfile, type TimeWindow, topSelfTimes } from './cpu-profile.ts';
 import { Installation, type InstallationOptions } from './installation.ts';

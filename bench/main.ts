@@ -53,7 +53,7 @@
  */
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { ReleaseStack } from '../src/app.ts';
+import { ReleaseStack } from '../src/core/release-stack.ts';
 import { Context } from './context.ts';
 import { parseOptions } from './options.ts';
 import { type Findings, report } from './report.ts';

@@ -1,6 +1,7 @@
 import type { LookupFunction } from 'node:net';
 import { type Config, version } from './config/config.ts';
 import { AddressRule, type AddressRuleOptions } from './core/address-rule.ts';
+import { ReleaseStack } from './core/release-stack.ts';
 import { type Clock, systemClock } from './core/clock.ts';
 import { createIdSource } from './core/ids.ts';
 import { EVERYTHING, type Scope } from './core/scope.ts';
@@ -223,37 +224,4 @@ async function startApi(base: Base, dispatch: Dispatch | undefined, started: Rel
       telemetry,
     }),
   };
-}
-
-/**
- * Stops what was started, in reverse order. Each part is stopped once, even when another fails to stop. Node 22 has no
- * AsyncDisposableStack.
- */
-export class ReleaseStack {
-  #releases: (() => Promise<void> | void)[] = [];
-  #released: Promise<void> | undefined;
-
-  add(release: () => Promise<void> | void): void {
-    this.#releases.push(release);
-  }
-
-  /** Concurrent and later calls share one release. */
-  release(): Promise<void> {
-    this.#released ??= this.#releaseAll();
-    return this.#released;
-  }
-
-  async #releaseAll(): Promise<void> {
-    const errors: unknown[] = [];
-    for (const release of this.#releases.toReversed()) {
-      try {
-        await release();
-      } catch (error) {
-        errors.push(error);
-      }
-    }
-    if (errors.length > 0) {
-      throw new AggregateError(errors, 'Some parts did not stop cleanly.');
-    }
-  }
 }
