@@ -5,7 +5,7 @@ const RECENT_MS = 50;
  * Requests that may begin at about the same time, for each thread that sends. All that begin at once wait for each
  * other in their thread: 256 of them made the event of another account wait for 150 ms.
  */
-const PER_THREAD_MAX = 64;
+const PER_THREAD_MAX = 52;
 
 /** A request under way. */
 export interface Begun {
