@@ -88,7 +88,7 @@ function welcome(app: Pick<App, 'urls' | 'isEmpty' | 'isOpen' | 'servesApi'>): s
 function firstSteps({ graphql, ingest, health }: App['urls'], isOpen: boolean): string {
   const administrator = isOpen ? '' : ` -H "Authorization: Bearer $ADMIN_TOKEN"`;
   const json = `-H 'Content-Type: application/json'`;
-  const create = `{"query":"mutation { createAccount(input: { email: \\"me@example.com\\", name: \\"Me\\" }) { id appSecretToken } }"}`;
+  const create = `{"query":"mutation { createAccount(input: { email: \\"me-'$(date +%s)-$RANDOM'@example.com\\", name: \\"Me\\" }) { id appSecretToken } }"}`;
   const add = `{"query":"mutation Add($id: ID!, $url: String!) { createDestination(input: { accountId: $id, url: $url, httpMethod: GET, headers: { Authorization: \\"secret\\" } }) { id url } }", "variables": {"id": "'$ID'", "url": "${health}/live"}}`;
   return [
     'Nothing is stored yet. Three commands to begin with (the destination is a page of this server, which surely answers):',
