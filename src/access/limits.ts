@@ -1,9 +1,9 @@
 import { isIP } from 'node:net';
 import type { Request } from 'express';
+import { LRUCache } from 'lru-cache';
 import { parseAddress } from '../core/address-rule.ts';
 import type { Clock } from '../core/clock.ts';
 import { type Bucket, type Rate, takeToken } from '../core/token-bucket.ts';
-import { RecentMap } from '../core/recent-map.ts';
 import { hashToken } from '../core/secrets.ts';
 import { HttpError } from './http-error.ts';
 
@@ -36,8 +36,8 @@ interface AuthenticationAttempt {
 export class FailureLimit {
   readonly #rate: Rate;
   readonly #clock: Clock;
-  readonly #failures = new RecentMap<string, Failures>(ADDRESSES_MAX);
-  readonly #right = new RecentMap<string, true>(CREDENTIALS_MAX);
+  readonly #failures = new LRUCache<string, Failures>({ max: ADDRESSES_MAX });
+  readonly #right = new LRUCache<string, true>({ max: CREDENTIALS_MAX });
 
   constructor(rate: Rate, clock: Clock) {
     this.#rate = rate;
@@ -101,8 +101,8 @@ type QuotaHeaders = Map<'RateLimit-Limit' | 'RateLimit-Remaining' | 'RateLimit-R
  */
 export class AccountQuota {
   readonly #options: QuotaOptions;
-  readonly #accountIds = new RecentMap<string, string>(ACCOUNTS_MAX);
-  readonly #buckets = new RecentMap<string, Bucket>(ACCOUNTS_MAX);
+  readonly #accountIds = new LRUCache<string, string>({ max: ACCOUNTS_MAX });
+  readonly #buckets = new LRUCache<string, Bucket>({ max: ACCOUNTS_MAX });
 
   constructor(options: QuotaOptions) {
     this.#options = options;

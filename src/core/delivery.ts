@@ -50,6 +50,11 @@ export interface ExchangeOutcome extends AttemptOutcome {
   readonly retryAfter: string | null;
 }
 
+/** The outcome of an attempt whose request was not sent. */
+export function outcomeUnsent(startedAt: number, error: AttemptError): ExchangeOutcome {
+  return { startedAt, durationMs: 0, statusCode: null, error, responseBody: null, retryAfter: null };
+}
+
 /**
  * Only 2xx is success (RFC 9110, 15.3); a redirect is not followed, so it has delivered nothing. An interim status
  * that ends an exchange, as 101 does, is no answer to what was asked.

@@ -1,30 +1,30 @@
-import type { Lane, Line } from './lanes.ts';
+import { type Lane, type Priority, setMember } from './lanes.ts';
 
-/** The lanes of one account that can be served, the one that waits longest first. */
 export interface Account {
   readonly id: string;
-  readonly waiting: Readonly<Record<Line, Set<Lane>>>;
-  /** All its lanes, those that cannot be served included. */
+  /** Lanes with something to claim and a free slot, the one that has waited longest first. */
+  readonly waiting: Readonly<Record<Priority, Set<Lane>>>;
+  /** All its lanes, including those that wait for nothing. */
   lanes: number;
-  /** Slots that it holds. */
-  held: number;
+  /** Slots that its lanes hold. */
+  slots: number;
   /** The turn in which it was served last; 0 for never. */
   lastServed: number;
 }
 
 /**
- * Accounts with something to serve, in the order in which they were served last. Those that hold less than the
- * reserved share of the slots stand apart, because they may still take one when the others may not.
+ * Accounts take turns, and within an account its lanes. Accounts below the reserved share of the slots are kept
+ * apart from the others, because they may still take a slot when the others may not.
  */
 export class AccountRotation {
   readonly #reserved: number;
-  // A Set keeps the order in which its members came: who is served goes behind the others.
+  // A Set keeps insertion order: an account that is served goes to the end.
   readonly #light = new Set<Account>();
   readonly #heavy = new Set<Account>();
   readonly #accounts = new Map<string, Account>();
   #turns = 0;
 
-  /** @param reserved slots that only accounts may take that hold fewer */
+  /** @param reserved slots that only accounts with fewer slots than this may take */
   constructor(reserved: number) {
     this.#reserved = reserved;
   }
@@ -33,7 +33,7 @@ export class AccountRotation {
     let account = this.#accounts.get(id);
     if (account === undefined) {
       const waiting = { fresh: new Set<Lane>(), retries: new Set<Lane>() };
-      account = { id, waiting, lanes: 0, held: 0, lastServed: 0 };
+      account = { id, waiting, lanes: 0, slots: 0, lastServed: 0 };
       this.#accounts.set(id, account);
     }
     return account;
@@ -43,7 +43,7 @@ export class AccountRotation {
     return this.#light.size > 0 || this.#heavy.size > 0;
   }
 
-  /** The lane whose turn it is; its account goes behind the others. */
+  /** The lane whose turn it is. Its account goes to the end. */
   next(freeSlots: number): Lane | undefined {
     if (freeSlots <= 0) {
       return undefined;
@@ -57,35 +57,28 @@ export class AccountRotation {
     }
     this.#turns += 1;
     account.lastServed = this.#turns;
-    const accounts = isHeavy ? this.#heavy : this.#light;
-    accounts.delete(account);
-    accounts.add(account);
-    const line = account.waiting.fresh.size > 0 ? account.waiting.fresh : account.waiting.retries;
-    const [lane] = line;
+    moveToEnd(isHeavy ? this.#heavy : this.#light, account);
+    const lanes = account.waiting.fresh.size > 0 ? account.waiting.fresh : account.waiting.retries;
+    const [lane] = lanes;
     if (lane !== undefined) {
-      line.delete(lane);
-      line.add(lane);
+      moveToEnd(lanes, lane);
     }
     return lane;
   }
 
-  /** To be called when the account's lanes or slots have changed. */
-  place(account: Account): void {
+  /** Must be called when the account's lanes or slots have changed. */
+  update(account: Account): void {
     const hasWork = account.waiting.fresh.size > 0 || account.waiting.retries.size > 0;
-    const isLight = account.held < this.#reserved;
-    move(this.#light, account, hasWork && isLight);
-    move(this.#heavy, account, hasWork && !isLight);
+    const isLight = account.slots < this.#reserved;
+    setMember(this.#light, account, hasWork && isLight);
+    setMember(this.#heavy, account, hasWork && !isLight);
     if (account.lanes === 0) {
       this.#accounts.delete(account.id);
     }
   }
 }
 
-/** A member that stays keeps its place. */
-export function move<Member>(set: Set<Member>, member: Member, belongs: boolean): void {
-  if (belongs) {
-    set.add(member);
-  } else {
-    set.delete(member);
-  }
+function moveToEnd<Member>(set: Set<Member>, member: Member): void {
+  set.delete(member);
+  set.add(member);
 }

@@ -18,9 +18,9 @@ export interface DispatchOptions {
   readonly telemetry: Telemetry;
   readonly timeoutMs: number;
   readonly egress: Egress;
-  /** For tests. Threads cannot be given a function, and ask the system's name servers. */
+  /** For tests. Sender threads cannot receive a function; they ask the system's name servers. */
   readonly lookup?: LookupFunction | undefined;
-  /** Threads that make the requests; 0 makes them on the main thread. */
+  /** 0 makes the requests on the main thread. */
   readonly senderThreads: number;
   readonly retrySchedule: RetrySchedule;
   readonly maxConcurrency: number;
@@ -31,17 +31,17 @@ export interface DispatchOptions {
 }
 
 export interface Dispatch {
-  /** Destinations that get nothing from now on: of what is claimed for them, nothing more is begun. */
+  /** Begins no more requests to these destinations, which were disabled or deleted. */
   withdraw(destinationIds: readonly string[]): void;
   /**
-   * Takes no new work and finishes what is under way. A second call waits for the first.
+   * Takes no new work and finishes the requests under way. A second call waits for the first.
    *
-   * @returns how many requests had to be broken off after `graceMs`.
+   * @returns how many requests were aborted after `graceMs`
    */
   stop(graceMs: number): Promise<number>;
 }
 
-/** got is loaded only where it is used: not on the main thread when threads send. */
+/** The main thread loads got only if it sends by itself. */
 async function createSender({
   senderThreads,
   userAgent,
@@ -57,7 +57,7 @@ async function createSender({
   return new HttpSender({ userAgent, timeoutMs, egress, lookup });
 }
 
-/** Starts everything that makes deliveries: the dispatcher, what feeds it, and what finds the forgotten. */
+/** Starts everything that makes deliveries: the dispatcher, the queue's consumer and the sweeper. */
 export async function startDispatch(options: DispatchOptions): Promise<Dispatch> {
   const { queue, maxConcurrency, maxConcurrencyPerDestination } = options;
   const dispatcher = new Dispatcher({
@@ -70,11 +70,11 @@ export async function startDispatch(options: DispatchOptions): Promise<Dispatch>
   const sweeper = new Sweeper({
     ...options,
     timer: systemTimer,
-    // A process that is told of no tickets does not wait for any.
+    // A process that consumes no tickets does not wait for any.
     graceMs: () => (queue.isConsuming ? queue.visibilityMs : 0),
-    offerLanes: (lanes, line) => dispatcher.offerLanes(lanes, line, true),
+    offerLanes: (lanes, priority) => dispatcher.offerLanes(lanes, priority, true),
     offerLost: (lane, lost) => dispatcher.offerLost(lane, lost),
-    aheadOf: () => dispatcher.aheadOf,
+    waitingDestinations: () => dispatcher.waitingDestinations,
     withdraw: (destinationIds) => dispatcher.withdraw(destinationIds),
   });
   await queue.subscribe(

@@ -1,6 +1,7 @@
 import type { LookupFunction } from 'node:net';
 import got, { type Got } from 'got';
-import type { AttemptError, ExchangeOutcome } from '../core/delivery.ts';
+import { LRUCache } from 'lru-cache';
+import { type ExchangeOutcome, outcomeUnsent } from '../core/delivery.ts';
 import {
   buildRequest,
   type MessageSource,
@@ -9,7 +10,6 @@ import {
   type Target,
   targetOf,
 } from '../core/outgoing-request.ts';
-import { RecentMap } from '../core/recent-map.ts';
 import { attemptErrorOf, Exchange } from './exchange.ts';
 import { type Egress, EgressAgents } from './egress.ts';
 
@@ -55,7 +55,7 @@ export class HttpSender implements Sender {
   readonly #agents: EgressAgents;
   readonly #exchanges: Deadlines<Exchange>;
   readonly #longBuilds = new TurnByTurn();
-  readonly #targets = new RecentMap<string, KnownTarget>(TARGETS_MAX);
+  readonly #targets = new LRUCache<string, KnownTarget>({ max: TARGETS_MAX });
   #closed = false;
 
   constructor({ userAgent, timeoutMs, egress, lookup }: SenderOptions) {
@@ -88,7 +88,7 @@ export class HttpSender implements Sender {
     try {
       request = buildRequest(target, message, sentAt);
     } catch (error) {
-      return unsent(sentAt, attemptErrorOf(error, 'INVALID_REQUEST'));
+      return outcomeUnsent(sentAt, attemptErrorOf(error, 'INVALID_REQUEST'));
     }
     const exchange = new Exchange(request, { got: this.#got, agents: this.#agents });
     this.#exchanges.add(exchange);
@@ -114,10 +114,6 @@ export class HttpSender implements Sender {
     this.#targets.set(source.destinationId, { version: source.destinationVersion, target });
     return target;
   }
-}
-
-function unsent(startedAt: number, error: AttemptError): ExchangeOutcome {
-  return { startedAt, durationMs: 0, statusCode: null, error, responseBody: null, retryAfter: null };
 }
 
 export interface Expiring {

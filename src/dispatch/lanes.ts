@@ -1,61 +1,63 @@
 import type { Ticket, TicketLane } from '../core/delivery.ts';
-import type { ClaimedDelivery } from '../storage/statements.ts';
-import { move } from './account-rotation.ts';
+import type { Leased } from './deliver.ts';
 
-/** First attempts go before retries, so that what fails does not hold up what may succeed. */
-export type Line = 'fresh' | 'retries';
+/** First attempts go before retries, so that failing deliveries do not hold up the others. */
+export type Priority = 'fresh' | 'retries';
 
-/** A claim that waits for its slot. */
-export interface Leased {
-  readonly delivery: ClaimedDelivery;
-  /** On the monotonic clock, in milliseconds. */
-  readonly until: number;
-  /** Called when the request has ended. */
-  readonly onEnd?: () => void;
-}
+/**
+ * A delivery is committed a little after its due time, so one that was due later may have been claimed before it. The
+ * sweeper finds those that are older still.
+ */
+const COMMITTED_WITHIN_MS = 250;
+const TICKETS_PER_LANE_MAX = 512;
+/** Every lane may hold this many of each priority, even when the scheduler holds all the tickets it may. */
+const TICKETS_PER_LANE_ALWAYS = 16;
+/** Claims of one lane beyond its slots. */
+const PREFETCH_PER_LANE_MAX = 32;
+/** Only a lane that finished a request lately claims in advance. One that hangs would keep the claims unused. */
+const PREFETCH_IF_FINISHED_WITHIN_MS = 1_000;
 
-/** What the store has answered. */
-export interface Claims extends Omit<Leased, 'delivery'> {
-  readonly asked: number;
-  readonly found: readonly (ClaimedDelivery | undefined)[];
-  /** Of the lane, when the store was asked. */
-  readonly withdrawals: number;
-}
-
-/** What a worker holds for one destination: tickets to claim, claims to send, requests under way. */
+/**
+ * Everything that a worker holds for one destination: tickets to claim, claims to send, requests under way. What
+ * applies to a single destination belongs here; the bounds of all destinations together are the scheduler's.
+ */
 export class Lane implements TicketLane {
   readonly destinationId: string;
   readonly accountId: string;
+  /** Requests to this destination that may be under way at the same time. */
+  readonly slotsMax: number;
   /** Tickets that wait to be claimed. */
-  readonly tickets: Readonly<Record<Line, Ticket[]>> = { fresh: [], retries: [] };
-  /** Set while the database may have deliveries that there is no ticket for; says in which line they stand. */
-  inStore: Line | undefined;
-  /** Nothing in the database was due before; see `LaneClaimRequest`. */
-  from = 0;
-  /** One look-up at a time. */
+  readonly tickets: Readonly<Record<Priority, Ticket[]>> = { fresh: [], retries: [] };
+  /** Set while the database may have due deliveries that there is no ticket for. */
+  inStore: Priority | undefined;
+  /** Look-ups begin at this due time; see `LaneClaimRequest`. */
+  cursor: number;
+  /** There is one look-up at a time. */
   isLookingUp = false;
-  /** Something has come since the look-up under way began. */
+  /** More deliveries have come since the look-up under way began. */
   mustLookAgain = false;
-  /** The next look-up begins at the oldest. */
+  /** The next look-up begins at the oldest delivery. */
   mustRewind = false;
-  /** Set while there are deliveries whose worker has died: what the least of them has counted before. */
+  /** Set while there are deliveries whose worker died: the lowest of their lost counts before that death. */
   lost: number | undefined;
-  /** One of them is asked for at this moment. */
+  /** A lost delivery is being claimed. */
   isRescuing = false;
-  /** Claimed ahead of their turn, so that a slot that falls free is filled without waiting for a commit. */
+  /** Claims that wait for a slot. Some are made in advance, so that a free slot need not wait for a commit. */
   readonly ready: Leased[] = [];
   /** Requests under way. */
   active = 0;
-  /** Claims asked of the store and not answered yet. */
+  /** Deliveries asked of the store, without an answer yet. */
   claiming = 0;
-  /** How often it was said that the destination gets nothing any more; what was claimed before is not sent. */
+  /** Counts how often the destination was withdrawn. Claims made before the last time are not sent. */
   withdrawals = 0;
-  /** When a request of this lane last ended, on the monotonic clock. */
+  /** When a request last ended, on the monotonic clock. */
   lastFinishedAt = Number.NEGATIVE_INFINITY;
 
-  constructor({ destinationId, accountId }: TicketLane) {
+  constructor({ destinationId, accountId }: TicketLane, slotsMax: number, cursor: number) {
     this.destinationId = destinationId;
     this.accountId = accountId;
+    this.slotsMax = slotsMax;
+    this.cursor = cursor;
   }
 
   /** Deliveries this worker has leased, or is about to. */
@@ -63,8 +65,18 @@ export class Lane implements TicketLane {
     return this.active + this.ready.length + this.claiming;
   }
 
-  /** The line in which the lane can be served next. */
-  get line(): Line | undefined {
+  /** Slots it holds. */
+  get slots(): number {
+    return Math.min(this.claimed, this.slotsMax);
+  }
+
+  /** Claims beyond its slots. */
+  get prefetched(): number {
+    return this.claimed - this.slots;
+  }
+
+  /** The priority of what can be claimed next; `undefined` when there is nothing. */
+  get priority(): Priority | undefined {
     const canLookUp = this.inStore !== undefined && !this.isLookingUp;
     if (this.tickets.fresh.length > 0 || (canLookUp && this.inStore === 'fresh')) {
       return 'fresh';
@@ -74,43 +86,101 @@ export class Lane implements TicketLane {
 
   get isIdle(): boolean {
     return (
-      this.claimed === 0 && this.line === undefined && this.lost === undefined && !this.isRescuing && !this.isLookingUp
+      this.claimed === 0 &&
+      this.priority === undefined &&
+      this.lost === undefined &&
+      !this.isRescuing &&
+      !this.isLookingUp
     );
+  }
+
+  mayPrefetch(now: number): boolean {
+    return this.prefetched < PREFETCH_PER_LANE_MAX && now - this.lastFinishedAt < PREFETCH_IF_FINISHED_WITHIN_MS;
+  }
+
+  /**
+   * While the lane looks in the database it takes no tickets, so that the oldest deliveries go first.
+   *
+   * @returns false when the ticket does not fit
+   */
+  addTicket(ticket: Ticket, hasRoom: boolean): boolean {
+    const tickets = this.tickets[ticket.attempt === 0 ? 'fresh' : 'retries'];
+    const max = hasRoom ? TICKETS_PER_LANE_MAX : TICKETS_PER_LANE_ALWAYS;
+    const fits = this.inStore === undefined && tickets.length < max;
+    if (fits) {
+      tickets.push(ticket);
+    }
+    return fits;
+  }
+
+  takeTicket(): Ticket | undefined {
+    return this.priority && this.tickets[this.priority].shift();
+  }
+
+  /** The database has due deliveries, or may have. */
+  lookInStore(priority: Priority): void {
+    this.inStore = this.inStore === 'fresh' ? 'fresh' : priority;
+    this.mustLookAgain = true;
+  }
+
+  beginLookUp(): void {
+    this.isLookingUp = true;
+    this.mustLookAgain = false;
+    this.cursor = this.mustRewind ? 0 : this.cursor;
+    this.mustRewind = false;
+  }
+
+  /** @param lastDueAt see `Scheduler.lookedUp` */
+  endLookUp(lastDueAt: number | undefined): void {
+    this.isLookingUp = false;
+    if (lastDueAt !== undefined) {
+      this.cursor = Math.max(this.cursor, lastDueAt - COMMITTED_WITHIN_MS);
+    } else if (!this.mustLookAgain) {
+      this.inStore = undefined;
+    }
+  }
+
+  /** Forgets what is not claimed yet. */
+  clear(): void {
+    this.tickets.fresh.length = 0;
+    this.tickets.retries.length = 0;
+    this.inStore = undefined;
+    this.lost = undefined;
   }
 }
 
-/** Deliveries whose worker has died that may be under way at the same time. */
-const UNDER_WAY_MAX = 8;
+/** Rescued deliveries that may be under way at the same time. */
+const RESCUES_MAX = 8;
 
-/** One delivery of a lane whose worker has died. */
+/** One delivery of a lane whose worker died. */
 export interface Rescue {
   readonly lane: Lane;
-  /** It may have been lost more than once. */
+  /** No other rescue is under way, because the delivery may have been lost more than once. */
   readonly isAlone: boolean;
 }
 
 /**
- * Lanes with deliveries whose worker has died. A few of those that were lost once are tried at the same time, and
- * then those that were lost again, one by one. So a delivery that ends its worker is found out and takes no other
- * along, and what was under way when somebody killed the process is not blamed for it.
+ * Lanes with deliveries whose worker died. Deliveries that were lost once are tried a few at a time. After them,
+ * those that were lost again are tried one by one. So a delivery that kills its worker is found out without taking
+ * others along, and deliveries that were merely under way when a process was killed are not blamed.
  */
 export class LostLanes {
   readonly #once = new Set<Lane>();
   readonly #again = new Set<Lane>();
   #underWay = 0;
 
-  /** Puts the lane where it belongs. */
-  place(lane: Lane, hasSlot: boolean): void {
-    const canAsk = hasSlot && !lane.isRescuing && lane.lost !== undefined;
-    move(this.#once, lane, canAsk && lane.lost === 0);
-    move(this.#again, lane, canAsk && lane.lost !== 0);
+  /** Must be called when the lane has changed. */
+  update(lane: Lane, hasSlot: boolean): void {
+    const canClaim = hasSlot && !lane.isRescuing && lane.lost !== undefined;
+    setMember(this.#once, lane, canClaim && lane.lost === 0);
+    setMember(this.#again, lane, canClaim && lane.lost !== 0);
   }
 
-  /** What is to be asked for next; `undefined` when that is nothing at this moment. Lanes take turns. */
+  /** The next rescue, if one may begin now. */
   next(): Rescue | undefined {
     const isAlone = this.#once.size === 0;
     const lane = isAlone ? leastLost(this.#again) : this.#once.values().next().value;
-    if (lane === undefined || this.#underWay >= (isAlone ? 1 : UNDER_WAY_MAX)) {
+    if (lane === undefined || this.#underWay >= (isAlone ? 1 : RESCUES_MAX)) {
       return undefined;
     }
     lane.isRescuing = true;
@@ -118,7 +188,7 @@ export class LostLanes {
     return { lane, isAlone };
   }
 
-  /** The store has answered; the lane is to be placed anew, and may be asked for another. */
+  /** The store has answered. `update` must follow. */
   answered({ lane, isAlone }: Rescue, hasFound: boolean): void {
     lane.isRescuing = false;
     if (!hasFound && lane.lost !== undefined) {
@@ -126,17 +196,26 @@ export class LostLanes {
     }
   }
 
-  /** It has come to its end, or has been under way for long enough. */
+  /** A rescue has ended, or has been under way for long enough. */
   ended(): void {
     this.#underWay -= 1;
   }
 }
 
-/** What was lost least is the least likely to end this worker too. */
+/** The delivery that was lost least is the least likely to kill this worker too. */
 function leastLost(lanes: Iterable<Lane>): Lane | undefined {
   let least: Lane | undefined;
   for (const lane of lanes) {
     least = least === undefined || (lane.lost ?? 0) < (least.lost ?? 0) ? lane : least;
   }
   return least;
+}
+
+/** Adds or removes. A member that stays keeps its position. */
+export function setMember<Member>(set: Set<Member>, member: Member, belongs: boolean): void {
+  if (belongs) {
+    set.add(member);
+  } else {
+    set.delete(member);
+  }
 }

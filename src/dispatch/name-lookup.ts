@@ -1,6 +1,6 @@
 import { type LookupAddress, type LookupOptions, Resolver } from 'node:dns';
 import { isIP, type LookupFunction } from 'node:net';
-import { RecentMap } from '../core/recent-map.ts';
+import { LRUCache } from 'lru-cache';
 import { type Hosts, parseHosts, parseSearchRule, queryName, type SearchRule, WatchedFile } from './name-servers.ts';
 
 /** Where names are looked up; what is not given is the system's. It travels to threads. */
@@ -31,11 +31,6 @@ const LOOPBACK: readonly LookupAddress[] = [
   { address: '::1', family: 6 },
 ];
 
-interface Kept {
-  readonly addresses: readonly LookupAddress[];
-  readonly until: number;
-}
-
 /** The name has no address, or nobody could say. */
 class LookupError extends Error {
   override readonly name = 'LookupError';
@@ -55,7 +50,7 @@ export class NameLookup {
   readonly #giveUpMs: number;
   readonly #hosts: WatchedFile<Hosts>;
   readonly #system: WatchedFile<{ readonly search: SearchRule; readonly resolver: Resolver }>;
-  readonly #kept = new RecentMap<string, Kept>(NAMES_KEPT_MAX);
+  readonly #kept = new LRUCache<string, readonly LookupAddress[]>({ max: NAMES_KEPT_MAX });
   readonly #asked = new Map<string, Promise<readonly LookupAddress[]>>();
   #queriesUnderWay = 0;
 
@@ -93,8 +88,8 @@ export class NameLookup {
       return LOOPBACK;
     }
     const kept = this.#kept.get(host);
-    if (kept !== undefined && performance.now() < kept.until) {
-      return kept.addresses;
+    if (kept !== undefined) {
+      return kept;
     }
     return this.#joinQuery(host);
   }
@@ -120,7 +115,7 @@ export class NameLookup {
     const addresses = answer.addresses.slice(0, ADDRESSES_PER_NAME_MAX);
     const keptMs = addresses.length === 0 ? NONE_KEPT_MS : Math.min(answer.ttlMs, KEPT_MS_MAX);
     if (keptMs > 0) {
-      this.#kept.set(host, { addresses, until: performance.now() + keptMs });
+      this.#kept.set(host, addresses, { ttl: keptMs });
     }
     return addresses;
   }

@@ -1,78 +1,75 @@
-import { RecentMap } from '../core/recent-map.ts';
+import { LRUCache } from 'lru-cache';
 import type { Ticket, TicketLane } from '../core/delivery.ts';
-import type { ClaimedDelivery } from '../storage/statements.ts';
-import { AccountRotation, move } from './account-rotation.ts';
-import { Lane, type Leased, type Line, LostLanes, type Rescue } from './lanes.ts';
-import { RecentRequests } from './recent-requests.ts';
+import { AccountRotation } from './account-rotation.ts';
+import { BurstLimiter } from './burst-limiter.ts';
+import type { Leased } from './deliver.ts';
+import { Lane, LostLanes, type Priority, type Rescue, setMember } from './lanes.ts';
 
-/** Tickets a worker holds in memory; about 3 MB. What does not fit is looked up in the database. */
+/** Tickets in memory; about 3 MB. Deliveries whose tickets do not fit are looked up in the database. */
 const TICKETS_MAX = 16_384;
-const TICKETS_PER_LANE_MAX = 512;
-/** Every lane may hold so many, however full the others are. */
-const TICKETS_PER_LANE_ALWAYS = 16;
-/** About 20 MB. Destinations beyond are found again by the sweeper. */
+/** About 20 MB. The sweeper finds the destinations beyond it again later. */
 const LANES_MAX = 50_000;
-/** Destinations whose place is remembered. About 2 MB. */
-const PLACES_MAX = 10_000;
+/** Destinations whose cursor is remembered while they have no lane. About 2 MB. */
+const CURSORS_MAX = 10_000;
+/** Claims of all lanes together beyond their slots. */
+const PREFETCH_MAX = 128;
 /**
- * A delivery is committed a little later than it is due, so that another may have been claimed before that is due
- * later. What is older still is found by the sweeper.
- */
-const COMMITTED_WITHIN_MS = 250;
-/** Claims made ahead of a free slot, for one lane and for all. */
-const AHEAD_PER_LANE_MAX = 32;
-const AHEAD_MAX = 128;
-/** Only a lane that has lately finished something gets claims ahead; one that hangs would just sit on them. */
-const AHEAD_IF_FINISHED_WITHIN_MS = 1_000;
-/**
- * This share of the slots is for accounts that hold no more than it: one whose destinations all hang cannot
- * take every slot there is.
+ * This share of the slots is for accounts that hold no more than it. So an account whose destinations all hang
+ * cannot take every slot.
  */
 const RESERVED_SHARE = 1 / 8;
 
 export interface Bounds {
   readonly maxConcurrency: number;
   readonly maxConcurrencyPerDestination: number;
-  /** Threads that send. */
+  /** Sender threads. */
   readonly threads: number;
+}
+
+export interface TicketPick {
+  readonly lane: Lane;
+  readonly ticket: Ticket;
+}
+
+/** A claim of the oldest due deliveries of a lane. */
+export interface LookUp {
+  readonly lane: Lane;
+  readonly limit: number;
 }
 
 /** What to claim now. */
 export interface Picks {
-  readonly tickets: readonly { readonly lane: Lane; readonly ticket: Ticket }[];
-  /** Deliveries that are looked up in the database. */
-  readonly lookUps: readonly { readonly lane: Lane; readonly limit: number }[];
-  /** Deliveries whose worker has died. */
+  readonly tickets: readonly TicketPick[];
+  readonly lookUps: readonly LookUp[];
   readonly rescues: readonly Rescue[];
-  /** Milliseconds until more may begin; `undefined` when nothing is held back. */
+  /** Milliseconds until more requests may begin; `undefined` when none is held back. */
   readonly heldBackFor: number | undefined;
 }
 
 /**
- * Hands out the slots: accounts take turns, one delivery each, and within an account its destinations do. Pure
- * bookkeeping, without a clock and without I/O. What it does in a turn grows with the slots it hands out, and not
- * with what waits: lanes move between lists when something happens to them, and nothing looks at all of them.
+ * Hands out the slots: accounts take turns, and within an account its destinations. It is pure bookkeeping, without a
+ * clock and without I/O. The cost of a call grows with the slots it hands out and not with the deliveries that wait:
+ * lanes move between sets when they change, and nothing iterates over all of them.
  */
 export class Scheduler {
   readonly #bounds: Bounds;
   readonly #accounts: AccountRotation;
   readonly #lanes = new Map<string, Lane>();
-  /** Lanes that have all the slots they may have, and more to claim. */
+  /** Lanes that have all their slots and more to claim. */
   readonly #full = new Set<Lane>();
-  /** Up to where each destination's deliveries were claimed in the order of their due times. */
-  readonly #places = new RecentMap<string, number>(PLACES_MAX);
+  readonly #cursors = new LRUCache<string, number>({ max: CURSORS_MAX });
   readonly #lost = new LostLanes();
-  readonly requests: RecentRequests;
+  readonly #bursts: BurstLimiter;
   #tickets = 0;
-  #slots: number;
-  #ahead = AHEAD_MAX;
+  #freeSlots: number;
+  #freePrefetch = PREFETCH_MAX;
 
   constructor(bounds: Bounds) {
     this.#bounds = bounds;
-    this.#slots = bounds.maxConcurrency;
+    this.#freeSlots = bounds.maxConcurrency;
     const reserved = Math.floor(bounds.maxConcurrency * RESERVED_SHARE);
     this.#accounts = new AccountRotation(reserved);
-    this.requests = new RecentRequests(bounds.threads, reserved);
+    this.#bursts = new BurstLimiter(bounds.threads, reserved);
   }
 
   get lanes(): Iterable<Lane> {
@@ -81,11 +78,11 @@ export class Scheduler {
 
   /** Deliveries that this worker has leased, or is about to. */
   get claimed(): number {
-    return this.#bounds.maxConcurrency - this.#slots + AHEAD_MAX - this.#ahead;
+    return this.#bounds.maxConcurrency - this.#freeSlots + PREFETCH_MAX - this.#freePrefetch;
   }
 
-  /** Destinations for which something was claimed that has not begun. */
-  get aheadOf(): string[] {
+  /** Destinations with claims whose requests have not begun. */
+  get waitingDestinations(): string[] {
     return [...this.#lanes.values()].filter(({ ready }) => ready.length > 0).map((lane) => lane.destinationId);
   }
 
@@ -93,37 +90,36 @@ export class Scheduler {
     return this.#lanes.get(destinationId);
   }
 
-  /** A ticket that finds no room is dropped: the database has its delivery, and the lane looks there. */
+  /** A ticket that does not fit is dropped, and the lane looks for its delivery in the database. */
   offer(ticket: Ticket): void {
     const lane = this.#laneOf(ticket);
     if (lane === undefined) {
       return;
     }
-    const line = lane.tickets[ticket.attempt === 0 ? 'fresh' : 'retries'];
-    if (lane.inStore === undefined && this.#hasRoom(line)) {
-      line.push(ticket);
+    if (lane.addTicket(ticket, this.#tickets < TICKETS_MAX)) {
       this.#tickets += 1;
-      this.#update(lane);
     } else {
-      this.#lookInStore(lane, 'fresh');
+      lane.lookInStore('fresh');
     }
+    this.#update(lane);
   }
 
   /**
-   * The database has something due for this destination, or may have.
+   * The database has due deliveries for this destination, or may have.
    *
-   * @param isAnywhere it may be older than what was claimed last. Looking there costs more: on PostgreSQL it is
-   * where the dead rows are.
+   * @param rewind they may have been due before those that were claimed last. Looking there costs more: on PostgreSQL
+   * that is where the dead rows are.
    */
-  offerLane(reference: TicketLane, line: Line, isAnywhere: boolean): void {
+  offerLane(reference: TicketLane, priority: Priority, rewind: boolean): void {
     const lane = this.#laneOf(reference);
     if (lane !== undefined) {
-      lane.mustRewind ||= isAnywhere;
-      this.#lookInStore(lane, line);
+      lane.mustRewind ||= rewind;
+      lane.lookInStore(priority);
+      this.#update(lane);
     }
   }
 
-  /** @param lost what the lost attempts of a delivery have counted before whose worker has died now, the least */
+  /** @param lost the lowest lost count of the destination's deliveries whose worker died, before that death */
   offerLost(reference: TicketLane, lost: number): void {
     const lane = this.#laneOf(reference);
     if (lane !== undefined) {
@@ -135,40 +131,47 @@ export class Scheduler {
   /** @param now on the monotonic clock */
   pick(now: number): Picks {
     const rescues = this.#takeRescues();
-    const tickets: { lane: Lane; ticket: Ticket }[] = [];
+    const tickets: TicketPick[] = [];
     const wanted = new Map<Lane, number>();
-    const claimOne = (lane: Lane, line: Line): void => {
-      const ticket = lane.tickets[line].shift();
+    const claimOne = (lane: Lane): void => {
+      const ticket = lane.takeTicket();
       if (ticket === undefined) {
         wanted.set(lane, (wanted.get(lane) ?? 0) + 1);
       } else {
         this.#tickets -= 1;
         tickets.push({ lane, ticket });
       }
-      this.count(lane, () => {
-        lane.claiming += 1;
-      });
+      this.#claimingOne(lane);
     };
-    const heldBack = this.requests.heldBack(now, this.#bounds.maxConcurrency - this.#slots, this.#slots);
-    const next = (): Lane | undefined => this.#accounts.next(this.#slots - heldBack);
+    const heldBack = this.#bursts.heldBack(now, this.#bounds.maxConcurrency - this.#freeSlots, this.#freeSlots);
+    const next = (): Lane | undefined => this.#accounts.next(this.#freeSlots - heldBack);
     for (let lane = next(); lane !== undefined; lane = next()) {
-      claimOne(lane, lane.line as Line);
+      claimOne(lane);
     }
     for (const lane of this.#full) {
-      while (lane.line !== undefined && this.#mayGoAhead(lane, now)) {
-        claimOne(lane, lane.line);
+      while (lane.priority !== undefined && this.#freePrefetch > 0 && lane.mayPrefetch(now)) {
+        claimOne(lane);
       }
     }
     const lookUps = Array.from(wanted, ([lane, limit]) => ({ lane, limit }));
     for (const { lane } of lookUps) {
-      lane.isLookingUp = true;
-      lane.mustLookAgain = false;
-      lane.from = lane.mustRewind ? 0 : lane.from;
-      lane.mustRewind = false;
+      lane.beginLookUp();
       this.#update(lane);
     }
-    const heldBackFor = heldBack > 0 && this.#accounts.areWaiting ? this.requests.nextIn(now) : undefined;
+    const heldBackFor = heldBack > 0 && this.#accounts.areWaiting ? this.#bursts.nextIn(now) : undefined;
     return { tickets, lookUps, rescues, heldBackFor };
+  }
+
+  /**
+   * @param lastDueAt the due time of the last delivery that a look-up found; `undefined` when it found fewer than its
+   * limit, so that there are no more
+   */
+  lookedUp(lane: Lane, lastDueAt: number | undefined): void {
+    lane.endLookUp(lastDueAt);
+    if (lastDueAt !== undefined) {
+      this.#cursors.set(lane.destinationId, lane.cursor);
+    }
+    this.#update(lane);
   }
 
   /** The store has answered whether there is something to rescue. */
@@ -177,88 +180,101 @@ export class Scheduler {
     this.#update(rescue.lane);
   }
 
-  /** What was rescued has come to its end, or has been under way for long enough. */
+  /** A rescued delivery has ended, or has been under way for long enough. */
   rescueEnded(): void {
     this.#lost.ended();
   }
 
-  /** Every change of what a lane has under way is made through here, so that the slots are counted. */
-  count(lane: Lane, change: () => void): void {
-    const before = lane.claimed;
-    change();
-    const { maxConcurrencyPerDestination: most } = this.#bounds;
-    const slots = Math.min(lane.claimed, most) - Math.min(before, most);
-    this.#slots -= slots;
-    this.#ahead -= lane.claimed - before - slots;
-    this.#accounts.of(lane.accountId).held += slots;
-    this.#update(lane);
+  /** The store has answered a claim of `asked` deliveries. */
+  claimAnswered(lane: Lane, asked: number, found: readonly Leased[]): void {
+    this.#change(lane, () => {
+      lane.claiming -= asked;
+      lane.ready.push(...found);
+    });
   }
 
-  /** Takes off the lane what was claimed and has not begun. */
-  takeReady(lane: Lane): ClaimedDelivery[] {
+  /** Takes the claim whose request is to begin now; `undefined` when there is none, or no slot for it. */
+  begin(lane: Lane, now: number): Leased | undefined {
+    if (lane.active >= lane.slotsMax) {
+      return undefined;
+    }
+    const leased = lane.ready.shift();
+    if (leased !== undefined) {
+      lane.active += 1;
+      this.#bursts.begin(leased, now);
+    }
+    return leased;
+  }
+
+  /** The request has ended. */
+  end(lane: Lane, leased: Leased, now: number): void {
+    this.#bursts.end(leased);
+    this.#change(lane, () => {
+      lane.active -= 1;
+      lane.lastFinishedAt = now;
+    });
+  }
+
+  /** Takes the claims whose requests have not begun off the lane. */
+  takeReady(lane: Lane): Leased[] {
     let taken: Leased[] = [];
-    this.count(lane, () => {
+    this.#change(lane, () => {
       taken = lane.ready.splice(0);
     });
-    return taken.map(({ delivery }) => delivery);
+    return taken;
   }
 
-  /**
-   * @param lastDueAt of the last delivery that a look-up has found; `undefined` when it has found fewer than it was
-   * asked for, so that there are no more.
-   */
-  lookedUp(lane: Lane, lastDueAt: number | undefined): void {
-    lane.isLookingUp = false;
-    if (lastDueAt !== undefined) {
-      lane.from = Math.max(lane.from, lastDueAt - COMMITTED_WITHIN_MS);
-      this.#places.set(lane.destinationId, lane.from);
-    } else if (!lane.mustLookAgain) {
-      lane.inStore = undefined;
-    }
-    this.#update(lane);
-  }
-
-  /** Forgets what waits; the database knows better. */
+  /** Forgets everything that is not claimed yet. The database has it. */
   clear(): void {
     for (const lane of this.#lanes.values()) {
-      lane.tickets.fresh.length = 0;
-      lane.tickets.retries.length = 0;
-      lane.inStore = undefined;
-      lane.lost = undefined;
+      lane.clear();
       this.#update(lane);
     }
     this.#tickets = 0;
   }
 
-  /** Puts the lane where it belongs, or drops it when nothing is left of it. */
+  /** Every change of the number of a lane's claims goes through here, so that the slots are counted. */
+  #change(lane: Lane, change: () => void): void {
+    const { slots, prefetched } = lane;
+    change();
+    this.#freeSlots -= lane.slots - slots;
+    this.#freePrefetch -= lane.prefetched - prefetched;
+    this.#accounts.of(lane.accountId).slots += lane.slots - slots;
+    this.#update(lane);
+  }
+
+  #claimingOne(lane: Lane): void {
+    this.#change(lane, () => {
+      lane.claiming += 1;
+    });
+  }
+
+  /** Moves the lane to the sets it belongs to, or drops it when nothing is left of it. */
   #update(lane: Lane): void {
     const account = this.#accounts.of(lane.accountId);
-    const { line } = lane;
-    const hasSlot = lane.claimed < this.#bounds.maxConcurrencyPerDestination;
-    move(account.waiting.fresh, lane, hasSlot && line === 'fresh');
-    move(account.waiting.retries, lane, hasSlot && line === 'retries');
-    move(this.#full, lane, !hasSlot && line !== undefined);
-    this.#lost.place(lane, hasSlot);
-    // One that was dropped may still be held by who ended its last request, and must not be counted off again.
+    const { priority } = lane;
+    const hasSlot = lane.claimed < lane.slotsMax;
+    setMember(account.waiting.fresh, lane, hasSlot && priority === 'fresh');
+    setMember(account.waiting.retries, lane, hasSlot && priority === 'retries');
+    setMember(this.#full, lane, !hasSlot && priority !== undefined);
+    this.#lost.update(lane, hasSlot);
+    // A dropped lane may still be in the hands of the dispatcher, and must not be counted off twice.
     if (lane.isIdle && this.#lanes.get(lane.destinationId) === lane) {
       this.#lanes.delete(lane.destinationId);
       account.lanes -= 1;
     }
-    this.#accounts.place(account);
+    this.#accounts.update(account);
   }
 
   #takeRescues(): Rescue[] {
     const rescues: Rescue[] = [];
-    while (this.#slots > 0) {
+    while (this.#freeSlots > 0) {
       const rescue = this.#lost.next();
       if (rescue === undefined) {
         break;
       }
-      const { lane } = rescue;
       rescues.push(rescue);
-      this.count(lane, () => {
-        lane.claiming += 1;
-      });
+      this.#claimingOne(rescue.lane);
     }
     return rescues;
   }
@@ -268,28 +284,10 @@ export class Scheduler {
     if (known !== undefined || this.#lanes.size >= LANES_MAX) {
       return known;
     }
-    const lane = new Lane(reference);
-    lane.from = this.#places.get(lane.destinationId) ?? 0;
+    const cursor = this.#cursors.get(reference.destinationId) ?? 0;
+    const lane = new Lane(reference, this.#bounds.maxConcurrencyPerDestination, cursor);
     this.#lanes.set(lane.destinationId, lane);
     this.#accounts.of(lane.accountId).lanes += 1;
     return lane;
-  }
-
-  #lookInStore(lane: Lane, line: Line): void {
-    lane.inStore = lane.inStore === 'fresh' ? 'fresh' : line;
-    lane.mustLookAgain = true;
-    this.#update(lane);
-  }
-
-  #hasRoom(line: readonly Ticket[]): boolean {
-    return line.length < TICKETS_PER_LANE_ALWAYS || (line.length < TICKETS_PER_LANE_MAX && this.#tickets < TICKETS_MAX);
-  }
-
-  #mayGoAhead(lane: Lane, now: number): boolean {
-    return (
-      this.#ahead > 0 &&
-      lane.claimed < this.#bounds.maxConcurrencyPerDestination + AHEAD_PER_LANE_MAX &&
-      now - lane.lastFinishedAt < AHEAD_IF_FINISHED_WITHIN_MS
-    );
   }
 }

@@ -5,7 +5,7 @@ import { ItemRefusedError } from '../storage/group-commit.ts';
 /** How long nothing is claimed after the store has failed. */
 export const STORE_PAUSE_MS = 1_000;
 
-/** A store that fails stops the dispatcher for a while; nothing is lost, every lease and every due time stands. */
+/** Keeps the dispatcher from calling a store that has just failed, which would only add load and log lines. */
 export class StorePause {
   readonly #telemetry: Telemetry;
   readonly #timer: Timer;
@@ -21,10 +21,12 @@ export class StorePause {
   }
 
   /**
-   * @param whenRefused what comes of an item that the store refuses for its own sake; that stops nobody else.
-   * @returns `undefined` when the store has failed
+   * Runs work that needs the store, and starts the pause when it fails.
+   *
+   * @param whenRefused the result when the store works but refuses this one item. That starts no pause.
+   * @returns `undefined` when the store failed
    */
-  async around<Result>(during: string, work: () => Promise<Result>, whenRefused?: Result): Promise<Result | undefined> {
+  async run<Result>(during: string, work: () => Promise<Result>, whenRefused?: Result): Promise<Result | undefined> {
     try {
       return await work();
     } catch (error) {

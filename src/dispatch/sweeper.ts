@@ -3,15 +3,15 @@ import type { TicketLane } from '../core/delivery.ts';
 import type { Telemetry } from '../observe/telemetry.ts';
 import type { DeliveryStore } from '../storage/delivery-store.ts';
 import type { FoundLane } from '../storage/statements.ts';
-import type { Line } from './lanes.ts';
+import type { Priority } from './lanes.ts';
 
 const SWEEP_INTERVAL_MS = 500;
-/** Destinations that one sweep looks at. The next one goes on behind them. */
+/** Destinations that one sweep looks at. The next sweep continues after them. */
 const LANES_PER_SWEEP = 256;
-const RETRIES_PER_LOOK = 1_000;
-/** A retry may be committed a little after its time; older ones are found as all other things are. */
+const RETRIES_PER_QUERY = 1_000;
+/** A retry may be committed a little after its due time. One that comes even later is found with the destinations. */
 const RETRY_OVERLAP_MS = 1_000;
-/** Where tickets do not travel, they are claimed within that time, or their lane looks in the store. */
+/** Within this time, tickets that do not leave the process are claimed, or their lanes look in the database. */
 const GRACE_MS_MIN = 1_000;
 
 export interface SweeperOptions {
@@ -20,36 +20,36 @@ export interface SweeperOptions {
   readonly telemetry: Telemetry;
   /** How long the ticket of a fresh delivery may be on its way, in milliseconds. */
   readonly graceMs: () => number;
-  /** Destinations for which something was claimed that has not begun. */
-  readonly aheadOf: () => readonly string[];
-  /** Destinations that get nothing from now on. */
+  /** Destinations with claims whose requests have not begun. */
+  readonly waitingDestinations: () => readonly string[];
+  /** Called with destinations that must get nothing more. */
   readonly withdraw: (destinationIds: readonly string[]) => void;
-  readonly offerLanes: (lanes: readonly TicketLane[], line: Line) => void;
+  readonly offerLanes: (lanes: readonly TicketLane[], priority: Priority) => void;
   readonly offerLost: (lane: TicketLane, lost: number) => void;
 }
 
 /**
- * Finds destinations with something due that there is no ticket for: retries whose time has come, leases that
- * ran out, tickets that were lost. Due times live in the database, the timer only looks; so no wait is too long
- * for a timer. It writes nothing: what it finds is claimed when there is a slot.
+ * Finds destinations with due deliveries that have no ticket: retries, expired leases, lost tickets. Due times live in
+ * the database and the timer only polls, so no wait is too long for a timer. The sweeper writes nothing: what it finds
+ * is claimed when there is a slot.
  *
- * Retries are found by their time, each once. Everything else is found on a round through the destinations with
- * something pending, some of them in each sweep; so a sweep costs the same whatever waits.
+ * Retries are found by their due time, each once. For everything else, each sweep looks at the next few destinations
+ * with pending deliveries, so a sweep costs the same however many wait.
  */
 export class Sweeper {
   readonly #options: SweeperOptions;
-  #callOff: () => void = () => {};
+  #cancelTimer: () => void = () => {};
   #sweeping: Promise<void> = Promise.resolve();
   #isRunning = false;
   #isSweeping = false;
-  /** The destination behind which the round goes on. */
+  /** The destination after which the next sweep continues. */
   #after = '';
-  /** Retries whose time had come by then are known. Milliseconds since the Unix epoch. */
+  /** Retries due until then have been found. Milliseconds since the Unix epoch. */
   #retriesUntil = 0;
-  /** A whole round is to be made, and without grace. */
-  #isUrgent = true;
+  /** The next sweep looks at all destinations, and without grace. */
+  #isFullSweepDue = true;
   /** The next sweep does not wait for the timer. */
-  #mustGoOn = false;
+  #mustSweepAgain = false;
 
   constructor(options: SweeperOptions) {
     this.#options = options;
@@ -58,35 +58,35 @@ export class Sweeper {
   start(): void {
     if (!this.#isRunning) {
       this.#isRunning = true;
-      this.#next(0);
+      this.#sweepIn(0);
     }
   }
 
-  /** Something may be due somewhere: a whole round, now. */
+  /** Something may be due anywhere: looks at all destinations now. */
   wake(): void {
-    this.#isUrgent = true;
-    this.#mustGoOn = true;
+    this.#isFullSweepDue = true;
+    this.#mustSweepAgain = true;
     if (this.#isRunning && !this.#isSweeping) {
-      this.#callOff();
-      this.#next(0);
+      this.#cancelTimer();
+      this.#sweepIn(0);
     }
   }
 
   async stop(): Promise<void> {
     this.#isRunning = false;
-    this.#callOff();
+    this.#cancelTimer();
     await this.#sweeping;
   }
 
-  #next(waitMs: number): void {
-    this.#callOff = this.#options.timer.after(waitMs, () => {
+  #sweepIn(waitMs: number): void {
+    this.#cancelTimer = this.#options.timer.after(waitMs, () => {
       this.#sweeping = this.#sweep();
     });
   }
 
   async #sweep(): Promise<void> {
     this.#isSweeping = true;
-    this.#mustGoOn = false;
+    this.#mustSweepAgain = false;
     try {
       await this.#findDisabled();
       await this.#findRetries();
@@ -96,14 +96,14 @@ export class Sweeper {
     }
     this.#isSweeping = false;
     if (this.#isRunning) {
-      this.#next(this.#mustGoOn ? 0 : SWEEP_INTERVAL_MS);
+      this.#sweepIn(this.#mustSweepAgain ? 0 : SWEEP_INTERVAL_MS);
     }
   }
 
-  /** Disabled or deleted by another process: this one was not told. */
+  /** Another process may have disabled or deleted a destination; this one gets no message about it. */
   async #findDisabled(): Promise<void> {
-    const { deliveries, aheadOf, withdraw } = this.#options;
-    const ids = aheadOf();
+    const { deliveries, waitingDestinations, withdraw } = this.#options;
+    const ids = waitingDestinations();
     if (ids.length > 0) {
       withdraw(await deliveries.disabledAmong(ids));
     }
@@ -112,8 +112,8 @@ export class Sweeper {
   async #findRetries(): Promise<void> {
     const { deliveries, offerLanes } = this.#options;
     for (let isMore = true; isMore && this.#isRunning; ) {
-      const found = await deliveries.findRetries({ after: this.#retriesUntil, limit: RETRIES_PER_LOOK });
-      isMore = found.length === RETRIES_PER_LOOK;
+      const found = await deliveries.findRetries({ after: this.#retriesUntil, limit: RETRIES_PER_QUERY });
+      isMore = found.length === RETRIES_PER_QUERY;
       const last = found.at(-1)?.dueAt ?? this.#retriesUntil;
       this.#retriesUntil = isMore ? last : Math.max(this.#retriesUntil, last - RETRY_OVERLAP_MS);
       offerLanes(found, 'retries');
@@ -122,20 +122,20 @@ export class Sweeper {
 
   async #findLanes(): Promise<void> {
     const { deliveries, graceMs } = this.#options;
-    const isWhole = this.#isUrgent;
-    this.#isUrgent = false;
-    this.#after = isWhole ? '' : this.#after;
+    const isFull = this.#isFullSweepDue;
+    this.#isFullSweepDue = false;
+    this.#after = isFull ? '' : this.#after;
     do {
       const found = await deliveries.findLanes({
         after: this.#after,
         limit: LANES_PER_SWEEP,
-        graceMs: isWhole ? 0 : Math.max(graceMs(), GRACE_MS_MIN),
+        graceMs: isFull ? 0 : Math.max(graceMs(), GRACE_MS_MIN),
       });
       this.#after = found.length < LANES_PER_SWEEP ? '' : (found.at(-1)?.destinationId ?? '');
       for (const lane of found) {
         this.#offer(lane);
       }
-    } while (isWhole && this.#after !== '' && this.#isRunning);
+    } while (isFull && this.#after !== '' && this.#isRunning);
   }
 
   #offer({ destinationId, accountId, due, lost }: FoundLane): void {

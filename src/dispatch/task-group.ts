@@ -1,4 +1,4 @@
-/** Promises under way, and a way to wait until there are none. The promises must not reject. */
+/** Promises under way, and a way to wait for them. They must not reject. */
 export class TaskGroup {
   readonly #tasks = new Set<Promise<void>>();
 
@@ -11,7 +11,7 @@ export class TaskGroup {
     void task.finally(() => this.#tasks.delete(task));
   }
 
-  /** Resolves when nothing is under way any more, or when the time is up. */
+  /** Resolves when no task is under way, including those added meanwhile, or when the time is up. */
   async settled(withinMs?: number): Promise<void> {
     if (withinMs === undefined) {
       await this.#drain();

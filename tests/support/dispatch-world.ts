@@ -116,9 +116,9 @@ export function createWorld(seed: number) {
   const sweeper = new Sweeper({
     ...common,
     graceMs: () => 0,
-    aheadOf: () => dispatcher.aheadOf,
+    waitingDestinations: () => dispatcher.waitingDestinations,
     withdraw: (ids) => dispatcher.withdraw(ids),
-    offerLanes: (lanes, line) => dispatcher.offerLanes(lanes, line, true),
+    offerLanes: (lanes, priority) => dispatcher.offerLanes(lanes, priority, true),
     offerLost: (lane, lost) => dispatcher.offerLost(lane, lost),
   });
   const calmDown = (): void => {

@@ -1,5 +1,4 @@
 import { describe, expect, test } from '@jest/globals';
-import { RecentMap } from '../../src/core/recent-map.ts';
 import { FailureLimit, networkOf } from '../../src/access/limits.ts';
 
 const RATE = { count: 3, perMs: 60_000 };
@@ -65,17 +64,6 @@ describe('FailureLimit', () => {
     fixture.fail(3);
     expect(fixture.limit.size).toBe(20_000);
     expect(fixture.waitMs()).toBe(60_000);
-  });
-});
-
-describe('RecentMap', () => {
-  test('forgets what was not used for longest', () => {
-    const map = new RecentMap<string, number>(2);
-    map.set('a', 1);
-    map.set('b', 2);
-    expect(map.get('a')).toBe(1);
-    map.set('c', 3);
-    expect([map.get('a'), map.get('b'), map.get('c'), map.size]).toEqual([1, undefined, 3, 2]);
   });
 });
 

@@ -1,7 +1,9 @@
 import { describe, expect, test } from '@jest/globals';
 import type { Ticket } from '../../src/core/delivery.ts';
+import type { Leased } from '../../src/dispatch/deliver.ts';
 import type { Lane, Rescue } from '../../src/dispatch/lanes.ts';
 import { type Bounds, Scheduler, type Picks } from '../../src/dispatch/scheduler.ts';
+import { ModelStore } from '../support/model-store.ts';
 
 const NOW = 1_000_000;
 
@@ -44,9 +46,21 @@ function perLane({ tickets: taken, lookUps }: Picks): Record<string, number> {
 }
 
 function release(scheduler: Scheduler, lane: Lane, count = 1): void {
-  scheduler.count(lane, () => {
-    lane.claiming -= count;
-  });
+  scheduler.claimAnswered(lane, count, []);
+}
+
+async function claimOf({ destinationId, accountId, deliveryId }: Ticket): Promise<Leased> {
+  const store = new ModelStore(
+    () => NOW,
+    async (operation) => operation(),
+  );
+  const ticket = { destinationId, accountId, deliveryId, attempt: 0 };
+  store.insert(ticket);
+  const delivery = await store.claim({ ticket, leaseMs: 60_000, blame: 1 });
+  if (delivery === undefined) {
+    throw new Error('The delivery was not claimed.');
+  }
+  return { delivery, leaseUntil: NOW + 60_000 };
 }
 
 describe('the scheduler', () => {
@@ -69,7 +83,7 @@ describe('the scheduler', () => {
     expect(perLane(scheduler.pick(NOW))).toEqual({ live: 3 });
   });
 
-  test('begins no more at the same time than a thread can send soon, and leaves room for other accounts', () => {
+  test('begins no more at the same time than a thread can send soon, and leaves room for other accounts', async () => {
     const bounds = { maxConcurrency: 256, maxConcurrencyPerDestination: 32, threads: 1 };
     const ids = Array.from({ length: 20 }, (_, index) => `d-${index}`);
     const scheduler = schedulerWith(
@@ -78,12 +92,9 @@ describe('the scheduler', () => {
     );
     const first = scheduler.pick(NOW);
     expect(first.tickets).toHaveLength(52);
-    for (const { lane } of first.tickets) {
-      scheduler.requests.begin(NOW);
-      scheduler.count(lane, () => {
-        lane.claiming -= 1;
-        lane.active += 1;
-      });
+    for (const { lane, ticket } of first.tickets) {
+      scheduler.claimAnswered(lane, 1, [await claimOf(ticket)]);
+      expect(scheduler.begin(lane, NOW)?.delivery.deliveryId).toBe(ticket.deliveryId);
     }
     expect(scheduler.pick(NOW + 20)).toMatchObject({ tickets: [], heldBackFor: 30 });
     scheduler.offer(tickets('quiet', 1)[0] as Ticket);
@@ -126,10 +137,10 @@ describe('the scheduler', () => {
     const look = (lastDueAt: number | undefined) => {
       const [found] = scheduler.pick(NOW).lookUps;
       if (found !== undefined) {
-        const { from } = found.lane;
+        const { cursor } = found.lane;
         scheduler.lookedUp(found.lane, lastDueAt);
         release(scheduler, found.lane, found.limit);
-        return from;
+        return cursor;
       }
       return undefined;
     };
