@@ -1,8 +1,8 @@
-/** How waits are made, on a clock that never jumps; tests put their own in its place. */
+/** Measures and waits on a monotonic clock. Tests replace it. */
 export interface Timer {
-  /** Milliseconds since some moment. */
+  /** Milliseconds since an arbitrary moment. */
   now(): number;
-  /** @returns a function that calls it off. */
+  /** @returns a function that cancels the callback */
   after(ms: number, callback: () => void): () => void;
 }
 
@@ -14,7 +14,7 @@ export const systemTimer: Timer = {
   },
 };
 
-/** Where "now" comes from; tests put their own in its place. */
+/** Reads the wall clock. Tests replace it. */
 export interface Clock {
   /** Milliseconds since the Unix epoch. */
   now(): number;
@@ -25,7 +25,7 @@ export const systemClock: Clock = { now: () => Date.now() };
 const STARTED_AT = Date.now() - performance.now();
 
 /**
- * The wall clock as it was at the start, carried on by the monotonic one: nobody who sets the clock makes a
- * lease end or a wait last longer.
+ * The wall clock at the start of the process, continued by the monotonic clock. So setting the system's clock neither
+ * ends a lease nor extends a wait.
  */
 export const steadyClock: Clock = { now: () => Math.round(STARTED_AT + performance.now()) };

@@ -1,5 +1,5 @@
 /**
- * A delivery is one event on its way to one destination.
+ * A delivery brings one event to one destination.
  *
  *             claim                 2xx
  *  PENDING ----------> (leased) ----------> SUCCEEDED
@@ -7,13 +7,13 @@
  *     |  +--- retry at ---+  +-------------> FAILED  (the dead letters)
  *     +------ manual retry ------------------+
  *
- * "Leased" is no status of its own: a claim moves `dueAt` to the end of the lease and counts the attempt.
- * A worker that dies lets the lease run out, and the delivery is due again.
+ * "Leased" is not a status: a claim moves `dueAt` to the end of the lease and counts the attempt. If the worker dies,
+ * the lease runs out and the delivery is due again.
  */
 export const DELIVERY_STATUSES = ['PENDING', 'SUCCEEDED', 'FAILED'] as const;
 export type DeliveryStatus = (typeof DELIVERY_STATUSES)[number];
 
-/** Why an attempt failed. The names are stable; they are stored, and shown by the API. */
+/** Why an attempt failed. The names are stored and shown by the API, so they must not change. */
 export const ATTEMPT_ERRORS = [
   'HTTP_STATUS',
   'TIMEOUT',
@@ -32,7 +32,7 @@ export const ATTEMPT_ERRORS = [
 ] as const;
 export type AttemptError = (typeof ATTEMPT_ERRORS)[number];
 
-/** What one attempt came to: a value, never an exception, because a failing destination is data. */
+/** The outcome of one attempt. A failing destination is data, so this is never an exception. */
 export interface AttemptOutcome {
   /** Milliseconds since the Unix epoch. */
   readonly startedAt: number;
@@ -40,13 +40,13 @@ export interface AttemptOutcome {
   readonly statusCode: number | null;
   /** `null` means delivered. */
   readonly error: AttemptError | null;
-  /** The first bytes of the response. */
+  /** Only its first bytes. */
   readonly responseBody: Buffer | null;
 }
 
-/** The same with what the answer asks of the next attempt, which is not stored. */
+/** The outcome with the part that only the retry policy needs, and that is not stored. */
 export interface ExchangeOutcome extends AttemptOutcome {
-  /** The header `Retry-After`, as it was received. */
+  /** The header `Retry-After` as received. */
   readonly retryAfter: string | null;
 }
 
@@ -56,8 +56,8 @@ export function outcomeUnsent(startedAt: number, error: AttemptError): ExchangeO
 }
 
 /**
- * Only 2xx is success (RFC 9110, 15.3); a redirect is not followed, so it has delivered nothing. An interim status
- * that ends an exchange, as 101 does, is no answer to what was asked.
+ * Only 2xx is a success (RFC 9110, 15.3). A redirect is not followed, so it has delivered nothing. A final status below
+ * 200, such as 101, does not answer the request.
  */
 export function errorOfStatus(statusCode: number): AttemptError | null {
   if (statusCode < 200) {
@@ -66,29 +66,29 @@ export function errorOfStatus(statusCode: number): AttemptError | null {
   return statusCode >= 200 && statusCode < 300 ? null : 'HTTP_STATUS';
 }
 
-/** "Likely to be permanent" (RFC 9110, 15.5.11): the destination wants nothing more, now or later. */
+/** 410 is "likely to be permanent" (RFC 9110, 15.5.11): the destination wants no more requests. */
 export function saysGone({ statusCode }: Pick<AttemptOutcome, 'statusCode'>): boolean {
   return statusCode === 410;
 }
 
-/** Where a delivery stands after an attempt. */
+/** The state of a delivery after an attempt. */
 export interface DeliveryState {
   readonly status: DeliveryStatus;
-  /** Until the next attempt, in milliseconds; `null` once there is none. */
+  /** Milliseconds until the next attempt; `null` if there is none. */
   readonly retryInMs: number | null;
-  /** Milliseconds since the Unix epoch; `null` while it is pending. */
+  /** Milliseconds since the Unix epoch; `null` while the delivery is pending. */
   readonly completedAt: number | null;
 }
 
-/** Says that a delivery waits, and for which attempt: a claim takes it only if no newer attempt has begun. */
+/** Announces a due delivery. A claim by ticket succeeds only if no newer attempt has begun. */
 export interface Ticket {
   readonly deliveryId: string;
   readonly destinationId: string;
-  /** The owner of both, because accounts take turns. */
+  /** The owner of both. The scheduler lets accounts take turns. */
   readonly accountId: string;
-  /** Attempts already claimed when the ticket was written. */
+  /** The number of attempts claimed before the ticket was written. */
   readonly attempt: number;
 }
 
-/** Where deliveries wait, and whose turn it is. */
+/** Names the lane of a destination. */
 export type TicketLane = Pick<Ticket, 'destinationId' | 'accountId'>;

@@ -1,72 +1,11 @@
-import { topLevelMembers } from './json-object.ts';
 import type { HeaderEntry, HttpMethod } from './inputs.ts';
+import { topLevelMembers } from './json-object.ts';
 import { signatureHeader, type SigningKey, signingKeyOf, type SigningSecret } from './signature.ts';
 
-/** The URL that is to be asked for is longer than any server would take it. */
-export class UrlTooLongError extends Error {
-  override readonly name = 'UrlTooLongError';
-  readonly code = 'ERR_URL_TOO_LONG';
-}
-
-/** The longest escape of JSON, `\uXXXX`, stands for one character. */
-const ESCAPE_LENGTH_MAX = 6;
-
-/**
- * Each top-level key of the payload as one parameter, in its order.
- *
- * @param lengthMax it is given up as soon as it would be longer
- * @throws UrlTooLongError
- */
-export function queryString(payload: Buffer, lengthMax: number): string {
-  let query = '';
-  for (const [key, raw] of topLevelMembers(payload.toString('utf8'))) {
-    const room = lengthMax - query.length;
-    const pair = `${percentEncode(key, room)}=${percentEncode(queryValue(raw, room), room)}`;
-    query += query === '' ? pair : `&${pair}`;
-    if (query.length > lengthMax) {
-      throw tooLong();
-    }
-  }
-  return query;
-}
-
-// Strings as they are; numbers, true, false, null, objects and arrays as the payload spells them.
-function queryValue(raw: string, room: number): string {
-  if (!raw.startsWith('"')) {
-    return raw;
-  }
-  if (raw.length / ESCAPE_LENGTH_MAX > room + 2) {
-    throw tooLong();
-  }
-  return JSON.parse(raw) as string;
-}
-
-/** A lone surrogate has no UTF-8 form; its JSON escape has, and tells the receiver what was there. */
-function percentEncode(text: string, room: number): string {
-  if (text.length > room) {
-    throw tooLong();
-  }
-  const encodable = text.isWellFormed() ? text : text.replace(LONE_SURROGATE, jsonEscape);
-  return encodeURIComponent(encodable);
-}
-
-const LONE_SURROGATE = /\p{Surrogate}/gu;
-
-function jsonEscape(character: string): string {
-  return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
-}
-
-function tooLong(): UrlTooLongError {
-  return new UrlTooLongError('The payload does not fit into a URL.');
-}
-
-/** Far beyond what servers take: most stop at 8 or 16 KiB. */
-const URL_CHARACTERS_MAX = 64 * 1024;
-
-/** What a destination gives to its requests. */
+/** The destination's part of a request. */
 export interface DestinationSource {
   readonly destinationId: string;
-  /** Another one whenever anything of what follows has changed. */
+  /** Changes with any of the following. */
   readonly destinationVersion: number;
   readonly url: string;
   readonly httpMethod: HttpMethod;
@@ -75,35 +14,39 @@ export interface DestinationSource {
   readonly signingSecrets: readonly SigningSecret[];
 }
 
-/** What a delivery gives to its requests. */
+/** The delivery's part of a request. */
 export interface MessageSource {
   readonly deliveryId: string;
   /** How many times the event has been delivered to a Data Pusher before. */
   readonly hops: number;
-  /** The bytes as they were received. */
+  /** The bytes as received. */
   readonly payload: Buffer;
 }
 
-/** What a delivery's request is made of; the same for every attempt but for the time. */
+/** Everything that makes up a delivery's request. Attempts differ in their time only. */
 export interface RequestSource extends DestinationSource, MessageSource {}
+
+/** Copies the destination's part of a larger source. */
+export function destinationOf(source: DestinationSource): DestinationSource {
+  const { destinationId, destinationVersion, url, httpMethod, headers, signingSecrets } = source;
+  return { destinationId, destinationVersion, url, httpMethod, headers, signingSecrets };
+}
+
+/** About the size of a destination in memory and in messages. */
+export function charactersOf({ url, headers, signingSecrets }: DestinationSource): number {
+  const texts = [url, headers.flat(2), signingSecrets.map(({ secret }) => secret)].flat();
+  return texts.reduce((length, text) => length + text.length, 0);
+}
 
 /** What all requests to one version of a destination have in common, parsed and encoded once. */
 export interface Target {
-  /** Without the fragment. */
+  /** The URL without its fragment. */
   readonly text: string;
-  /** `null` where the text is no URL. */
+  /** `null` if the text is not a URL. */
   readonly url: URL | null;
   readonly method: HttpMethod;
   readonly headerLines: readonly string[];
   readonly keys: readonly SigningKey[];
-}
-
-export interface OutgoingRequest {
-  readonly url: URL;
-  readonly method: HttpMethod;
-  /** Name and value in turn, in the order and letter case they are sent in; values are bytes, one character each. */
-  readonly headerLines: readonly string[];
-  readonly body: Buffer | undefined;
 }
 
 export function targetOf(source: DestinationSource, userAgent: string): Target {
@@ -120,21 +63,54 @@ export function targetOf(source: DestinationSource, userAgent: string): Target {
   return { text, url, method: source.httpMethod, headerLines, keys: source.signingSecrets.map(signingKeyOf) };
 }
 
+function withoutFragment(url: string): string {
+  const hash = url.indexOf('#');
+  return hash === -1 ? url : url.slice(0, hash);
+}
+
+function destinationLines(headers: readonly HeaderEntry[]): string[] {
+  return headers.flatMap(([name, value]) =>
+    typeof value === 'string' ? [name, wireText(value)] : value.flatMap((one) => [name, wireText(one)]),
+  );
+}
+
+// Node writes header values as Latin-1, so text beyond ASCII is passed as its UTF-8 bytes.
+function wireText(value: string): string {
+  return Buffer.from(value, 'utf8').toString('latin1');
+}
+
+export interface OutgoingRequest {
+  readonly url: URL;
+  readonly method: HttpMethod;
+  /** Names and values in turn, in the order and letter case in which they are sent. Values have one character a byte. */
+  readonly headerLines: readonly string[];
+  readonly body: Buffer | undefined;
+}
+
+/** Far beyond what servers accept: most stop at 8 or 16 KiB. */
+const URL_CHARACTERS_MAX = 64 * 1024;
+
+/** The requested URL is longer than any server would accept. */
+export class UrlTooLongError extends Error {
+  override readonly name = 'UrlTooLongError';
+  readonly code = 'ERR_URL_TOO_LONG';
+}
+
 /**
- * A GET carries the payload as query parameters, every other method as its body. The destination's own
- * headers win over `Content-Type` and `User-Agent`; `webhook-id`, `webhook-timestamp` (in seconds) and
- * `webhook-signature` are always ours, after the Standard Webhooks specification. It knows bodies only: of a
- * GET the query string is signed in the place of the body. `Data-Pusher-Hops` is what ends a circle.
+ * A GET carries the payload as query parameters, every other method as its body. The destination's own headers override
+ * `Content-Type` and `User-Agent`. `webhook-id`, `webhook-timestamp` (in seconds) and `webhook-signature` are always
+ * ours and follow the Standard Webhooks specification. The specification covers only bodies, so for a GET the query
+ * string is signed instead. `Data-Pusher-Hops` ends loops between servers.
  *
  * @param sentAt in milliseconds since the Unix epoch
- * @throws UrlTooLongError, and a TypeError where there is no URL
+ * @throws UrlTooLongError, and a TypeError if there is no valid URL
  */
 export function buildRequest(target: Target, message: MessageSource, sentAt: number): OutgoingRequest {
   const isGet = target.method === 'GET';
   const url = requireUrl(isGet ? URL.parse(urlWithQuery(target.text, message.payload)) : target.url);
   const id = message.deliveryId;
   const timestamp = Math.floor(sentAt / 1000).toString();
-  // Node writes a URL as the WHATWG parser spells it: "'" goes out as %27, and a "?" with nothing behind it not at all.
+  // Signed as Node sends it, in the WHATWG parser's spelling: "'" becomes %27, and a trailing "?" is dropped.
   const body = isGet ? url.search.slice(1) : message.payload;
   const headerLines = [
     ...target.headerLines,
@@ -156,23 +132,12 @@ export function buildRequest(target: Target, message: MessageSource, sentAt: num
 
 function requireUrl(url: URL | null): URL {
   if (url === null) {
-    throw Object.assign(new TypeError('The destination has no URL that can be called.'), { code: 'ERR_INVALID_URL' });
+    throw Object.assign(new TypeError('The destination has no valid URL.'), { code: 'ERR_INVALID_URL' });
   }
   if (url.href.length > URL_CHARACTERS_MAX) {
     throw new UrlTooLongError('The URL is too long.');
   }
   return url;
-}
-
-function destinationLines(headers: readonly HeaderEntry[]): string[] {
-  return headers.flatMap(([name, value]) =>
-    typeof value === 'string' ? [name, wireText(value)] : value.flatMap((one) => [name, wireText(one)]),
-  );
-}
-
-// Node writes header values as Latin-1; text beyond ASCII goes out as its UTF-8 bytes.
-function wireText(value: string): string {
-  return Buffer.from(value, 'utf8').toString('latin1');
 }
 
 /**
@@ -191,7 +156,49 @@ export function urlWithQuery(base: string, payload: Buffer): string {
   return /[?&]$/.test(base) ? base + query : `${base}&${query}`;
 }
 
-function withoutFragment(url: string): string {
-  const hash = url.indexOf('#');
-  return hash === -1 ? url : url.slice(0, hash);
+/** Turns each top-level key of the payload into one parameter, in their order. Stops as soon as it is too long. */
+function queryString(payload: Buffer, lengthMax: number): string {
+  let query = '';
+  for (const [key, raw] of topLevelMembers(payload.toString('utf8'))) {
+    const room = lengthMax - query.length;
+    const pair = `${percentEncode(key, room)}=${percentEncode(queryValue(raw, room), room)}`;
+    query += query === '' ? pair : `&${pair}`;
+    if (query.length > lengthMax) {
+      throw payloadTooLong();
+    }
+  }
+  return query;
+}
+
+/** The longest JSON escape, `\uXXXX`, stands for one character. */
+const ESCAPE_LENGTH_MAX = 6;
+
+/** Strings lose their quotes. All other values stay as the payload spells them. */
+function queryValue(raw: string, room: number): string {
+  if (!raw.startsWith('"')) {
+    return raw;
+  }
+  if (raw.length / ESCAPE_LENGTH_MAX > room + 2) {
+    throw payloadTooLong();
+  }
+  return JSON.parse(raw) as string;
+}
+
+/** A lone surrogate has no UTF-8 form, so its JSON escape is sent instead. */
+function percentEncode(text: string, room: number): string {
+  if (text.length > room) {
+    throw payloadTooLong();
+  }
+  const encodable = text.isWellFormed() ? text : text.replace(LONE_SURROGATE, jsonEscape);
+  return encodeURIComponent(encodable);
+}
+
+const LONE_SURROGATE = /\p{Surrogate}/gu;
+
+function jsonEscape(character: string): string {
+  return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
+}
+
+function payloadTooLong(): UrlTooLongError {
+  return new UrlTooLongError('The payload does not fit into a URL.');
 }

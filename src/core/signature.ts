@@ -1,14 +1,14 @@
 import { createHmac } from 'node:crypto';
 import { SIGNING_SECRET_PREFIX } from './secrets.ts';
 
-/** A secret that a destination's deliveries are signed with. */
+/** A secret that signs a destination's deliveries. */
 export interface SigningSecret {
   readonly secret: string;
-  /** Milliseconds since the Unix epoch; `null` for the newest, which signs until it is rotated. */
+  /** Milliseconds since the Unix epoch; `null` for the newest secret, which signs until it is rotated. */
   readonly signsUntil: number | null;
 }
 
-/** The same, decoded for use. */
+/** A decoded signing secret. */
 export interface SigningKey {
   readonly key: Buffer;
   readonly signsUntil: number | null;
@@ -16,7 +16,7 @@ export interface SigningKey {
 
 export interface SignedContent {
   readonly id: string;
-  /** In seconds since the Unix epoch, as it is sent. */
+  /** Seconds since the Unix epoch, as sent. */
   readonly timestamp: string;
   readonly body: Buffer | string;
 }
@@ -26,8 +26,8 @@ export function signingKeyOf({ secret, signsUntil }: SigningSecret): SigningKey 
 }
 
 /**
- * The value of `webhook-signature` after the Standard Webhooks specification: one signature for each key,
- * separated by spaces, so that a receiver may know either secret while it is being rotated.
+ * The value of `webhook-signature` according to the Standard Webhooks specification: one signature per key, separated
+ * by spaces, so that a receiver may know either secret during a rotation.
  */
 export function signatureHeader(content: SignedContent, keys: readonly SigningKey[], now: number): string {
   return keys

@@ -5,22 +5,170 @@ import type { Duplex } from 'node:stream';
 import { AddressRule, type AddressRuleOptions } from '../core/address-rule.ts';
 import { NameLookup, type NameLookupOptions } from './name-lookup.ts';
 
-/** Where requests may go, and which way. It travels to threads. */
+/** Where requests may go, and how. It travels to threads. */
 export interface Egress {
-  /** `undefined` lets them go anywhere. */
+  /** `undefined` allows every address. */
   readonly rule: AddressRuleOptions | undefined;
   readonly proxyUrl: string | undefined;
-  /** What is not given is the system's. */
+  /** Options that are missing are the system's. */
   readonly names?: NameLookupOptions | undefined;
 }
 
 interface EgressAgentsOptions {
   readonly egress: Egress;
-  /** How names are resolved, in the place of name servers. */
+  /** Resolves names instead of the name servers. */
   readonly lookup?: LookupFunction | undefined;
   readonly idleMs: number;
-  /** To have an address of a name, or a tunnel through the proxy. */
+  /** For the look-up of a name, or a tunnel through the proxy. */
   readonly connectTimeoutMs: number;
+}
+
+interface AgentPair {
+  readonly http: http.Agent;
+  readonly https: https.Agent;
+}
+
+/**
+ * The connections of all requests. They stay open for the next requests to the same host and port. Node's agents
+ * ignore proxy variables unless told otherwise.
+ *
+ * Whether an address may be called is decided at each connect, for the very address that is connected to: the
+ * addresses of a name are filtered between the look-up's answer and Node's choice among them. An address in the URL
+ * itself is never looked up, and is checked before.
+ */
+export class EgressAgents {
+  readonly keepAlive: AgentPair;
+  /** A new connection for each request. */
+  readonly fresh: AgentPair;
+  readonly #names: NameLookup;
+  readonly #tunnels: ProxyTunnels | undefined;
+  /** The number of bytes a connection had received when it last became idle. */
+  readonly #receivedBefore = new WeakMap<Duplex, number>();
+
+  constructor({ egress, lookup, idleMs, connectTimeoutMs }: EgressAgentsOptions) {
+    const { proxyUrl } = egress;
+    const rule = egress.rule && new AddressRule(egress.rule);
+    this.#names = new NameLookup({ ...egress.names, timeoutMs: connectTimeoutMs });
+    this.#tunnels =
+      proxyUrl === undefined
+        ? undefined
+        : new ProxyTunnels({ proxy: new URL(proxyUrl), timeoutMs: connectTimeoutMs, lookup: this.#names.lookup });
+    const guard = new ConnectionGuard(rule, this.#tunnels);
+    const resolve = lookup ?? this.#names.lookup;
+    const options = { timeout: idleMs, lookup: rule ? checkedLookup(rule, resolve) : resolve };
+    this.keepAlive = agentPair({ ...options, keepAlive: true }, guard);
+    this.fresh = agentPair({ ...options, keepAlive: false }, guard);
+    for (const agent of [this.keepAlive.http, this.keepAlive.https]) {
+      agent.on('free', (socket: Socket) => this.#receivedBefore.set(socket, socket.bytesRead));
+    }
+  }
+
+  /** True for a reused connection that has received nothing for its current request. */
+  hasReceivedNothing(socket: Socket): boolean {
+    return this.#receivedBefore.get(socket) === socket.bytesRead;
+  }
+
+  destroy(): void {
+    for (const agent of [this.keepAlive, this.fresh].flatMap((pair) => [pair.http, pair.https])) {
+      agent.destroy();
+    }
+    this.#tunnels?.destroy();
+    this.#names.close();
+  }
+}
+
+function agentPair(options: https.AgentOptions, guard: ConnectionGuard): AgentPair {
+  return {
+    http: new GuardedHttpAgent(options, guard),
+    // Explicit, so that NODE_TLS_REJECT_UNAUTHORIZED and Node's options for older TLS versions have no effect.
+    https: new GuardedHttpsAgent({ ...options, rejectUnauthorized: true, minVersion: 'TLSv1.2' }, guard),
+  };
+}
+
+/** The options that Node's agents pass. Their declared types name only some of them. */
+interface ConnectOptions extends http.ClientRequestArgs {
+  readonly host: string;
+  readonly port: number;
+  readonly socket?: Duplex;
+}
+type OnConnected = (error: Error | null, socket?: Duplex) => void;
+type Connection = Duplex | null | undefined;
+
+class GuardedHttpAgent extends http.Agent {
+  readonly #guard: ConnectionGuard;
+
+  constructor(options: http.AgentOptions, guard: ConnectionGuard) {
+    super(options);
+    this.#guard = guard;
+  }
+
+  override createConnection(options: ConnectOptions, callback: OnConnected): Connection {
+    return this.#guard.connect(options, callback, {
+      direct: () => super.createConnection(options, callback),
+      through: (tunnel) => tunnel,
+    });
+  }
+}
+
+class GuardedHttpsAgent extends https.Agent {
+  readonly #guard: ConnectionGuard;
+
+  constructor(options: https.AgentOptions, guard: ConnectionGuard) {
+    super(options);
+    this.#guard = guard;
+  }
+
+  override createConnection(options: ConnectOptions, callback: OnConnected): Connection {
+    return this.#guard.connect(options, callback, {
+      direct: () => super.createConnection(options, callback),
+      through: (tunnel) => {
+        const overTunnel: ConnectOptions = { ...options, socket: tunnel };
+        return super.createConnection(overTunnel);
+      },
+    });
+  }
+}
+
+interface ConnectWays {
+  readonly direct: () => Connection;
+  readonly through: (tunnel: Duplex) => Connection;
+}
+
+/** Refuses connections to forbidden addresses, and makes the others through the proxy if there is one. */
+class ConnectionGuard {
+  readonly #rule: AddressRule | undefined;
+  readonly #tunnels: ProxyTunnels | undefined;
+
+  constructor(rule: AddressRule | undefined, tunnels: ProxyTunnels | undefined) {
+    this.#rule = rule;
+    this.#tunnels = tunnels;
+  }
+
+  connect(options: ConnectOptions, callback: OnConnected, { direct, through }: ConnectWays): Connection {
+    if (!this.#allows(options)) {
+      process.nextTick(callback, new AddressRefusedError('The URL names an address that must not be called.'));
+      return undefined;
+    }
+    if (this.#tunnels === undefined) {
+      return direct();
+    }
+    this.#tunnels.open(options, (error, tunnel) => {
+      if (tunnel === undefined) {
+        callback(error);
+      } else {
+        callback(null, through(tunnel) ?? undefined);
+      }
+    });
+    return undefined;
+  }
+
+  /** A name is always allowed here: its addresses are checked when it is resolved, by us or by the proxy. */
+  #allows({ host, socketPath }: ConnectOptions): boolean {
+    return (
+      this.#rule === undefined ||
+      (typeof socketPath !== 'string' && (isIP(host) === 0 || this.#rule.allowsAddress(host)))
+    );
+  }
 }
 
 /** The address is one that must not be called. */
@@ -29,108 +177,7 @@ export class AddressRefusedError extends Error {
   readonly code = 'ERR_ADDRESS_REFUSED';
 }
 
-/** What Node's agents pass, of which their types tell a part only. */
-interface ConnectOptions extends http.ClientRequestArgs {
-  readonly host: string;
-  readonly port: number;
-  readonly socket?: Duplex;
-}
-interface AgentPair {
-  readonly http: http.Agent;
-  readonly https: https.Agent;
-}
-type Connected = (error: Error | null, socket?: Duplex) => void;
-type Connect = (options: ConnectOptions, callback?: Connected) => Duplex | undefined;
-
-/**
- * The connections that requests are made on, kept open for the next ones to the same host and port. Node's agents
- * read no proxy variables unless they are told to.
- *
- * Whether an address may be called is decided at each connect, of the very addresses that are connected to: those
- * of a name when the look-up answers, between it and Node's choice among them; one that the URL itself names is
- * never looked up, and is judged before.
- */
-export class EgressAgents {
-  /** Their connections are kept open for the next requests. */
-  readonly kept: AgentPair;
-  /** Their requests have a new connection each. */
-  readonly fresh: AgentPair;
-  readonly #rule: AddressRule | undefined;
-  readonly #names: NameLookup;
-  readonly #tunnels: ProxyTunnels | undefined;
-  /** How many bytes a connection had brought when it was last put to rest. */
-  readonly #broughtBefore = new WeakMap<Duplex, number>();
-
-  constructor({ egress: { rule, proxyUrl, names }, lookup, idleMs, connectTimeoutMs }: EgressAgentsOptions) {
-    this.#rule = rule && new AddressRule(rule);
-    this.#names = new NameLookup({ ...names, timeoutMs: connectTimeoutMs });
-    this.#tunnels =
-      proxyUrl === undefined
-        ? undefined
-        : new ProxyTunnels({ proxy: new URL(proxyUrl), timeoutMs: connectTimeoutMs, lookup: this.#names.lookup });
-    const resolve = lookup ?? this.#names.lookup;
-    const options = { timeout: idleMs, lookup: this.#rule ? checkedLookup(this.#rule, resolve) : resolve };
-    this.kept = this.#pair({ ...options, keepAlive: true });
-    this.fresh = this.#pair({ ...options, keepAlive: false });
-    for (const agent of [this.kept.http, this.kept.https]) {
-      agent.on('free', (socket: Socket) => this.#broughtBefore.set(socket, socket.bytesRead));
-    }
-  }
-
-  /** Of a connection that has rested before: whether the request that it was used for now has seen nothing come back. */
-  hasBroughtNothing(socket: Socket): boolean {
-    return this.#broughtBefore.get(socket) === socket.bytesRead;
-  }
-
-  destroy(): void {
-    for (const agent of [this.kept, this.fresh].flatMap((pair) => [pair.http, pair.https])) {
-      agent.destroy();
-    }
-    this.#tunnels?.destroy();
-    this.#names.close();
-  }
-
-  #pair(options: https.AgentOptions): AgentPair {
-    return {
-      http: this.#guarded(new http.Agent(options)),
-      // Announcement in so many words, NODE_TLS_REJECT_UNAUTHORIZED and Node's options for older versions have no say.
-      https: this.#guarded(new https.Agent({ ...options, rejectUnauthorized: true, minVersion: 'TLSv1.2' })),
-    };
-  }
-
-  #guarded<SomeAgent extends http.Agent>(agent: SomeAgent): SomeAgent {
-    const connect = agent.createConnection.bind(agent) as unknown as Connect;
-    const guarded = (options: ConnectOptions, callback: Connected): Duplex | undefined => {
-      if (!this.#mayTry(options)) {
-        process.nextTick(callback, new AddressRefusedError('The URL names an address that must not be called.'));
-        return undefined;
-      }
-      if (this.#tunnels === undefined) {
-        return connect(options, callback);
-      }
-      this.#tunnels.open(options, (error, socket) => {
-        if (socket === undefined) {
-          callback(error);
-        } else {
-          // For http the tunnel is the connection; for https it is what the connection is made through.
-          callback(null, agent instanceof https.Agent ? connect({ ...options, socket }) : socket);
-        }
-      });
-      return undefined;
-    };
-    return Object.assign(agent, { createConnection: guarded });
-  }
-
-  /** A name may always be tried: it is judged by what it resolves to, by us or by the proxy. */
-  #mayTry({ host, socketPath }: ConnectOptions): boolean {
-    return (
-      this.#rule === undefined ||
-      (typeof socketPath !== 'string' && (isIP(host) === 0 || this.#rule.allowsAddress(host)))
-    );
-  }
-}
-
-/** Passes on what may be called of what a name resolves to, whether Node asks for one address or for all. */
+/** Passes on those addresses of a name that may be called, whether Node asks for one or for all. */
 function checkedLookup(rule: AddressRule, lookup: LookupFunction): LookupFunction {
   return (host, options, callback) => {
     lookup(host, { ...options, all: true }, (error, answer, family) => {
@@ -152,7 +199,7 @@ function checkedLookup(rule: AddressRule, lookup: LookupFunction): LookupFunctio
   };
 }
 
-/** The proxy is away, or would not connect. */
+/** The proxy cannot be reached, or refused to connect. */
 export class NoTunnelError extends Error {
   override readonly name = 'NoTunnelError';
   readonly code = 'ERR_PROXY_NO_TUNNEL';
@@ -166,9 +213,9 @@ interface ProxyTunnelsOptions {
 }
 
 /**
- * Connections to destinations through an HTTP proxy, by CONNECT. Of the packages, https-proxy-agent hands on the
- * proxy's refusal as if it were the destination's answer, so that a 204 would count as delivered, and drops
- * the agent's TLS settings; Node's own `proxyEnv` is not in every Node that runs this, and goes unseen there.
+ * Connections to destinations through an HTTP proxy, by CONNECT. Rejected: https-proxy-agent passes the proxy's
+ * refusal on as the destination's response, so a 204 would count as delivered, and it drops the agent's TLS settings.
+ * Node's own `proxyEnv` does not exist in every Node version that runs this, and is silently ignored there.
  */
 export class ProxyTunnels {
   readonly #options: ProxyTunnelsOptions;
@@ -178,7 +225,7 @@ export class ProxyTunnels {
     this.#options = options;
   }
 
-  /** Calls back once. */
+  /** Calls `callback` once. */
   open(target: { host: string; port: number }, callback: (error: Error | null, socket?: Duplex) => void): void {
     const request = this.#ask(`${isIPv6(target.host) ? `[${target.host}]` : target.host}:${target.port}`);
     const settle = (error: Error | null, socket?: Duplex): void => {
@@ -192,7 +239,7 @@ export class ProxyTunnels {
     };
     this.#opening.add(request);
     request.once('connect', (response, socket, head) => {
-      // Whoever speaks before being spoken to is not a server of HTTP or TLS.
+      // HTTP and TLS servers never speak first.
       if (response.statusCode === 200 && head.length === 0) {
         settle(null, socket);
       } else {

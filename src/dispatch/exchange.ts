@@ -7,42 +7,42 @@ import type { OutgoingRequest } from '../core/outgoing-request.ts';
 import { INLINE_PAYLOAD_BYTES_MAX } from '../storage/statements.ts';
 import type { EgressAgents } from './egress.ts';
 
-/** The part of a response that is kept. */
+/** The part of a response body that is stored. */
 const RESPONSE_KEPT_BYTES = 8 * 1024;
-/** A response is read that far, so that its connection can be used again; a longer one costs the connection. */
+/** A response is read to the end so that its connection can be reused. A longer one costs the connection. */
 const RESPONSE_READ_BYTES_MAX = 64 * 1024;
-/** A body goes out in copied pieces of this size: the memory that it lies in is lent, and lent again afterwards. */
-const PIECE_BYTES = 256 * 1024;
-/** Bodies up to here have memory of their own; see `INLINE_PAYLOAD_BYTES_MAX`. */
+/** A large body is sent in copied chunks of this size, because its memory is lent and will be reused. */
+const CHUNK_BYTES = 256 * 1024;
+/** Bodies up to this size have memory of their own. */
 const OWN_BYTES_MAX = INLINE_PAYLOAD_BYTES_MAX;
-/** Interim answers, such as 103 Early Hints, before the final one. */
-const INTERIM_ANSWERS_MAX = 100;
+/** Interim responses (103 Early Hints, for example) before the final one. */
+const INTERIM_RESPONSES_MAX = 100;
 
-export type Answer = Omit<ExchangeOutcome, 'startedAt' | 'durationMs'>;
+type ExchangeResult = Omit<ExchangeOutcome, 'startedAt' | 'durationMs'>;
 
 /**
- * One request and what comes back. A connection that rested may have been closed by the other side in the moment of
- * its use: where not one byte came back on it, the request is sent once more, on a connection of its own.
+ * One request and its response. The other side may close an idle connection at the moment of its reuse. If no byte
+ * was received on it, the request is sent once more, on a new connection.
  */
 export class Exchange {
-  /** Resolves at the end of the response, or at the limit of what is read of it; `undefined` when it was broken off. */
-  readonly ended: Promise<Answer | undefined>;
-  readonly #settle: (answer: Answer | undefined) => void;
+  /** Resolves when the response has ended or was read up to the limit; to `undefined` when it was aborted. */
+  readonly ended: Promise<ExchangeResult | undefined>;
+  readonly #settle: (result: ExchangeResult | undefined) => void;
   readonly #request: OutgoingRequest;
   readonly #got: Got;
   readonly #agents: EgressAgents;
   #stream: Request | undefined;
-  #isSecondTry = false;
+  #isResent = false;
   #isWritten = false;
   #isOver = false;
   #statusCode: number | null = null;
   #retryAfter: string | null = null;
-  #interimAnswers = 0;
+  #interimResponses = 0;
   #chunks: Buffer[] = [];
   #length = 0;
 
   constructor(request: OutgoingRequest, { got, agents }: { got: Got; agents: EgressAgents }) {
-    const { promise, resolve } = Promise.withResolvers<Answer | undefined>();
+    const { promise, resolve } = Promise.withResolvers<ExchangeResult | undefined>();
     this.ended = promise;
     this.#settle = resolve;
     this.#request = request;
@@ -55,7 +55,8 @@ export class Exchange {
     this.#end('TIMEOUT');
   }
 
-  breakOff(): void {
+  /** Without a response there is no outcome. */
+  abort(): void {
     if (this.#statusCode === null && !this.#isOver) {
       this.#isOver = true;
       this.#settle(undefined);
@@ -73,7 +74,7 @@ export class Exchange {
 
   #open(): Request {
     const { url, method, body } = this.#request;
-    const stream = this.#got.stream(url, { method, request: () => this.#toNode() });
+    const stream = this.#got.stream(url, { method, request: () => this.#nodeRequest() });
     stream.on('response', (response: http.IncomingMessage) => this.#onResponse(response));
     stream.on('information', ({ statusCode }: http.InformationEvent) => this.#onInterim(statusCode));
     stream.on('upgrade', (response: http.IncomingMessage, socket: Duplex) => this.#onUpgrade(response, socket));
@@ -81,7 +82,7 @@ export class Exchange {
     stream.on('error', (error) => this.#onEnd(stream, error));
     stream.once('end', () => this.#onEnd(stream));
     stream.once('close', () => this.#onEnd(stream));
-    // Written and not given as an option: of an option got makes a copy for every request.
+    // Written, because got copies a body that is given as an option.
     if (body === undefined) {
       this.#isWritten = true;
     } else if (body.length <= OWN_BYTES_MAX) {
@@ -89,31 +90,31 @@ export class Exchange {
       stream.end(body);
     } else {
       this.#isWritten = false;
-      this.#writePiece(stream, body);
+      this.#writeChunk(stream, body);
     }
     return stream;
   }
 
-  /** Never after the end of the exchange: the memory may hold the payload of somebody else by then. */
-  #writePiece(stream: Request, rest: Buffer): void {
-    const piece = Buffer.from(rest.subarray(0, PIECE_BYTES));
-    if (rest.length <= PIECE_BYTES) {
+  /** Stops when the exchange is over: the memory may hold another payload by then. */
+  #writeChunk(stream: Request, rest: Buffer): void {
+    const chunk = Buffer.from(rest.subarray(0, CHUNK_BYTES));
+    if (rest.length <= CHUNK_BYTES) {
       this.#isWritten = true;
-      stream.end(piece);
+      stream.end(chunk);
       return;
     }
-    stream.write(piece, (error) => {
+    stream.write(chunk, (error) => {
       if (!error && !this.#isOver) {
-        this.#writePiece(stream, rest.subarray(PIECE_BYTES));
+        this.#writeChunk(stream, rest.subarray(CHUNK_BYTES));
       }
     });
   }
 
-  /** Of what got would pass on nothing is needed; it lower-cases header names and merges repeated ones, besides. */
-  #toNode(): http.ClientRequest {
+  /** Bypasses got's request options, because got changes header names to lower case and merges repeated headers. */
+  #nodeRequest(): http.ClientRequest {
     const { url, method, headerLines } = this.#request;
     const isHttps = url.protocol === 'https:';
-    const agents = this.#isSecondTry ? this.#agents.fresh : this.#agents.kept;
+    const agents = this.#isResent ? this.#agents.fresh : this.#agents.keepAlive;
     const request = (isHttps ? https : http).request({
       protocol: url.protocol,
       hostname: url.hostname.startsWith('[') ? url.hostname.slice(1, -1) : url.hostname,
@@ -123,7 +124,7 @@ export class Exchange {
       headers: headerLines,
       agent: isHttps ? agents.https : agents.http,
     });
-    // Node can tell of a second error when got listens no more; without a listener it would end the thread.
+    // Node may emit a second error when got no longer listens. Without a listener it would end the thread.
     return request.on('error', () => undefined);
   }
 
@@ -133,14 +134,14 @@ export class Exchange {
   }
 
   #onInterim(statusCode: number): void {
-    this.#interimAnswers += 1;
-    if (this.#interimAnswers > INTERIM_ANSWERS_MAX && !this.#isOver) {
+    this.#interimResponses += 1;
+    if (this.#interimResponses > INTERIM_RESPONSES_MAX && !this.#isOver) {
       this.#statusCode = statusCode;
       this.#end();
     }
   }
 
-  /** Nobody has asked for another protocol, and what follows is no HTTP. */
+  /** We never ask for an upgrade, and the bytes that follow are not HTTP. */
   #onUpgrade(response: http.IncomingMessage, socket: Duplex): void {
     socket.on('error', () => undefined).destroy();
     this.#onResponse(response);
@@ -162,29 +163,29 @@ export class Exchange {
       return;
     }
     const failure = attemptErrorOf(error);
-    if (failure === 'CONNECTION_RESET' && this.#wasClosedBefore(stream)) {
-      this.#isSecondTry = true;
+    if (failure === 'CONNECTION_RESET' && this.#wasClosedWhileIdle(stream)) {
+      this.#isResent = true;
       this.#start();
       return;
     }
     this.#finish(failure);
-    // Who answers before the whole body is there gets no more of it.
+    // A destination that responds before it has the whole body gets no more of it.
     if (!this.#isWritten) {
       stream.destroy();
     }
   }
 
-  #wasClosedBefore({ reusedSocket, socket }: Request): boolean {
+  #wasClosedWhileIdle({ reusedSocket, socket }: Request): boolean {
     return (
-      !this.#isSecondTry &&
+      !this.#isResent &&
       this.#statusCode === null &&
       reusedSocket === true &&
       socket !== undefined &&
-      this.#agents.hasBroughtNothing(socket)
+      this.#agents.hasReceivedNothing(socket)
     );
   }
 
-  /** Before the end of the response, so that the connection cannot be used again. */
+  /** Ends the exchange before the response has ended, so the connection cannot be reused. */
   #end(failure: AttemptError = 'UNKNOWN'): void {
     this.#finish(failure);
     this.#stream?.destroy();
@@ -195,25 +196,25 @@ export class Exchange {
       return;
     }
     this.#isOver = true;
-    // The status decides: a response that never ends, or breaks off, was an answer all the same.
+    // The status decides, even if the response never ends or is cut off.
     const statusCode = this.#statusCode;
     this.#settle({
       statusCode,
       error: statusCode === null ? failure : errorOfStatus(statusCode),
-      responseBody: statusCode === null ? null : this.#kept(),
+      responseBody: statusCode === null ? null : this.#keptBody(),
       retryAfter: this.#retryAfter,
     });
     this.#chunks = [];
   }
 
-  #kept(): AttemptOutcome['responseBody'] {
+  #keptBody(): AttemptOutcome['responseBody'] {
     const kept = Buffer.concat(this.#chunks).subarray(0, RESPONSE_KEPT_BYTES);
-    // Copied, so that 8 KiB do not keep alive the larger buffer they are cut from.
+    // Copied, because 8 KiB would keep the larger buffer behind them in memory.
     return this.#length > RESPONSE_KEPT_BYTES ? Buffer.from(kept) : kept;
   }
 }
 
-/** Node's and OpenSSL's codes, by what they mean to the owner of a destination. */
+/** Error codes of Node and OpenSSL, translated for the owner of the destination. */
 const BY_CODE: Readonly<Record<string, AttemptError>> = {
   ETIMEDOUT: 'TIMEOUT',
   ENOTFOUND: 'DNS',
@@ -251,13 +252,13 @@ const BY_PREFIX: readonly (readonly [prefix: string, error: AttemptError])[] = [
   ['UNABLE_TO_', 'TLS'],
 ];
 
-/** @param otherwise when it is none of the known ones */
+/** @param otherwise the result for an unknown error */
 export function attemptErrorOf(error: unknown, otherwise: AttemptError = 'UNKNOWN'): AttemptError {
   const code = codeOf(error);
   return BY_CODE[code] ?? BY_PREFIX.find(([prefix]) => code.startsWith(prefix))?.[1] ?? otherwise;
 }
 
-// got wraps what it catches; the code at the root is Node's own.
+// got wraps errors; the innermost one has Node's code.
 function codeOf(error: unknown): string {
   if (!(error instanceof Error)) {
     return '';

@@ -13,56 +13,56 @@ import {
 import { attemptErrorOf, Exchange } from './exchange.ts';
 import { type Egress, EgressAgents } from './egress.ts';
 
-/** Builds requests and sends them. Whatever becomes of one is an outcome; it never rejects. */
+/** Builds requests and sends them. It never rejects: a failure is an outcome. */
 export interface Sender {
   /**
-   * @param sentAt what the request is stamped with, in milliseconds since the Unix epoch
-   * @returns `undefined` when the request was broken off: the sender was closed before it had come to an end.
+   * @param sentAt the request's timestamp, in milliseconds since the Unix epoch
+   * @returns `undefined` when the request was aborted because the sender was closed
    */
   send(source: RequestSource, sentAt: number): Promise<ExchangeOutcome | undefined>;
-  /** Breaks off what is under way, within a second whatever happens. */
+  /** Aborts the requests under way, at the latest within a second. */
   close(): void;
 }
 
-/** Below the 5 s after which Node's own servers close an idle connection: never send into a closing one. */
+/** Less than the 5 s after which Node's own servers close an idle connection, so that no request meets that. */
 const IDLE_CONNECTION_MS = 4_000;
-/** From that size of a payload on, to build the request is long work. */
+/** Building a request with a payload of this size takes noticeable time. */
 const LONG_BUILD_BYTES_MIN = 16 * 1024;
-/** Each has 8 KiB of URL and 8 KiB of headers at most, and mostly far less. */
+/** Each has at most 8 KiB of URL and 8 KiB of headers, and usually far less. */
 const TARGETS_MAX = 512;
 
 interface SenderOptions {
   readonly userAgent: string;
-  /** For the whole exchange, connecting included. */
+  /** For the whole exchange, including the connection. The same for all destinations; see `Deadlines`. */
   readonly timeoutMs: number;
   readonly egress: Egress;
-  /** How names are resolved, in the place of the system's name servers. */
+  /** Resolves names instead of the name servers. */
   readonly lookup?: LookupFunction | undefined;
 }
 
-interface KnownTarget {
+interface CachedTarget {
   readonly version: number;
   readonly target: Target;
 }
 
 /**
- * got, with every convenience off that would be a danger here: it would follow redirects and send secret
- * headers along, inflate compressed bombs, retry by itself, and hold a whole response in memory.
+ * Sends with got, without the conveniences that are dangerous here: got would follow redirects and send secret headers
+ * along, decompress bombs, retry by itself, and keep whole responses in memory.
  */
 export class HttpSender implements Sender {
   readonly #userAgent: string;
   readonly #got: Got;
   readonly #agents: EgressAgents;
   readonly #exchanges: Deadlines<Exchange>;
-  readonly #longBuilds = new TurnByTurn();
-  readonly #targets = new LRUCache<string, KnownTarget>({ max: TARGETS_MAX });
+  readonly #longBuilds = new OncePerTurn();
+  readonly #targets = new LRUCache<string, CachedTarget>({ max: TARGETS_MAX });
   #closed = false;
 
   constructor({ userAgent, timeoutMs, egress, lookup }: SenderOptions) {
     this.#userAgent = userAgent;
     this.#agents = new EgressAgents({ egress, lookup, idleMs: IDLE_CONNECTION_MS, connectTimeoutMs: timeoutMs });
     this.#exchanges = new Deadlines(timeoutMs);
-    // Its time-outs are off too: for each request they cost more than Node's whole client.
+    // got's timeouts are off too: per request they cost more than Node's whole client.
     this.#got = got.extend({
       retry: { limit: 0 },
       followRedirect: false,
@@ -75,7 +75,7 @@ export class HttpSender implements Sender {
     return this.sendTo(this.#targetOf(source), source, sentAt);
   }
 
-  /** The same to a target that the caller keeps. */
+  /** The same for a target that the caller caches. */
   async sendTo(target: Target, message: MessageSource, sentAt: number): Promise<ExchangeOutcome | undefined> {
     if (message.payload.length >= LONG_BUILD_BYTES_MIN) {
       await this.#longBuilds.next();
@@ -100,15 +100,15 @@ export class HttpSender implements Sender {
   close(): void {
     this.#closed = true;
     for (const exchange of this.#exchanges.entries()) {
-      exchange.breakOff();
+      exchange.abort();
     }
     this.#agents.destroy();
   }
 
   #targetOf(source: RequestSource): Target {
-    const known = this.#targets.get(source.destinationId);
-    if (known?.version === source.destinationVersion) {
-      return known.target;
+    const cached = this.#targets.get(source.destinationId);
+    if (cached?.version === source.destinationVersion) {
+      return cached.target;
     }
     const target = targetOf(source, this.#userAgent);
     this.#targets.set(source.destinationId, { version: source.destinationVersion, target });
@@ -121,8 +121,9 @@ export interface Expiring {
 }
 
 /**
- * One timer for everything that has the same time: what was added first is due first. The timer runs for the oldest
- * only, so that adding and removing cost no more than a Set does.
+ * One timer for all entries, which have the same timeout: the entry that was added first expires first. The timer runs
+ * for the oldest only, so adding and removing cost no more than with a Set. Entries with another timeout need a
+ * `Deadlines` of their own.
  */
 export class Deadlines<Entry extends Expiring> {
   readonly #timeoutMs: number;
@@ -167,23 +168,23 @@ export class Deadlines<Entry extends Expiring> {
   }
 }
 
-/** Lets those who have long work to do in, one in each round of the event loop, so that others come in between. */
-export class TurnByTurn {
+/** Starts one long piece of work in each turn of the event loop, so that other work comes in between. */
+export class OncePerTurn {
   readonly #waiting: (() => void)[] = [];
 
   next(): Promise<void> {
     return new Promise((resolve) => {
       if (this.#waiting.push(resolve) === 1) {
-        setImmediate(() => this.#admit());
+        setImmediate(() => this.#startNext());
       }
     });
   }
 
-  #admit(): void {
+  #startNext(): void {
     this.#waiting[0]?.();
     this.#waiting.shift();
     if (this.#waiting.length > 0) {
-      setImmediate(() => this.#admit());
+      setImmediate(() => this.#startNext());
     }
   }
 }

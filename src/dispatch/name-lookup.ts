@@ -1,9 +1,9 @@
 import { type LookupAddress, type LookupOptions, Resolver } from 'node:dns';
 import { isIP, type LookupFunction } from 'node:net';
 import { LRUCache } from 'lru-cache';
-import { type Hosts, parseHosts, parseSearchRule, queryName, type SearchRule, WatchedFile } from './name-servers.ts';
+import { type Hosts, parseHosts, parseSearchRule, queryName, type SearchRule, CachedFile } from './name-servers.ts';
 
-/** Where names are looked up; what is not given is the system's. It travels to threads. */
+/** Where names are looked up. Options that are missing are the system's. It travels to threads. */
 export interface NameLookupOptions {
   /** Name servers, as `dns.setServers` takes them. */
   readonly servers?: readonly string[] | undefined;
@@ -11,18 +11,18 @@ export interface NameLookupOptions {
   readonly resolvPath?: string | undefined;
 }
 
-/** Answers are kept for their own time to live, and no longer than that. */
-const KEPT_MS_MAX = 5_000;
-/** That a name has no address. */
-const NONE_KEPT_MS = 1_000;
-const NAMES_KEPT_MAX = 1_000;
+/** An answer is cached for its own time to live, but no longer than this. */
+const CACHED_MS_MAX = 5_000;
+/** How long it is cached that a name has no address. */
+const NONE_CACHED_MS = 1_000;
+const NAMES_CACHED_MAX = 1_000;
 const ADDRESSES_PER_NAME_MAX = 32;
-/** Far more than there can be requests under way. */
+/** Far more than the requests that can be under way. */
 const QUERIES_MAX = 4_096;
-/** A name server has that time to answer, twice in all. */
+/** The time a name server has to answer. */
 const QUERY_TIMEOUT_MS = 2_000;
 const QUERY_TRIES = 2;
-/** Of the time that a request has: whoever waits for a name is to be told that it was the name. */
+/** A look-up ends before its request does, so that the outcome of the attempt names the look-up as the cause. */
 const SHARE_OF_TIMEOUT = 3 / 4;
 const LOOKUP_MS_MAX = 10_000;
 
@@ -31,7 +31,7 @@ const LOOPBACK: readonly LookupAddress[] = [
   { address: '::1', family: 6 },
 ];
 
-/** The name has no address, or nobody could say. */
+/** The name has no address, or no name server answered. */
 class LookupError extends Error {
   override readonly name = 'LookupError';
   readonly code: 'ENOTFOUND' | 'EAI_AGAIN';
@@ -43,32 +43,32 @@ class LookupError extends Error {
 }
 
 /**
- * Addresses of names, from the hosts file and from name servers. Not by `dns.lookup`: that takes a thread of the few
- * that a process has until the system gives up, so that a handful of names with a silent server stop all others.
+ * Looks up the addresses of names in the hosts file and at name servers. Rejected: `dns.lookup` occupies one of the few
+ * threads of the process until the system gives up, so a handful of names with a silent server block all others.
  */
 export class NameLookup {
-  readonly #giveUpMs: number;
-  readonly #hosts: WatchedFile<Hosts>;
-  readonly #system: WatchedFile<{ readonly search: SearchRule; readonly resolver: Resolver }>;
-  readonly #kept = new LRUCache<string, readonly LookupAddress[]>({ max: NAMES_KEPT_MAX });
-  readonly #asked = new Map<string, Promise<readonly LookupAddress[]>>();
-  #queriesUnderWay = 0;
+  readonly #timeoutMs: number;
+  readonly #hosts: CachedFile<Hosts>;
+  readonly #system: CachedFile<{ readonly search: SearchRule; readonly resolver: Resolver }>;
+  readonly #cache = new LRUCache<string, readonly LookupAddress[]>({ max: NAMES_CACHED_MAX });
+  readonly #pending = new Map<string, Promise<readonly LookupAddress[]>>();
+  #queries = 0;
 
-  /** @param timeoutMs what a request has, of which the look-up uses a part */
+  /** @param timeoutMs the timeout of a request; the look-up may use a part of it */
   constructor({ servers, hostsPath, resolvPath, timeoutMs }: NameLookupOptions & { readonly timeoutMs: number }) {
-    this.#giveUpMs = Math.min(timeoutMs * SHARE_OF_TIMEOUT, LOOKUP_MS_MAX);
-    this.#hosts = new WatchedFile(hostsPath ?? systemHostsPath(), parseHosts);
-    // A resolver reads the same file when it is made, and never again.
-    this.#system = new WatchedFile(resolvPath ?? '/etc/resolv.conf', (text) => ({
+    this.#timeoutMs = Math.min(timeoutMs * SHARE_OF_TIMEOUT, LOOKUP_MS_MAX);
+    this.#hosts = new CachedFile(hostsPath ?? systemHostsPath(), parseHosts);
+    // A resolver reads the same file only when it is created.
+    this.#system = new CachedFile(resolvPath ?? '/etc/resolv.conf', (text) => ({
       search: parseSearchRule(text),
       resolver: newResolver(servers),
     }));
   }
 
-  /** In the form in which Node's connections ask. */
+  /** The `lookup` option of Node's connections. */
   readonly lookup: LookupFunction = (host, options, callback) => {
     this.#addressesOf(host.toLowerCase()).then(
-      (addresses) => process.nextTick(passOn, addresses, options, callback),
+      (addresses) => process.nextTick(answer, addresses, options, callback),
       (error: LookupError) => process.nextTick(callback, error, []),
     );
   };
@@ -83,55 +83,55 @@ export class NameLookup {
     if (own !== undefined) {
       return own.map((address) => ({ address, family: isIP(address) }));
     }
-    // RFC 6761, section 6.3: name servers are not to be asked for them.
+    // RFC 6761, section 6.3: these names must not be sent to name servers.
     if (name === 'localhost' || name.endsWith('.localhost')) {
       return LOOPBACK;
     }
-    const kept = this.#kept.get(host);
-    if (kept !== undefined) {
-      return kept;
+    const cached = this.#cache.get(host);
+    if (cached !== undefined) {
+      return cached;
     }
     return this.#joinQuery(host);
   }
 
   #joinQuery(host: string): Promise<readonly LookupAddress[]> {
-    const asked = this.#asked.get(host);
-    if (asked !== undefined) {
-      return asked;
+    const pending = this.#pending.get(host);
+    if (pending !== undefined) {
+      return pending;
     }
-    if (this.#queriesUnderWay >= QUERIES_MAX) {
+    if (this.#queries >= QUERIES_MAX) {
       return Promise.reject(new LookupError('EAI_AGAIN'));
     }
-    const asking = this.#withinTime(this.#query(host)).finally(() => this.#asked.delete(host));
-    this.#asked.set(host, asking);
-    return asking;
+    const query = this.#withinTime(this.#query(host)).finally(() => this.#pending.delete(host));
+    this.#pending.set(host, query);
+    return query;
   }
 
   async #query(host: string): Promise<readonly LookupAddress[]> {
-    const answer = await queryName(host, this.#system.content, (done) => void this.#count(done));
-    if (answer === undefined) {
+    const found = await queryName(host, this.#system.content, (done) => void this.#count(done));
+    if (found === undefined) {
       throw new LookupError('EAI_AGAIN');
     }
-    const addresses = answer.addresses.slice(0, ADDRESSES_PER_NAME_MAX);
-    const keptMs = addresses.length === 0 ? NONE_KEPT_MS : Math.min(answer.ttlMs, KEPT_MS_MAX);
-    if (keptMs > 0) {
-      this.#kept.set(host, addresses, { ttl: keptMs });
+    const addresses = found.addresses.slice(0, ADDRESSES_PER_NAME_MAX);
+    const cachedMs = addresses.length === 0 ? NONE_CACHED_MS : Math.min(found.ttlMs, CACHED_MS_MAX);
+    if (cachedMs > 0) {
+      this.#cache.set(host, addresses, { ttl: cachedMs });
     }
     return addresses;
   }
 
   async #count(done: Promise<unknown>): Promise<void> {
-    this.#queriesUnderWay += 1;
+    this.#queries += 1;
     await done;
-    this.#queriesUnderWay -= 1;
+    this.#queries -= 1;
   }
 
-  /** What comes later is kept all the same, for the next attempt. */
+  /** A later answer is still cached, for the next attempt. */
   async #withinTime<Answer>(query: Promise<Answer>): Promise<Answer> {
-    const { promise: givenUp, reject } = Promise.withResolvers<never>();
-    const timer = setTimeout(() => reject(new LookupError('EAI_AGAIN')), this.#giveUpMs);
+    const { promise: isTimeUp, reject } = Promise.withResolvers<never>();
+    const timer = setTimeout(() => reject(new LookupError('EAI_AGAIN')), this.#timeoutMs);
     try {
-      return await Promise.race([query, givenUp]);
+      return await Promise.race([query, isTimeUp]);
     } finally {
       clearTimeout(timer);
     }
@@ -146,7 +146,7 @@ function newResolver(servers: readonly string[] | undefined): Resolver {
   return resolver;
 }
 
-function passOn(
+function answer(
   addresses: readonly LookupAddress[],
   { family, all }: LookupOptions,
   callback: Parameters<LookupFunction>[2],

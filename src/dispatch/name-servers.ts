@@ -2,11 +2,11 @@ import type { LookupAddress, RecordWithTtl, Resolver } from 'node:dns';
 import { readFileSync, statSync } from 'node:fs';
 import { isIP } from 'node:net';
 
-/** Once there are addresses of one family, the other is waited for no longer (RFC 8305, section 3, has 50 ms). */
+/** How long an answer with addresses of one family waits for the other (RFC 8305, section 3, recommends 50 ms). */
 const OTHER_FAMILY_MS = 100;
 
 export interface NameAnswer {
-  /** IPv4 before IPv6; empty where the name has none. */
+  /** IPv4 before IPv6; empty if the name has none. */
   readonly addresses: readonly LookupAddress[];
   readonly ttlMs: number;
 }
@@ -14,18 +14,18 @@ export interface NameAnswer {
 interface FamilyAnswer {
   readonly family: 4 | 6;
   readonly records: readonly RecordWithTtl[];
-  /** Why there are none, in the words of `node:dns`. */
+  /** The error code of `node:dns` if there are no records. */
   readonly code: string | undefined;
 }
 
-/** The codes of name servers that know: there is no such name, or it has no address of the family. */
-const KNOWN_TO_BE_NONE: ReadonlySet<string> = new Set(['ENOTFOUND', 'ENODATA', 'EBADNAME', 'EBADQUERY']);
+/** With these codes it is certain that the name has no address of the family. */
+const NO_ADDRESS_CODES: ReadonlySet<string> = new Set(['ENOTFOUND', 'ENODATA', 'EBADNAME', 'EBADQUERY']);
 
 /**
- * Asks for all that the search rule makes of a name, in turn, until one has addresses.
+ * Queries the candidates that the search rule makes of a name, one after another, until one has addresses.
  *
- * @param onQuery is called with what ends when name servers have been left in peace, which may be later
- * @returns `undefined` when nobody could say
+ * @param onQuery called with a promise that resolves when the queries have ended, which may be after the answer
+ * @returns `undefined` when the name servers gave no answer
  */
 export async function queryName(
   name: string,
@@ -41,8 +41,8 @@ export async function queryName(
     if (found.addresses.length > 0) {
       return found;
     }
-    isKnown &&= answers.every(({ code }) => code === undefined || KNOWN_TO_BE_NONE.has(code));
-    // Whoever is silent to one name will be silent to the next.
+    isKnown &&= answers.every(({ code }) => code === undefined || NO_ADDRESS_CODES.has(code));
+    // A server that does not answer for one name will not answer for the next.
     if (answers.some(({ code }) => code === 'ETIMEOUT')) {
       break;
     }
@@ -61,7 +61,7 @@ function queryFamily(resolver: Resolver, name: string, family: 4 | 6): Promise<F
         resolver.resolve6(name, { ttl: true }, settle);
       }
     } catch (error) {
-      // Of a name that cannot be asked for it tells at once.
+      // A name that cannot be queried throws at once.
       settle(error as NodeJS.ErrnoException, []);
     }
   });
@@ -73,9 +73,9 @@ async function firstAnswers(families: readonly Promise<FamilyAnswer>[]): Promise
   if (first.records.length === 0) {
     return both;
   }
-  const { promise: patience, resolve } = Promise.withResolvers<FamilyAnswer[]>();
+  const { promise: onlyFirst, resolve } = Promise.withResolvers<FamilyAnswer[]>();
   const timer = setTimeout(() => resolve([first]), OTHER_FAMILY_MS);
-  const answers = await Promise.race([both, patience]);
+  const answers = await Promise.race([both, onlyFirst]);
   clearTimeout(timer);
   return answers;
 }
@@ -88,17 +88,17 @@ function joined(answers: readonly FamilyAnswer[]): NameAnswer {
   };
 }
 
-/** How long a file is taken to be as it was. */
-const LOOK_AGAIN_MS = 5_000;
+/** How long a file is assumed to be unchanged. */
+const RECHECK_MS = 5_000;
 
-/** A small text file that the administrator may change at any time, read again when it has changed. */
-export class WatchedFile<Content> {
+/** A small text file that an administrator may change at any time. It is read again when it has changed. */
+export class CachedFile<Content> {
   readonly #path: string;
   readonly #parse: (text: string) => Content;
   #read: { readonly state: string; readonly content: Content } | undefined;
-  #lookAgainAt = Number.NEGATIVE_INFINITY;
+  #recheckAt = Number.NEGATIVE_INFINITY;
 
-  /** @param parse is given an empty text where there is no file that can be read */
+  /** @param parse gets an empty text if the file cannot be read */
   constructor(path: string, parse: (text: string) => Content) {
     this.#path = path;
     this.#parse = parse;
@@ -106,10 +106,10 @@ export class WatchedFile<Content> {
 
   get content(): Content {
     const now = performance.now();
-    if (this.#read !== undefined && now < this.#lookAgainAt) {
+    if (this.#read !== undefined && now < this.#recheckAt) {
       return this.#read.content;
     }
-    this.#lookAgainAt = now + LOOK_AGAIN_MS;
+    this.#recheckAt = now + RECHECK_MS;
     const state = this.#state();
     if (this.#read?.state !== state) {
       this.#read = { state, content: this.#parse(this.#text()) };
@@ -135,7 +135,7 @@ export class WatchedFile<Content> {
   }
 }
 
-/** The addresses of each name, in lower case. */
+/** Addresses by name, in lower case. */
 export type Hosts = ReadonlyMap<string, readonly string[]>;
 
 /** @param text in the form of /etc/hosts */
@@ -151,10 +151,10 @@ export function parseHosts(text: string): Hosts {
   return hosts;
 }
 
-/** How short names become long ones. */
+/** How short names are completed. */
 export interface SearchRule {
   readonly domains: readonly string[];
-  /** A name with so many dots is tried as it is first. */
+  /** A name with at least this many dots is first tried as it is. */
   readonly dots: number;
 }
 
@@ -170,14 +170,14 @@ export function parseSearchRule(text: string): SearchRule {
     if (keyword === 'search' || keyword === 'domain') {
       domains = words.map((domain) => domain.replace(/^\.+|\.+$/gu, '')).filter((domain) => domain !== '');
     } else if (keyword === 'options') {
-      const told = words.map((word) => /^ndots:(\d{1,3})$/u.exec(word)?.[1]).find((number) => number !== undefined);
-      dots = told === undefined ? dots : Math.min(Number(told), DOTS_MAX);
+      const given = words.map((word) => /^ndots:(\d{1,3})$/u.exec(word)?.[1]).find((number) => number !== undefined);
+      dots = given === undefined ? dots : Math.min(Number(given), DOTS_MAX);
     }
   }
   return { domains: domains.slice(0, DOMAINS_MAX), dots };
 }
 
-/** The names to be asked for in the place of one, in that order, as the C library has them. */
+/** The names to query for a name, in the order of the C library. */
 export function candidatesOf(name: string, { domains, dots }: SearchRule): string[] {
   if (name.endsWith('.')) {
     return [name.slice(0, -1)];

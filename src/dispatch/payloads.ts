@@ -1,49 +1,38 @@
 import { SharedMemory } from '../core/shared-memory.ts';
 import type { ClaimedDelivery } from '../storage/statements.ts';
 
-/** All large payloads of requests under way together; a larger one goes alone. */
+/** All large payloads of requests under way together. A larger one is sent while no other large one is. */
 const BYTES_MAX = 64 * 1_048_576;
-/** Of one account: its slow destinations leave the other half to others. */
+/** For one account. Its slow destinations leave the other half to other accounts. */
 const BYTES_PER_ACCOUNT_MAX = BYTES_MAX / 2;
 
-interface Entry {
-  readonly eventId: string;
-  readonly accountId: string;
-  readonly length: number;
-  readonly payload: Promise<Buffer | undefined>;
-  readonly resolve: (payload: Promise<Buffer | undefined>) => void;
-  /** Set once there is room. */
-  room: Buffer<SharedArrayBuffer> | undefined;
-  users: number;
-}
-
-/** Reads the payload of an event into memory that has room for it. @returns false when it was deleted */
+/** Reads the payload of an event into memory of its size. @returns false when the event was deleted */
 export type LoadPayload = (eventId: string, target: Buffer) => Promise<boolean>;
 
 /**
- * Lends large payloads to the requests that send them: one copy for all deliveries of an event, and so many bytes
- * at the same time. Small payloads come with their claims. A delivery that finds no room waits for its turn; a lane
- * that waits holds up none that sends small payloads.
+ * Lends large payloads to the requests that send them. All deliveries of an event share one copy, and the total size
+ * is bounded. Small payloads come with their claims. A delivery that finds no memory waits, without holding up lanes
+ * that send small payloads.
  */
 export class Payloads {
   readonly #load: LoadPayload;
   readonly #memory = new SharedMemory(BYTES_MAX);
   readonly #entries = new Map<string, Entry>();
-  /** In the order in which they came. */
+  /** Entries without memory, in the order of their arrival. */
   readonly #waiting = new Set<Entry>();
-  /** Lent, in all and to each account that has any. */
+  /** By account. */
   readonly #bytesOf = new Map<string, number>();
   #bytes = 0;
 
-  /** @param load what it rejects with is handed on to the borrowers */
+  /** @param load its rejections are passed on to the callers of `lend` */
   constructor(load: LoadPayload) {
     this.#load = load;
   }
 
   /**
-   * @param use sends the payload; it is `undefined` when the event was deleted meanwhile. Once `use` has settled,
-   * the memory may hold another payload.
-   * @returns what `use` returns
+   * @param use sends the payload, which is `undefined` if the event was deleted meanwhile. Once `use` has settled, the
+   * memory may hold another payload.
+   * @returns the result of `use`
    */
   async lend<Result>(
     delivery: ClaimedDelivery,
@@ -66,7 +55,7 @@ export class Payloads {
 
   #add({ eventId, accountId, payloadLength: length }: ClaimedDelivery): Entry {
     const { promise: payload, resolve } = Promise.withResolvers<Buffer | undefined>();
-    const entry: Entry = { eventId, accountId, length, payload, resolve, room: undefined, users: 0 };
+    const entry: Entry = { eventId, accountId, length, payload, resolve, memory: undefined, users: 0 };
     this.#entries.set(eventId, entry);
     this.#waiting.add(entry);
     this.#loadWaiting();
@@ -77,8 +66,8 @@ export class Payloads {
     this.#entries.delete(entry.eventId);
     if (!this.#waiting.delete(entry)) {
       this.#count(entry, -entry.length);
-      if (entry.room !== undefined && entry.length <= BYTES_MAX) {
-        this.#memory.giveBack(entry.room);
+      if (entry.memory !== undefined && entry.length <= BYTES_MAX) {
+        this.#memory.free(entry.memory);
       }
     }
     this.#loadWaiting();
@@ -90,27 +79,27 @@ export class Payloads {
       if (own > 0 && own + entry.length > BYTES_PER_ACCOUNT_MAX) {
         continue;
       }
-      const room = this.#roomFor(entry);
-      // Smaller ones behind it must not pass for ever.
-      if (room === undefined) {
+      const memory = this.#allocate(entry);
+      // Stops at the first that does not fit. Otherwise smaller ones could overtake it for ever.
+      if (memory === undefined) {
         return;
       }
       this.#waiting.delete(entry);
       this.#count(entry, entry.length);
-      entry.room = room;
-      entry.resolve(this.#loadInto(entry.eventId, room));
+      entry.memory = memory;
+      entry.resolve(this.#loadInto(entry.eventId, memory));
     }
   }
 
-  #roomFor({ length }: Entry): Buffer<SharedArrayBuffer> | undefined {
+  #allocate({ length }: Entry): Buffer<SharedArrayBuffer> | undefined {
     if (length <= BYTES_MAX) {
-      return this.#memory.take(length);
+      return this.#memory.allocate(length);
     }
     return this.#bytes === 0 ? Buffer.from(new SharedArrayBuffer(length)) : undefined;
   }
 
-  async #loadInto(eventId: string, room: Buffer<SharedArrayBuffer>): Promise<Buffer | undefined> {
-    return (await this.#load(eventId, room)) ? room : undefined;
+  async #loadInto(eventId: string, memory: Buffer<SharedArrayBuffer>): Promise<Buffer | undefined> {
+    return (await this.#load(eventId, memory)) ? memory : undefined;
   }
 
   #count({ accountId }: Entry, bytes: number): void {
@@ -122,4 +111,15 @@ export class Payloads {
       this.#bytesOf.delete(accountId);
     }
   }
+}
+
+interface Entry {
+  readonly eventId: string;
+  readonly accountId: string;
+  readonly length: number;
+  readonly payload: Promise<Buffer | undefined>;
+  readonly resolve: (payload: Promise<Buffer | undefined>) => void;
+  /** Set once there is enough of it. */
+  memory: Buffer<SharedArrayBuffer> | undefined;
+  users: number;
 }

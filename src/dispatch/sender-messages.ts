@@ -1,44 +1,38 @@
 import type { Transferable } from 'node:worker_threads';
+import { LRUCache } from 'lru-cache';
 import type { ExchangeOutcome } from '../core/delivery.ts';
-import type { DestinationSource, MessageSource } from '../core/outgoing-request.ts';
+import { charactersOf, type DestinationSource, destinationOf, type MessageSource } from '../core/outgoing-request.ts';
 import type { Egress } from './egress.ts';
 
-/** What a thread that sends is started with. */
+/** What a sender thread is started with; the same for all destinations. */
 export interface ThreadOptions {
   readonly userAgent: string;
-  /** For the whole exchange, connecting included. */
+  /** For the whole exchange, including the connection. */
   readonly timeoutMs: number;
   readonly egress: Egress;
 }
 
-/** What a thread that sends is told, in batches; it answers with batches of outcomes. */
-export type Order = MessageBatch<RequestContent> | 'close';
+/** From the main thread to a sender thread, which answers with batches of outcomes. */
+export type ToThread = MessageBatch<RequestContent> | 'close';
 
-/** The payload is the message's body. */
+/** The body of the message is the payload. */
 export interface RequestContent extends Omit<MessageSource, 'payload'> {
   readonly destination: Announcement;
   readonly sentAt: number;
 }
-/** `undefined` when the request was broken off. */
+/** The body of the message is the response body. `undefined` when the request was aborted. */
 export type OutcomeContent = Omit<ExchangeOutcome, 'responseBody'> | undefined;
 
-/** A batch with so much in it goes at once, so that no message is larger by more than its last message. */
-const BATCH_BYTES_MAX = 1024 * 1024;
-
-/** One of the things that travel together. */
 export interface Message<Content> {
   readonly id: number;
   readonly content: Content;
   readonly body: Buffer | undefined;
 }
 
-/** A body that is packed with others, by its length, or one that all threads see. */
-type PackedBody = number | Uint8Array<SharedArrayBuffer> | undefined;
-
 /**
- * What one thread has for another from one turn of its event loop. A message costs far more than what is in
- * it. The bodies are packed into memory that changes hands: cloning a Buffer that was cut from Node's pool
- * would copy the whole pool. Those in shared memory stay where they are.
+ * The messages from one thread to another of one turn of the event loop. Posting costs far more than the content does.
+ * Bodies are packed into memory that is transferred: cloning a Buffer that was cut from Node's pool would copy the
+ * whole pool. Bodies in shared memory stay where they are.
  */
 export interface MessageBatch<Content> {
   readonly messages: readonly {
@@ -49,9 +43,15 @@ export interface MessageBatch<Content> {
   readonly bodies: ArrayBuffer;
 }
 
+/** The length of a body that is packed with the others, or a body in shared memory. */
+type PackedBody = number | Uint8Array<SharedArrayBuffer> | undefined;
+
+/** A batch of this size is posted at once. It exceeds this by its last message at most. */
+const BATCH_BYTES_MAX = 1024 * 1024;
+
 type Post<Content> = (batch: MessageBatch<Content>, transfer: Transferable[]) => void;
 
-/** Gathers messages, and posts them in one batch when the event loop has come round, or when it is full. */
+/** Collects messages, and posts them as one batch at the end of the event loop's turn or when the batch is full. */
 export class MessageBatcher<Content> {
   readonly #post: Post<Content>;
   #messages: Message<Content>[] = [];
@@ -62,7 +62,7 @@ export class MessageBatcher<Content> {
     this.#post = post;
   }
 
-  /** @param contentBytes about how much the content takes, where that is much */
+  /** @param contentBytes about the size of the content, if it is large */
   add(message: Message<Content>, contentBytes = 0): void {
     this.#messages.push(message);
     this.#bytes += contentBytes + packedLength(message.body);
@@ -86,10 +86,10 @@ export class MessageBatcher<Content> {
 }
 
 function packedLength(body: Buffer | undefined): number {
-  return body === undefined || areShared(body) ? 0 : body.length;
+  return body === undefined || isShared(body) ? 0 : body.length;
 }
 
-function areShared(bytes: Buffer): bytes is Buffer<SharedArrayBuffer> {
+function isShared(bytes: Buffer): bytes is Buffer<SharedArrayBuffer> {
   return bytes.buffer instanceof SharedArrayBuffer;
 }
 
@@ -97,7 +97,7 @@ function pack<Content>(messages: readonly Message<Content>[]): MessageBatch<Cont
   const bodies = new Uint8Array(messages.reduce((length, { body }) => length + packedLength(body), 0));
   let end = 0;
   const packed = messages.map(({ id, content, body }) => {
-    if (body === undefined || areShared(body)) {
+    if (body === undefined || isShared(body)) {
       return { id, content, body };
     }
     bodies.set(body, end);
@@ -118,86 +118,53 @@ export function unpack<Content>({ messages, bodies }: MessageBatch<Content>): Me
   });
 }
 
-/** How many destinations a thread is expected to know, and how much of them. */
+/** Destinations that a thread keeps, and the size of all of them together. */
 const DESTINATIONS_MAX = 1_024;
 const CHARACTERS_MAX = 4 * 1024 * 1024;
 
-/** How a request names its destination to a thread. */
+/** Names the destination of a request to a thread, which keeps destinations in numbered slots. */
 export interface Announcement {
   readonly slot: number;
-  /** What the slot holds from now on; not told again. */
+  /** The new content of the slot; `undefined` when the slot has it already. */
   readonly source: DestinationSource | undefined;
-  /** What is not to be kept any more. */
-  readonly emptied: readonly number[];
-}
-
-interface Entry {
-  readonly slot: number;
-  readonly version: number;
-  readonly characters: number;
+  /** Slots to clear. */
+  readonly cleared: readonly number[];
 }
 
 const NONE: readonly number[] = [];
 
 /**
- * What one thread knows of destinations, in slots of a bounded number: each version of a destination travels once, and
- * only what was not asked for longest is dropped. Kept on the side that tells, so that both are always of one mind.
+ * The destinations that one thread knows, so that each version of a destination is posted once. The main thread alone
+ * decides what the thread keeps and forgets; so both always agree.
  */
 export class AnnouncedDestinations {
-  /** The one used last is the last. */
-  readonly #entries = new Map<string, Entry>();
+  readonly #known = new LRUCache<string, { readonly slot: number; readonly version: number }>({
+    max: DESTINATIONS_MAX,
+    maxSize: CHARACTERS_MAX,
+    dispose: ({ slot }, _destinationId, reason) => {
+      // A new version of a destination takes the slot of the former one.
+      if (reason !== 'set') {
+        this.#freeSlots.push(slot);
+        this.#evicted.push(slot);
+      }
+    },
+  });
   readonly #freeSlots: number[] = [];
-  #characters = 0;
+  #evicted: number[] = [];
   #slots = 0;
 
-  tell(source: DestinationSource): Announcement {
-    const known = this.#entries.get(source.destinationId);
-    if (known !== undefined) {
-      this.#entries.delete(source.destinationId);
-      if (known.version === source.destinationVersion) {
-        this.#entries.set(source.destinationId, known);
-        return { slot: known.slot, source: undefined, emptied: NONE };
-      }
-      this.#free(known);
+  announce(source: DestinationSource): Announcement {
+    const { destinationId, destinationVersion: version } = source;
+    const known = this.#known.get(destinationId);
+    if (known?.version === version) {
+      return { slot: known.slot, source: undefined, cleared: NONE };
     }
-    return this.#tellNew(source);
+    const slot = known?.slot ?? this.#freeSlots.pop() ?? this.#slots++;
+    // The cache takes no entry that is larger than all of it, and no empty one.
+    const size = Math.min(Math.max(charactersOf(source), 1), CHARACTERS_MAX);
+    this.#known.set(destinationId, { slot, version }, { size });
+    const cleared = this.#evicted;
+    this.#evicted = [];
+    return { slot, source: destinationOf(source), cleared };
   }
-
-  #tellNew(source: DestinationSource): Announcement {
-    const { destinationId, destinationVersion, url, httpMethod, headers, signingSecrets } = source;
-    const characters = charactersOf(source);
-    const emptied = this.#makeRoom(characters);
-    const slot = this.#freeSlots.pop() ?? this.#slots++;
-    this.#characters += characters;
-    this.#entries.set(destinationId, { slot, version: destinationVersion, characters });
-    return {
-      slot,
-      source: { destinationId, destinationVersion, url, httpMethod, headers, signingSecrets },
-      emptied: emptied.filter((other) => other !== slot),
-    };
-  }
-
-  #makeRoom(characters: number): number[] {
-    const emptied: number[] = [];
-    for (const [destinationId, entry] of this.#entries) {
-      if (this.#entries.size < DESTINATIONS_MAX && this.#characters + characters <= CHARACTERS_MAX) {
-        break;
-      }
-      this.#entries.delete(destinationId);
-      this.#free(entry);
-      emptied.push(entry.slot);
-    }
-    return emptied;
-  }
-
-  #free({ slot, characters }: Entry): void {
-    this.#freeSlots.push(slot);
-    this.#characters -= characters;
-  }
-}
-
-/** About how much of it there is, in the memory of a thread and in a message. */
-export function charactersOf({ url, headers, signingSecrets }: DestinationSource): number {
-  const texts = [url, headers.flat(2), signingSecrets.map(({ secret }) => secret)].flat();
-  return texts.reduce((length, text) => length + text.length, 0);
 }

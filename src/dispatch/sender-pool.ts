@@ -1,25 +1,29 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import type { ExchangeOutcome } from '../core/delivery.ts';
-import type { RequestSource } from '../core/outgoing-request.ts';
-import type { Sender } from './http-sender.ts';
+import { charactersOf, type RequestSource } from '../core/outgoing-request.ts';
 import type { Telemetry } from '../observe/telemetry.ts';
+import type { Sender } from './http-sender.ts';
 import {
-  charactersOf,
+  AnnouncedDestinations,
+  type MessageBatch,
   MessageBatcher,
   type OutcomeContent,
-  type MessageBatch,
   type RequestContent,
   type ThreadOptions,
-  AnnouncedDestinations,
+  type ToThread,
   unpack,
 } from './sender-messages.ts';
+
+interface SenderWorkerOptions extends ThreadOptions {
+  readonly telemetry: Telemetry;
+}
 
 interface SenderPoolOptions extends SenderWorkerOptions {
   readonly threads: number;
 }
 
-/** Sends on several threads: got takes far more time than everything else that a delivery needs. */
+/** Sends on several threads, because got takes far more time than everything else about a delivery. */
 export class SenderPool implements Sender {
   readonly #workers: readonly SenderWorker[];
 
@@ -39,17 +43,17 @@ export class SenderPool implements Sender {
   }
 }
 
-/** A destination keeps to its thread until that has so many requests more in hand than another. */
-const MORE_THAN_ANOTHER_MAX = 4;
+/** A destination stays with its thread until that has this many requests more under way than another. */
+const IMBALANCE_MAX = 4;
 
 /**
- * Which of the senders gets a request, by the loads they carry. One URL's requests go to one sender as long as
- * that is not the busier for it: there they find their connection open, which with TLS costs more than all else.
+ * Selects the thread for a request by the loads of all threads. Requests to the same origin prefer the same thread,
+ * where they find an open connection; a new one with TLS costs more than everything else.
  */
 export function route(url: string, loads: readonly number[]): number {
   const home = hash(originOf(url)) % loads.length;
   const leastBusy = loads.indexOf(Math.min(...loads));
-  return (loads[home] ?? 0) > (loads[leastBusy] ?? 0) + MORE_THAN_ANOTHER_MAX ? leastBusy : home;
+  return (loads[home] ?? 0) > (loads[leastBusy] ?? 0) + IMBALANCE_MAX ? leastBusy : home;
 }
 
 function originOf(url: string): string {
@@ -65,29 +69,25 @@ function hash(text: string): number {
   return value;
 }
 
-/** A thread that cannot even start must not be started without a breath. */
+/** Keeps a thread that cannot start from being restarted in a tight loop. */
 const RESTART_PAUSE_MS = 1_000;
-/** What a thread has to break off what it has under way; then it is ended from outside. */
+/** The time a thread has to abort its requests before it is terminated. */
 const CLOSE_MS = 1_000;
-/** A leak is to cost one thread and not the process. Bodies are outside of it. */
+/** A leak must cost one thread and not the process. Bodies are not on this heap. */
 const HEAP_MB_MAX = 512;
 
-export interface SenderWorkerOptions extends ThreadOptions {
-  readonly telemetry: Telemetry;
-}
-
 /**
- * A thread that sends, as the main thread sees it. When it dies it is replaced; what it had in hand counts as
- * broken off, because nobody knows what has reached its destination.
+ * The main thread's side of a sender thread. A thread that dies is replaced. Its requests count as aborted, because
+ * nobody knows what has reached the destinations.
  */
-export class SenderWorker implements Sender {
+class SenderWorker implements Sender {
   readonly #options: SenderWorkerOptions;
   readonly #underWay = new Map<number, (outcome: ExchangeOutcome | undefined) => void>();
   readonly #closing = new AbortController();
   #batcher = this.#newBatcher();
-  #told = new AnnouncedDestinations();
+  #destinations = new AnnouncedDestinations();
   #worker: Worker | undefined;
-  #running = Promise.resolve();
+  #restarting = Promise.resolve();
   #lastId = 0;
 
   constructor(options: SenderWorkerOptions) {
@@ -95,15 +95,15 @@ export class SenderWorker implements Sender {
     this.#start();
   }
 
-  /** How many requests it has in hand; without end while there is no thread. */
+  /** The number of requests under way; infinite while there is no thread. */
   get load(): number {
     return this.#worker === undefined ? Number.POSITIVE_INFINITY : this.#underWay.size;
   }
 
   async send(source: RequestSource, sentAt: number): Promise<ExchangeOutcome | undefined> {
-    // Without an await where there is a thread: whoever asks for the load next must see this request in it.
+    // Without an await while there is a thread, so that the next reader of `load` sees this request in it.
     while (this.#worker === undefined && !this.#closing.signal.aborted) {
-      await this.#running;
+      await this.#restarting;
     }
     if (this.#closing.signal.aborted) {
       return undefined;
@@ -114,7 +114,7 @@ export class SenderWorker implements Sender {
       }
       this.#lastId += 1;
       this.#underWay.set(this.#lastId, resolve);
-      this.#add(source, sentAt);
+      this.#post(this.#lastId, source, sentAt);
     });
   }
 
@@ -126,26 +126,26 @@ export class SenderWorker implements Sender {
     this.#batcher.flush();
     const worker = this.#worker;
     if (worker !== undefined) {
-      worker.postMessage('close');
+      worker.postMessage('close' satisfies ToThread);
       const timer = setTimeout(() => {
-        this.#breakOff();
+        this.#abortAll();
         void worker.terminate();
       }, CLOSE_MS);
       worker.once('exit', () => clearTimeout(timer));
     }
   }
 
-  #add(source: RequestSource, sentAt: number): void {
+  #post(id: number, source: RequestSource, sentAt: number): void {
     const { deliveryId, hops, payload } = source;
-    const destination = this.#told.tell(source);
+    const destination = this.#destinations.announce(source);
     this.#batcher.add(
-      { id: this.#lastId, content: { destination, deliveryId, hops, sentAt }, body: payload },
+      { id, content: { destination, deliveryId, hops, sentAt }, body: payload },
       destination.source && charactersOf(destination.source),
     );
   }
 
   #start(): void {
-    // Beside this file, and compiled when this one is.
+    // Next to this file, and compiled if this one is.
     const file = import.meta.url.endsWith('.ts') ? './sender-thread.ts' : './sender-thread.js';
     const { userAgent, timeoutMs, egress } = this.#options;
     const workerData: ThreadOptions = { userAgent, timeoutMs, egress };
@@ -158,8 +158,8 @@ export class SenderWorker implements Sender {
     worker.on('error', (error) => {
       cause = error;
     });
-    worker.on('exit', (code) => this.#end(cause ?? new Error(`The thread has ended with code ${code}.`)));
-    // Only what is under way keeps the process alive, so that it can end when it fails to start.
+    worker.on('exit', (code) => this.#onExit(cause ?? new Error(`The thread has ended with code ${code}.`)));
+    // Only requests under way keep the process alive, so that it can end if its start fails.
     worker.unref();
     this.#worker = worker;
   }
@@ -174,18 +174,18 @@ export class SenderWorker implements Sender {
     }
   }
 
-  #end(cause: unknown): void {
+  #onExit(cause: unknown): void {
     this.#worker = undefined;
     this.#batcher = this.#newBatcher();
-    this.#told = new AnnouncedDestinations();
+    this.#destinations = new AnnouncedDestinations();
     if (!this.#closing.signal.aborted) {
       this.#options.telemetry.senderThreadDied({ brokenOff: this.#underWay.size }, cause);
-      this.#running = this.#restart();
+      this.#restarting = this.#restart();
     }
-    this.#breakOff();
+    this.#abortAll();
   }
 
-  #breakOff(): void {
+  #abortAll(): void {
     for (const settle of this.#underWay.values()) {
       settle(undefined);
     }

@@ -1,15 +1,15 @@
-/** Runs in a thread of its own, and makes the requests that it is told to. */
+/** The entry point of a sender thread: makes the requests that the main thread posts. */
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { type Target, targetOf } from '../core/outgoing-request.ts';
 import { HttpSender } from './http-sender.ts';
 import {
-  type Order,
+  type Announcement,
+  type Message,
   MessageBatcher,
   type OutcomeContent,
-  type Message,
   type RequestContent,
   type ThreadOptions,
-  type Announcement,
+  type ToThread,
   unpack,
 } from './sender-messages.ts';
 
@@ -22,30 +22,34 @@ const targets = new Map<number, Target>();
 let underWay = 0;
 let isClosing = false;
 
-mainThread.on('message', (order: Order) => {
-  if (order === 'close') {
+mainThread.on('message', (message: ToThread) => {
+  if (message === 'close') {
     isClosing = true;
     sender.close();
     endWhenDone();
     return;
   }
-  for (const message of unpack(order)) {
+  for (const request of unpack(message)) {
     underWay += 1;
-    void exchange(message);
+    void exchange(request);
   }
 });
 
 async function exchange({ id, content, body = Buffer.alloc(0) }: Message<RequestContent>): Promise<void> {
   const { destination, sentAt, ...message } = content;
   const outcome = await sender.sendTo(targetIn(destination), { ...message, payload: body }, sentAt);
-  const { responseBody = null, ...rest } = outcome ?? {};
-  outcomes.add({ id, content: 'startedAt' in rest ? rest : undefined, body: responseBody ?? undefined });
+  if (outcome === undefined) {
+    outcomes.add({ id, content: undefined, body: undefined });
+  } else {
+    const { responseBody, ...rest } = outcome;
+    outcomes.add({ id, content: rest, body: responseBody ?? undefined });
+  }
   underWay -= 1;
   endWhenDone();
 }
 
-function targetIn({ slot, source, emptied }: Announcement): Target {
-  for (const other of emptied) {
+function targetIn({ slot, source, cleared }: Announcement): Target {
+  for (const other of cleared) {
     targets.delete(other);
   }
   if (source !== undefined) {

@@ -87,7 +87,7 @@ export class Bodies {
     const { request, decompress, check } = incoming;
     const reservation = await this.#reserve(incoming, maxBytes + (decompress ? this.#decompressionBytes : 0));
     // The operating system assigns memory only when it is written to.
-    const target = this.#memory.take(maxBytes) ?? Buffer.allocUnsafeSlow(maxBytes);
+    const target = this.#memory.allocate(maxBytes) ?? Buffer.allocUnsafeSlow(maxBytes);
     const release = (): void => {
       this.#release(target);
       reservation.release();
@@ -143,7 +143,7 @@ export class Bodies {
   #release(target: Buffer): void {
     const { buffer } = target;
     if (buffer instanceof SharedArrayBuffer) {
-      this.#memory.giveBack(target as Buffer<SharedArrayBuffer>);
+      this.#memory.free(target as Buffer<SharedArrayBuffer>);
     } else if (buffer instanceof ArrayBuffer) {
       // At once: until the next garbage collection, a few large bodies would add up.
       buffer.transfer(0);

@@ -4,6 +4,7 @@ import type { Worker } from 'node:worker_threads';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { pino } from 'pino';
 import type { RequestSource } from '../../src/core/outgoing-request.ts';
+import type { ToThread } from '../../src/dispatch/sender-messages.ts';
 import { SenderPool } from '../../src/dispatch/sender-pool.ts';
 import { Telemetry } from '../../src/observe/telemetry.ts';
 import { Receiver } from '../support/receiver.ts';
@@ -95,9 +96,11 @@ test('a close ends a thread that does not come round any more', async () => {
   await receiver.arrived(1);
   const exited = once(threads[0] as Worker, 'exit');
   // To go through so many takes longer than any test.
-  const emptied: unknown[] = [];
-  emptied.length = 2 ** 32 - 1;
-  threads[0]?.postMessage({ pieces: [{ id: 0, content: { destination: { emptied } } }], bodies: new ArrayBuffer(0) });
+  const cleared: number[] = [];
+  cleared.length = 2 ** 32 - 1;
+  const content = { destination: { slot: 0, source: undefined, cleared }, deliveryId: '', hops: 0, sentAt: 0 };
+  const batch: ToThread = { messages: [{ id: 0, content, body: undefined }], bodies: new ArrayBuffer(0) };
+  threads[0]?.postMessage(batch);
   pool.close();
   expect(await sent).toBeUndefined();
   await exited;

@@ -82,7 +82,7 @@ describe.each<[where: string, create: (timeoutMs: number) => Sender]>([
 
   test('sends the same large body to many, whether its memory is shared or not', async () => {
     const payload = Buffer.alloc(1_300_000, 'abcdefg');
-    const shared = new SharedMemory(payload.length).take(payload.length) as Buffer;
+    const shared = new SharedMemory(payload.length).allocate(payload.length) as Buffer;
     payload.copy(shared);
     const payloads = Array.from({ length: 20 }, (__, number) => (number % 2 === 0 ? payload : shared));
     await Promise.all(payloads.map((one) => sender.send(request({ payload: one }), 0)));
@@ -103,7 +103,7 @@ describe.each<[where: string, create: (timeoutMs: number) => Sender]>([
     early.listen(0, '127.0.0.1');
     await once(early, 'listening');
     const { port } = early.address() as AddressInfo;
-    const payload = new SharedMemory(SIXTEEN_MIB).take(SIXTEEN_MIB)?.fill('a') as Buffer;
+    const payload = new SharedMemory(SIXTEEN_MIB).allocate(SIXTEEN_MIB)?.fill('a') as Buffer;
     const outcome = await sender.send(request({ url: `http://127.0.0.1:${port}/`, payload }), 0);
     payload.fill('b');
     let seesOther = false;

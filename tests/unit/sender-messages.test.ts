@@ -1,5 +1,12 @@
 import { expect, test } from '@jest/globals';
-import { MessageBatcher, type MessageBatch, unpack } from '../../src/dispatch/sender-messages.ts';
+import type { DestinationSource } from '../../src/core/outgoing-request.ts';
+import {
+  AnnouncedDestinations,
+  MessageBatcher,
+  type MessageBatch,
+  unpack,
+} from '../../src/dispatch/sender-messages.ts';
+import { requestSource } from '../support/request-source.ts';
 
 const MIB = 1_048_576;
 
@@ -54,4 +61,43 @@ test('bytes in shared memory are in no batch, however many refer to them', async
   const arrived = posted.flatMap((batch) => unpack(structuredClone(batch)));
   body[5] = 7;
   expect(new Set(arrived.map((message) => message.body?.[5]))).toEqual(new Set([7]));
+});
+
+test('a thread gets each version of a destination once, keeps the latest, and knows what each slot holds', () => {
+  const destinations = new AnnouncedDestinations();
+  const slots = new Map<number, DestinationSource>();
+  const announce = (number: number, version: number, characters = 20): DestinationSource | undefined => {
+    const asked = requestSource({
+      destinationId: `destination-${number}`,
+      destinationVersion: version,
+      url: 'u'.repeat(characters),
+      headers: [],
+    });
+    const { slot, source, cleared } = destinations.announce(asked);
+    for (const other of cleared) {
+      slots.delete(other);
+    }
+    if (source !== undefined) {
+      slots.set(slot, source);
+    }
+    const { destinationId, destinationVersion, url } = asked;
+    expect(slots.get(slot)).toMatchObject({ destinationId, destinationVersion, url });
+    return source;
+  };
+  for (let number = 0; number < 3_000; number += 1) {
+    expect(announce(number, 1)).toBeDefined();
+    expect(announce(0, 1)).toBeUndefined();
+    expect(announce(number, 1)).toBeUndefined();
+  }
+  expect(slots.size).toBe(1_024);
+  expect(announce(0, 2)).toBeDefined();
+  expect(announce(0, 2)).toBeUndefined();
+  expect(slots.size).toBe(1_024);
+  for (let number = 0; number < 100; number += 1) {
+    announce(number, 3, MIB / 2);
+  }
+  expect([...slots.values()].reduce((sum, { url }) => sum + url.length, 0)).toBeLessThanOrEqual(4 * MIB);
+  announce(5, 4, 5 * MIB);
+  expect(slots.size).toBe(1);
+  expect(Math.max(...slots.keys())).toBeLessThanOrEqual(1_024);
 });

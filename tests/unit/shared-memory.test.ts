@@ -13,14 +13,12 @@ test('no byte is lent twice, and what is given back can be lent again', () => {
       const lent: Buffer<SharedArrayBuffer>[] = [];
       for (const taken of steps) {
         if (taken !== 'give back') {
-          const bytes = memory.take(taken);
+          const bytes = memory.allocate(taken);
           const used = lent.reduce((sum, { length }) => sum + length, 0);
           isRight &&= bytes === undefined || (bytes.length === taken && used + taken <= SIZE);
           lent.push(...(bytes === undefined ? [] : [bytes]));
         } else if (lent.length > 0) {
-          memory.giveBack(
-            lent.splice((choices.next().value as number) % lent.length, 1)[0] as Buffer<SharedArrayBuffer>,
-          );
+          memory.free(lent.splice((choices.next().value as number) % lent.length, 1)[0] as Buffer<SharedArrayBuffer>);
         }
         for (const [mark, bytes] of lent.entries()) {
           bytes.fill(mark);
@@ -29,17 +27,17 @@ test('no byte is lent twice, and what is given back can be lent again', () => {
       }
       expect(isRight).toBe(true);
       for (const bytes of lent) {
-        memory.giveBack(bytes);
+        memory.free(bytes);
       }
-      expect(memory.take(SIZE)?.length).toBe(SIZE);
+      expect(memory.allocate(SIZE)?.length).toBe(SIZE);
     }),
   );
 });
 
 test('one that finds no hole is told so', () => {
   const memory = new SharedMemory(10);
-  const [first] = [memory.take(4), memory.take(4)];
-  expect(memory.take(4)).toBeUndefined();
-  memory.giveBack(first as Buffer<SharedArrayBuffer>);
-  expect(memory.take(4)?.byteOffset).toBe(0);
+  const [first] = [memory.allocate(4), memory.allocate(4)];
+  expect(memory.allocate(4)).toBeUndefined();
+  memory.free(first as Buffer<SharedArrayBuffer>);
+  expect(memory.allocate(4)?.byteOffset).toBe(0);
 });
