@@ -8,7 +8,7 @@ import type { Sender } from './http-sender.ts';
 import type { Payloads } from './payloads.ts';
 import { STORE_PAUSE_MS, StorePause } from './store-pause.ts';
 
-/** A lease lasts for two requests, because a claim may wait while another request uses its slot, and this longer. */
+/** Added to the time of two requests: a claim may wait for a slot while another request uses it. */
 const LEASE_MARGIN_MS = 15_000;
 
 export interface DeliverOptions {
@@ -74,7 +74,7 @@ export class DeliverySteps {
    * Step 1: leases deliveries and counts their next attempt.
    *
    * @param blame what the attempt counts if this worker dies during it
-   * @returns `undefined` when the store failed. Its answer may be all that was lost, so deliveries may be leased.
+   * @returns `undefined` when the store failed. Deliveries may be leased all the same, if only the answer was lost.
    */
   async claim(order: ClaimOrder, blame: Blame): Promise<Leased[] | undefined> {
     const leaseUntil = this.#options.timer.now() + this.#leaseMs;

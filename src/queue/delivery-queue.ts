@@ -4,42 +4,42 @@ import type { Wake } from '../core/notifier.ts';
 export type ReceiveTickets = (tickets: readonly Ticket[]) => void;
 
 /**
- * Wakes dispatchers: "this delivery is due". The database is the truth; a queue may lose tickets, repeat
- * them, or hand them over late, and every delivery is still made, because the sweeper finds what is due.
+ * Wakes dispatchers when deliveries are due. The database is the source of truth: a queue may lose, repeat or delay
+ * tickets, and every delivery is still made, because the sweeper finds the due ones.
  */
 export interface DeliveryQueue {
   /**
-   * How long the ticket of a fresh delivery may be on its way to this process before the sweeper looks for the
-   * delivery, in milliseconds. 0 where tickets do not travel, or none reach this process at the moment.
+   * How long the ticket of a fresh delivery may take to reach this process before the sweeper looks for the delivery,
+   * in milliseconds. 0 if tickets do not leave their process, or none reach this one at the moment.
    */
   readonly visibilityMs: number;
   /**
-   * True while what other processes publish reaches this one. While it is false, a process that makes deliveries is
-   * told of none, and finds them in the database only: it should not wait for tickets that may never come.
+   * True while the tickets of other processes reach this one. While it is false, a dispatching process finds
+   * deliveries in the database only, and should not wait for tickets that may never come.
    */
   readonly isConsuming: boolean;
-  /** Never rejects: a ticket that cannot be published is one for the sweeper. */
+  /** Never rejects. If a ticket cannot be published, the sweeper finds its delivery. */
   publish(tickets: readonly Ticket[]): Promise<void>;
   /**
-   * There is one receiver in a process.
+   * A process has one receiver.
    *
-   * @param receive gets every ticket from now on.
-   * @param wake is called when something may be due that has no ticket.
+   * @param receive gets every ticket from now on
+   * @param wake called when deliveries without a ticket may be due
    */
   subscribe(receive: ReceiveTickets, wake?: Wake): Promise<void>;
-  /** No ticket is received after it resolves. May be called more than once. */
+  /** After it resolves, no ticket is received. May be called more than once. */
   stop(): Promise<void>;
 }
 
-/** What a queue between processes has to say; the log is not its business. */
+/** Events of a queue between processes, for the log. */
 export interface QueueTelemetry {
-  /** Said for each new connection. */
+  /** For each new connection. */
   queueConnected(fact: { use: QueueUse }): void;
-  /** Said for each attempt that fails: deliveries go on by the database. `reason` is one line of plain words. */
+  /** For each failed attempt. Deliveries continue through the database. `reason` is one line of text. */
   queueUnavailable(fact: { use: QueueUse; reason: string }): void;
-  /** They go by the database. */
+  /** These tickets are announced through the database instead. */
   ticketsNotPublished(fact: { tickets: number; reason: string }): void;
-  /** A message that cannot be understood, by this version at least. */
+  /** This version cannot read the message. */
   queueMessageDropped(fact: { reason: string }): void;
 }
 

@@ -1,7 +1,7 @@
 import type { Ticket } from '../core/delivery.ts';
 import type { DeliveryQueue, ReceiveTickets } from './delivery-queue.ts';
 
-/** The queue of a process that both accepts and dispatches: hands tickets over, and holds none itself. */
+/** The queue of a process that both accepts events and dispatches. It passes tickets on and holds none. */
 export class LocalQueue implements DeliveryQueue {
   readonly visibilityMs = 0;
   #receive: ReceiveTickets | undefined;

@@ -2,13 +2,13 @@ import type { Ticket, TicketLane } from '../core/delivery.ts';
 import type { Notifier, Wake } from '../core/notifier.ts';
 import type { DeliveryQueue, ReceiveTickets } from './delivery-queue.ts';
 
-/** More than one notification can name. Then the listeners look everywhere. */
+/** With this many lanes, one notification cannot name them all, and the listeners look everywhere. */
 const LANES_MAX = 100;
 
 /**
- * The queue of processes that share a database and nothing else. A process that dispatches takes its own
- * tickets; one that only accepts notifies, and the workers look for what is due. Several notifications at once are one.
- * A process that stops notifies of what its last requests have brought.
+ * The queue of processes that share only a database. A process that dispatches takes its own tickets. One that only
+ * accepts events notifies the workers, which look for due deliveries. Notifications that coincide are combined. A
+ * process that is stopping still notifies for its last requests.
  */
 export class NotifyQueue implements DeliveryQueue {
   readonly visibilityMs = 0;
@@ -16,7 +16,7 @@ export class NotifyQueue implements DeliveryQueue {
   #receive: ReceiveTickets | undefined;
   #notifying: Promise<void> = Promise.resolve();
   #next: Promise<void> | undefined;
-  /** What the next notification names, by destination. */
+  /** The lanes of the next notification, by destination. */
   #lanes = new Map<string, TicketLane>();
 
   constructor(notifier: Notifier) {
@@ -39,7 +39,7 @@ export class NotifyQueue implements DeliveryQueue {
       this.#lanes.set(destinationId, { destinationId, accountId });
     }
     if (this.#lanes.size > 0) {
-      await this.#ringNext();
+      await this.#notifyNext();
     }
   }
 
@@ -53,8 +53,8 @@ export class NotifyQueue implements DeliveryQueue {
     await this.#notifier.stop();
   }
 
-  /** After the notification that is under way, once for all that ask meanwhile. */
-  #ringNext(): Promise<void> {
+  /** Waits for the notification under way, and combines all calls that come meanwhile. */
+  #notifyNext(): Promise<void> {
     if (this.#next === undefined) {
       this.#notifying = this.#notifying.then(() => this.#notify());
       this.#next = this.#notifying;

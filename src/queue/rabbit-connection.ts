@@ -2,7 +2,7 @@ import { setTimeout } from 'node:timers/promises';
 import { type ChannelModel, type ConfirmChannel, connect } from 'amqplib';
 import type { QueueTelemetry, QueueUse } from './delivery-queue.ts';
 
-/** A broker that is frozen, or has no leader for a queue, takes a question and says nothing. */
+/** A broker that is frozen, or has no leader for a queue, accepts a request and never answers. */
 export class NoAnswerError extends Error {
   override readonly name = 'NoAnswerError';
 
@@ -12,17 +12,17 @@ export class NoAnswerError extends Error {
 }
 
 const REASON_MAX = 300;
-/** Around what the broker says, amqplib tells which frame it came in. */
-const BROKER_SAYS = /with message "(.*)"$/su;
+/** amqplib wraps the broker's message in a description of the frame. */
+const BROKER_MESSAGE = /with message "(.*)"$/su;
 
-/** @returns one line for whoever runs the broker, in its own words where it said why. */
+/** @returns one line for the operator, with the broker's own message if there is one */
 export function reasonOf(error: unknown): string {
   const { message } = firstOf(error);
-  const said = BROKER_SAYS.exec(message)?.[1] ?? message;
-  return said.replaceAll(/\s+/gu, ' ').slice(0, REASON_MAX);
+  const text = BROKER_MESSAGE.exec(message)?.[1] ?? message;
+  return text.replaceAll(/\s+/gu, ' ').slice(0, REASON_MAX);
 }
 
-/** A host with several addresses fails once for each, and says nothing of its own. */
+/** For a host with several addresses, the error contains one error per address and no message. */
 function firstOf(error: unknown): Error {
   const first: unknown = error instanceof AggregateError ? (error.errors[0] ?? error) : error;
   return first instanceof Error ? first : new Error(String(first));
@@ -32,10 +32,10 @@ export type { ConfirmChannel, ConsumeMessage } from 'amqplib';
 
 const RETRY_MS_MIN = 100;
 const RETRY_MS_MAX = 5_000;
-/** For everything until the connection is of use: a broker that is frozen or has no leader answers nothing. */
+/** For all steps until the connection can be used, because a frozen broker never answers. */
 const OPEN_TIMEOUT_MS = 10_000;
 const CLOSE_TIMEOUT_MS = 1_000;
-/** A connection that died without a word is noticed after two of these. */
+/** A dead connection is noticed after two of these. */
 const HEARTBEAT_S = 10;
 
 export interface RabbitConnectionOptions {
@@ -44,27 +44,27 @@ export interface RabbitConnectionOptions {
   readonly telemetry: QueueTelemetry;
   /** A number in [0, 1). */
   readonly random: () => number;
-  /** Makes the channel of each new connection ready for use. */
+  /** Prepares the channel of each new connection. */
   readonly prepare: (channel: ConfirmChannel) => Promise<void>;
-  /** Said also of each attempt that fails. */
+  /** Also called for each failed attempt to connect. */
   readonly lost?: (error: unknown) => void;
-  /** The broker takes nothing that is published: memory or disk run short there. */
+  /** Called when the broker stops or resumes taking messages, because it runs short of memory or disk. */
   readonly blocked?: (isBlocked: boolean) => void;
 }
 
 export interface Renewal {
   readonly prepare: (channel: ConfirmChannel) => Promise<void>;
-  /** The last use of the former channel, which is closed after it. */
+  /** Uses the former channel for the last time, before it is closed. */
   readonly retire: (channel: ConfirmChannel) => Promise<void>;
 }
 
-/** One connection with one channel. What ends either is followed by a new connection, until `stop`. */
+/** One connection with one channel. When either ends, a new connection replaces it, until `stop`. */
 export class RabbitConnection {
   readonly #options: RabbitConnectionOptions;
   readonly #stopping = new AbortController();
   #model: ChannelModel | undefined;
   #channel: ConfirmChannel | undefined;
-  /** Aborting it destroys the socket, at once and whatever amqplib waits for. */
+  /** Aborting it destroys the socket at once, regardless of what amqplib waits for. */
   #socket = new AbortController();
   #running: Promise<void> | undefined;
   #failures = 0;
@@ -80,18 +80,18 @@ export class RabbitConnection {
     }
   }
 
-  /** Gives the connection up for a new one. */
+  /** Replaces the connection with a new one. */
   replace(reason: Error): void {
     this.#socket.abort(reason);
   }
 
-  /** Puts a new channel in the place of the one in use. A renewal that fails ends the connection. */
+  /** Replaces the channel with a new one. If that fails, the connection ends. */
   async renew({ prepare, retire }: Renewal): Promise<void> {
     const [socket, model, former] = [this.#socket, this.#model, this.#channel];
     if (model === undefined || former === undefined || this.#stopping.signal.aborted) {
       return;
     }
-    const timer = endLater(socket);
+    const timer = abortLater(socket);
     try {
       await this.#openChannel(model, prepare);
       await retire(former);
@@ -113,13 +113,13 @@ export class RabbitConnection {
     await this.#running;
   }
 
-  /** The channel first: a broker that is told to end the connection may forget acknowledgements that came before. */
+  /** Closes the channel first, because a broker may lose earlier acknowledgements when a connection is closed. */
   async #close(): Promise<void> {
     try {
       await this.#channel?.close();
       await this.#model?.close();
     } catch {
-      // What is to be closed has come to an end by itself.
+      // It has already ended by itself.
     }
   }
 
@@ -127,7 +127,7 @@ export class RabbitConnection {
     const { telemetry, use, random } = this.#options;
     const { signal } = this.#stopping;
     while (!signal.aborted) {
-      const error = await this.#holdOne();
+      const error = await this.#connectOnce();
       if (!signal.aborted) {
         telemetry.queueUnavailable({ use, reason: reasonOf(error) });
         await setTimeout(retryAfterMs(this.#failures, random()), undefined, { signal }).catch(() => {});
@@ -136,27 +136,27 @@ export class RabbitConnection {
     }
   }
 
-  #giveUp(channel: ConfirmChannel): void {
+  #onChannelClosed(channel: ConfirmChannel): void {
     if (this.#channel === channel && !this.#stopping.signal.aborted) {
       this.replace(new Error('The channel was closed.'));
     }
   }
 
-  /** @returns why there is no connection, or none any more. */
-  async #holdOne(): Promise<unknown> {
+  /** @returns why the connection failed or ended */
+  async #connectOnce(): Promise<unknown> {
     const socket = new AbortController();
     this.#socket = socket;
-    const timer = endLater(socket);
+    const timer = abortLater(socket);
     let error: unknown;
     try {
       const model = await this.#connect(socket.signal);
       const closed = endOf(model);
       this.#model = model;
-      await Promise.race([this.#open(model), closed.then(throwIt)]);
+      await Promise.race([this.#open(model), closed.then(rethrow)]);
       clearTimeout(timer);
       const openedAt = performance.now();
       error = await closed;
-      // What ends soon after each opening is no better than what does not open: publishing that is refused, for example.
+      // A connection that ends soon after opening counts as a failure: publishing may be refused, for example.
       if (performance.now() - openedAt > RETRY_MS_MAX) {
         this.#failures = 0;
       }
@@ -194,22 +194,22 @@ export class RabbitConnection {
 
   async #openChannel(model: ChannelModel, prepare: Renewal['prepare']): Promise<void> {
     const channel = await model.createConfirmChannel();
-    // The broker closes a channel for an error in its use; there is no use for the connection without it.
+    // The broker closes a channel after an error. The connection is useless without it.
     channel.on('error', (error) => this.replace(error));
     channel.on('handler-error', (error) => this.replace(error));
-    // Later, because a connection that ends closes its channel first, and knows better why.
-    channel.on('close', () => setImmediate(() => this.#giveUp(channel)));
+    // Deferred, because a connection that ends closes its channel first, and its error has the better reason.
+    channel.on('close', () => setImmediate(() => this.#onChannelClosed(channel)));
     this.#channel = channel;
     await prepare(channel);
   }
 }
 
-/** @returns the timer to clear when the broker has answered. */
-function endLater(socket: AbortController): NodeJS.Timeout {
+/** @returns a timer to clear when the broker has answered */
+function abortLater(socket: AbortController): NodeJS.Timeout {
   return globalThis.setTimeout(() => socket.abort(new NoAnswerError()), OPEN_TIMEOUT_MS);
 }
 
-/** Also listens to the errors, which end the process where nobody does; "close" follows each of them. */
+/** Also listens for errors, which would end the process otherwise. "close" follows each of them. */
 function endOf(model: ChannelModel): Promise<unknown> {
   return new Promise((resolve) => {
     model.on('error', resolve);
@@ -218,11 +218,11 @@ function endOf(model: ChannelModel): Promise<unknown> {
   });
 }
 
-function throwIt(error: unknown): never {
+function rethrow(error: unknown): never {
   throw error;
 }
 
-/** Doubles with each failure; the random half keeps the processes of a fleet apart when their broker returns. */
+/** Doubles with each failure. The random half spreads the processes of a fleet when their broker returns. */
 function retryAfterMs(failures: number, random: number): number {
   const bound = Math.min(RETRY_MS_MAX, RETRY_MS_MIN * 2 ** Math.min(failures, 16));
   return bound / 2 + (bound / 2) * random;

@@ -1,16 +1,15 @@
 import type { QueueTelemetry } from './delivery-queue.ts';
 import { type ConfirmChannel, type ConsumeMessage, NoAnswerError, RabbitConnection } from './rabbit-connection.ts';
 
-/** Messages on their way to this process; each is acknowledged as soon as its tickets are in its memory. */
+/** Unacknowledged messages. Each is acknowledged as soon as its tickets are in memory. */
 const PREFETCH = 20;
 
 /**
- * A consumer that hears nothing for this long is put in again, on a new channel. A queue that is deleted and declared
- * again at once costs every consumer its messages without a word: RabbitMQ carries it over to the new queue by
- * itself, and then hands messages over to nobody (3.10).
+ * After this long without a message, the consumer is renewed on a new channel. If a queue is deleted and declared again
+ * at once, RabbitMQ 3.10 moves its consumers to the new queue, but then silently delivers no messages to them.
  */
 const SILENCE_MS_MIN = 3_000;
-/** Doubled up to this while there is nothing to hear: each time costs the broker two entries in a log. */
+/** The time doubles up to this while no message comes, because each renewal costs the broker two log lines. */
 const SILENCE_MS_MAX = 10_000;
 
 const UNANSWERED_MAX = 2;
@@ -22,20 +21,20 @@ export interface RabbitConsumerOptions {
   /** A number in [0, 1). */
   readonly random: () => number;
   readonly declare: (channel: ConfirmChannel) => Promise<void>;
-  /** What it takes is acknowledged. When it throws, the message goes back to the queue and the connection is replaced. */
+  /** The message is acknowledged when it returns. If it throws, the message is redelivered on a new connection. */
   readonly take: (content: Buffer) => void;
 }
 
-/** Takes messages, on a connection of its own. Notices when it gets none although it could, and says why it cannot. */
+/** Consumes messages on a connection of its own, and notices when the broker silently stops delivering them. */
 export class RabbitConsumer {
   readonly #options: RabbitConsumerOptions;
   readonly #connection: RabbitConnection;
   #consumerTag: string | undefined;
-  /** How often in a row the queue was there, and nobody answered who wanted to consume from it. */
+  /** How many times in a row the queue could be declared but not consumed from. */
   #unanswered = 0;
-  #isAsking = false;
+  #isConsumePending = false;
   #isStopped = false;
-  #heardAt = 0;
+  #lastMessageAt = 0;
   #renewedAt = -Infinity;
   #silenceMs = SILENCE_MS_MIN;
   #timer: NodeJS.Timeout | undefined;
@@ -48,12 +47,12 @@ export class RabbitConsumer {
       prepare: async (channel) => {
         await this.#removeIfDead(channel);
         await options.declare(channel);
-        this.#isAsking = true;
+        this.#isConsumePending = true;
         await this.#consume(channel);
-        this.#isAsking = false;
+        this.#isConsumePending = false;
         this.#unanswered = 0;
       },
-      lost: (error) => this.#lose(error),
+      lost: (error) => this.#onLost(error),
     });
   }
 
@@ -62,7 +61,7 @@ export class RabbitConsumer {
     this.#connection.start();
   }
 
-  /** True while the broker hands over what is in the queue. */
+  /** True while the broker delivers messages. */
   get isConsuming(): boolean {
     return this.#consumerTag !== undefined && !this.#isStopped;
   }
@@ -72,19 +71,19 @@ export class RabbitConsumer {
     await this.#connection.stop();
   }
 
-  #lose(error: unknown): void {
+  #onLost(error: unknown): void {
     clearTimeout(this.#timer);
     this.#consumerTag = undefined;
-    if (this.#isAsking) {
-      this.#isAsking = false;
+    if (this.#isConsumePending) {
+      this.#isConsumePending = false;
       this.#unanswered = error instanceof NoAnswerError ? this.#unanswered + 1 : 0;
     }
   }
 
   /**
-   * RabbitMQ 3.10 may know a quorum queue by name only, when it was killed soon after the first declaration: it
-   * declares it, and answers nothing else, for good. The tickets in it are of no use to anyone. A refusal is an answer:
-   * the queue serves those who are not refused.
+   * If RabbitMQ 3.10 is killed soon after it first declared a quorum queue, it may keep only the name: it declares the
+   * queue again but never answers anything else about it. Nobody can read its tickets. A refusal does not count,
+   * because then the queue works for others.
    */
   async #removeIfDead(channel: ConfirmChannel): Promise<void> {
     if (this.#unanswered >= UNANSWERED_MAX) {
@@ -103,17 +102,17 @@ export class RabbitConsumer {
       }
     });
     this.#consumerTag = consumerTag;
-    this.#heardAt = performance.now();
+    this.#lastMessageAt = performance.now();
     this.#watch(this.#silenceMs);
   }
 
-  /** Acknowledged as soon as it is handed over: the rows in the database are what says that work is left. */
+  /** Acknowledges at once, because the database knows which deliveries are left. */
   #take(channel: ConfirmChannel, message: ConsumeMessage): void {
-    this.#heardAt = performance.now();
+    this.#lastMessageAt = performance.now();
     this.#silenceMs = SILENCE_MS_MIN;
-    if (message.fields.redelivered && this.#heardAt - this.#renewedAt < SILENCE_MS_MIN) {
+    if (message.fields.redelivered && this.#lastMessageAt - this.#renewedAt < SILENCE_MS_MIN) {
       this.#renewedAt = -Infinity;
-      const reason = 'The broker had lost this consumer, and handed nothing over until it was put in again.';
+      const reason = 'The broker had lost this consumer and delivered nothing until the consumer was renewed.';
       this.#options.telemetry.queueUnavailable({ use: 'consume', reason });
     }
     this.#options.take(message.content);
@@ -122,11 +121,11 @@ export class RabbitConsumer {
 
   #watch(afterMs: number): void {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#listen(), afterMs).unref();
+    this.#timer = setTimeout(() => this.#checkSilence(), afterMs).unref();
   }
 
-  #listen(): void {
-    const leftMs = this.#heardAt + this.#silenceMs - performance.now();
+  #checkSilence(): void {
+    const leftMs = this.#lastMessageAt + this.#silenceMs - performance.now();
     if (leftMs > 0) {
       this.#watch(leftMs);
     } else {
@@ -142,7 +141,7 @@ export class RabbitConsumer {
         this.#renewedAt = performance.now();
         await this.#consume(channel);
       },
-      // What was handed over before the answer has been acknowledged by then, and does not come twice.
+      // Messages that arrive before the answer are acknowledged by then, so they are not redelivered.
       retire: async (channel) => void (former !== undefined && (await channel.cancel(former))),
     });
   }

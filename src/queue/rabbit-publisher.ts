@@ -3,13 +3,13 @@ import type { QueueTelemetry } from './delivery-queue.ts';
 import { type ConfirmChannel, RabbitConnection, type RabbitConnectionOptions } from './rabbit-connection.ts';
 import { encodeTickets } from './ticket-message.ts';
 
-/** Small enough that the deliveries of one busy moment spread over several workers. */
+/** Small enough to spread the deliveries of a busy moment over several workers. */
 const TICKETS_PER_MESSAGE = 100;
-/** Together about 3 MB. */
+/** About 3 MB. */
 const TICKETS_UNCONFIRMED_MAX = 10_000;
-/** A broker that is frozen, or has no leader, takes tickets and confirms none. */
-const CONFIRMED_WITHIN_MS = 5_000;
-const STOP_PATIENCE_MS = 1_000;
+/** A broker that is frozen or has no leader takes tickets and confirms none. */
+const CONFIRM_TIMEOUT_MS = 5_000;
+const STOP_TIMEOUT_MS = 1_000;
 
 export interface RabbitPublisherOptions {
   readonly url: string;
@@ -17,7 +17,7 @@ export interface RabbitPublisherOptions {
   readonly telemetry: QueueTelemetry;
   readonly random: () => number;
   readonly declare: (channel: ConfirmChannel) => Promise<void>;
-  /** Gets every ticket that the broker may not have. */
+  /** Called with every ticket that the broker may not have. */
   readonly refused: (tickets: readonly Ticket[]) => void;
   /** For tests. */
   readonly createConnection?: (options: RabbitConnectionOptions) => PublisherConnection;
@@ -31,8 +31,8 @@ interface Sent {
 }
 
 /**
- * Has a connection to itself: a broker that runs short of memory or disk stops reading from the connections
- * that publish, and acknowledgements would stand in the same line.
+ * Publishes on a connection of its own. A broker that runs short of memory or disk stops reading from publishing
+ * connections, and would not see the consumer's acknowledgements on the same connection.
  */
 export class RabbitPublisher {
   readonly #options: RabbitPublisherOptions;
@@ -44,7 +44,7 @@ export class RabbitPublisher {
   #isBlocked = false;
   #isStopped = false;
   #timer: NodeJS.Timeout | undefined;
-  #nothingHeld: (() => void) | undefined;
+  #onEmpty: (() => void) | undefined;
 
   constructor(options: RabbitPublisherOptions) {
     this.#options = options;
@@ -54,7 +54,7 @@ export class RabbitPublisher {
       use: 'publish',
       prepare: async (channel) => {
         await options.declare(channel);
-        channel.on('return', () => this.#queueIsGone(channel));
+        channel.on('return', () => this.#onReturn(channel));
         this.#channel = channel;
       },
       lost: () => {
@@ -84,7 +84,7 @@ export class RabbitPublisher {
     const room = this.isOpen ? TICKETS_UNCONFIRMED_MAX - this.#held : 0;
     const taken = tickets.slice(0, room);
     if (taken.length > 0) {
-      this.#wait(taken);
+      this.#enqueue(taken);
     }
     this.#refuse(tickets.slice(taken.length), this.isOpen ? 'too many wait for the broker' : 'the broker is away');
   }
@@ -93,21 +93,21 @@ export class RabbitPublisher {
     if (!this.#isStopped) {
       this.#flush();
       this.#isStopped = true;
-      await this.#settled(STOP_PATIENCE_MS);
+      await this.#settled(STOP_TIMEOUT_MS);
     }
     await this.#connection.stop();
     clearTimeout(this.#timer);
     this.#refuseAll('the queue was stopped');
   }
 
-  // One message for all that was committed in this round of the event loop.
-  #wait(tickets: readonly Ticket[]): void {
+  // Combines the tickets of everything that was committed in this turn of the event loop.
+  #enqueue(tickets: readonly Ticket[]): void {
     if (this.#waiting.length === 0) {
       setImmediate(() => this.#flush());
     }
     this.#waiting.push(...tickets);
     this.#held += tickets.length;
-    this.#timer ??= setTimeout(() => this.#losePatience(), CONFIRMED_WITHIN_MS).unref();
+    this.#timer ??= setTimeout(() => this.#refuseLate(), CONFIRM_TIMEOUT_MS).unref();
   }
 
   #flush(): void {
@@ -123,25 +123,25 @@ export class RabbitPublisher {
       this.#channel?.sendToQueue(
         this.#options.queueName,
         encodeTickets(sent.tickets),
-        // A broker that has no such queue would otherwise confirm the message, and drop it.
+        // Without `mandatory`, a broker without this queue would confirm the message and drop it.
         { persistent: true, mandatory: true },
         (error: unknown) => this.#confirm(sent, error),
       );
     } catch {
-      // The channel has been closed, and its loss is about to be reported: that refuses what is unconfirmed.
+      // The channel is closed. `lost` is called soon, and refuses the unconfirmed tickets.
       this.#channel = undefined;
     }
   }
 
   #confirm(sent: Sent, error: unknown): void {
     if (this.#unconfirmed.delete(sent)) {
-      this.#letGo(sent.tickets.length);
+      this.#countOff(sent.tickets.length);
       this.#refuse(error ? sent.tickets : [], 'the broker refused them');
     }
   }
 
-  /** The confirmation of what was returned is on its way: by then its tickets must have gone another. */
-  #queueIsGone(channel: ConfirmChannel): void {
+  /** The queue does not exist. The broker confirms a returned message next, so its tickets must be refused now. */
+  #onReturn(channel: ConfirmChannel): void {
     if (this.#channel === channel) {
       this.#channel = undefined;
       this.#refuseAll('the queue was deleted');
@@ -149,37 +149,37 @@ export class RabbitPublisher {
     }
   }
 
-  /** Some of them may have arrived: a ticket that exists twice does no harm. */
+  /** Some may have arrived, but a repeated ticket does no harm. */
   #refuseAll(reason: string): void {
     const tickets = [...[...this.#unconfirmed].flatMap((sent) => sent.tickets), ...this.#waiting];
     this.#unconfirmed.clear();
     this.#waiting = [];
-    this.#letGo(tickets.length);
+    this.#countOff(tickets.length);
     this.#refuse(tickets, reason);
   }
 
-  /** Looks again for as long as anything is held; confirms that stopped coming leave no other trace. */
-  #losePatience(): void {
+  /** Runs while tickets are held, because nothing else notices that confirms have stopped. */
+  #refuseLate(): void {
     this.#timer = undefined;
-    const since = performance.now() - CONFIRMED_WITHIN_MS;
+    const since = performance.now() - CONFIRM_TIMEOUT_MS;
     const late = [...this.#unconfirmed].filter((sent) => sent.since <= since);
     for (const sent of late) {
       this.#unconfirmed.delete(sent);
-      this.#letGo(sent.tickets.length);
+      this.#countOff(sent.tickets.length);
       this.#refuse(sent.tickets, 'the broker did not confirm them');
     }
     if (late.length > 0 && !this.#isBlocked) {
       this.#connection.replace(new Error('The broker confirms nothing.'));
     }
     if (this.#held > 0) {
-      this.#timer = setTimeout(() => this.#losePatience(), CONFIRMED_WITHIN_MS).unref();
+      this.#timer = setTimeout(() => this.#refuseLate(), CONFIRM_TIMEOUT_MS).unref();
     }
   }
 
-  #letGo(tickets: number): void {
+  #countOff(tickets: number): void {
     this.#held -= tickets;
     if (this.#held === 0) {
-      this.#nothingHeld?.();
+      this.#onEmpty?.();
     }
   }
 
@@ -196,7 +196,7 @@ export class RabbitPublisher {
     }
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, withinMs);
-      this.#nothingHeld = () => {
+      this.#onEmpty = () => {
         clearTimeout(timer);
         resolve();
       };

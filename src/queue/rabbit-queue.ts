@@ -6,15 +6,15 @@ import { RabbitConsumer } from './rabbit-consumer.ts';
 import { RabbitPublisher } from './rabbit-publisher.ts';
 import { decodeTickets, UnreadableMessageError } from './ticket-message.ts';
 
-/** How long the sweeper leaves a fresh delivery to its ticket. */
+/** How long the sweeper waits for the ticket of a fresh delivery. */
 const VISIBILITY_MS = 30_000;
 
-/** Arguments are for good: a broker refuses to declare a queue that it has with others. */
+/** These cannot be changed: a broker refuses to declare an existing queue with other arguments. */
 const QUEUE_ARGUMENTS = {
   'x-queue-type': 'quorum',
-  // A message that ends its receivers must not go round for ever; its deliveries are the sweeper's.
+  // A message that kills its receivers must not be redelivered for ever. The sweeper finds its deliveries.
   'x-delivery-limit': 20,
-  // By then the sweeper has written others: while no worker runs, they must not fill the broker's disk.
+  // After this time the sweeper finds the deliveries. Without a worker, old tickets would fill the broker's disk.
   'x-message-ttl': VISIBILITY_MS,
 };
 
@@ -24,20 +24,20 @@ export interface RabbitQueueOptions {
   /** A number in [0, 1). */
   readonly random: () => number;
   readonly queueName: string;
-  /** Takes what the broker does not: the queue of processes that share nothing but their database. */
+  /** Takes the tickets that the broker does not: the queue of processes that share only a database. */
   readonly fallback: DeliveryQueue;
 }
 
 /**
- * The queue between processes. Nothing waits for the broker: tickets go out in the background, and what it
- * does not take goes by the database.
+ * The queue between processes. Nothing waits for the broker: tickets are published in the background, and those it
+ * does not take go to the fallback.
  */
 export class RabbitQueue implements DeliveryQueue {
   readonly #telemetry: QueueTelemetry;
   readonly #publisher: RabbitPublisher;
   readonly #consumer: RabbitConsumer;
   readonly #fallback: DeliveryQueue;
-  #aroundTheBroker: Promise<void> = Promise.resolve();
+  #fallbackPublished: Promise<void> = Promise.resolve();
   #receive: ReceiveTickets | undefined;
   #stopped: Promise<void> | undefined;
 
@@ -45,14 +45,14 @@ export class RabbitQueue implements DeliveryQueue {
     this.#telemetry = telemetry;
     this.#fallback = fallback;
     let declared: Promise<unknown> = Promise.resolve();
-    // One after the other: RabbitMQ 3.10 may lose what is published while a second connection declares a new queue.
+    // One by one: RabbitMQ 3.10 may lose messages published while a second connection declares a new queue.
     const declare = async (channel: ConfirmChannel) => {
       const options = { durable: true, arguments: QUEUE_ARGUMENTS };
       const own = declared.then(() => channel.assertQueue(queueName, options));
       declared = own.catch(() => {});
       await own;
     };
-    const refused = (tickets: readonly Ticket[]) => this.#goAround(tickets);
+    const refused = (tickets: readonly Ticket[]) => this.#useFallback(tickets);
     this.#publisher = new RabbitPublisher({ url, queueName, telemetry, random, declare, refused });
     const take = (content: Buffer) => this.#take(content);
     this.#consumer = new RabbitConsumer({ url, queueName, telemetry, random, declare, take });
@@ -66,7 +66,7 @@ export class RabbitQueue implements DeliveryQueue {
     return this.isConsuming ? VISIBILITY_MS : 0;
   }
 
-  /** For a process that is going to publish: its first ticket need not wait for the connection. */
+  /** Connects early, so that the first ticket need not wait for the connection. */
   connect(): void {
     this.#publisher.connect();
   }
@@ -77,7 +77,7 @@ export class RabbitQueue implements DeliveryQueue {
     }
   }
 
-  /** Resolves before there is a connection: a process starts without its broker. */
+  /** Resolves before there is a connection, because a process must start without its broker. */
   async subscribe(receive: ReceiveTickets, wake?: Wake): Promise<void> {
     if (this.#stopped === undefined) {
       this.#receive = receive;
@@ -92,19 +92,19 @@ export class RabbitQueue implements DeliveryQueue {
       () => {},
     );
     await this.#stopped;
-    // Also what was published after the stop, by requests that were still being answered.
-    await this.#aroundTheBroker;
+    // Includes tickets published after the stop, by requests that were still being answered.
+    await this.#fallbackPublished;
   }
 
-  #goAround(tickets: readonly Ticket[]): void {
-    const before = this.#aroundTheBroker;
-    this.#aroundTheBroker = this.#fallback
+  #useFallback(tickets: readonly Ticket[]): void {
+    const before = this.#fallbackPublished;
+    this.#fallbackPublished = this.#fallback
       .publish(tickets)
       .catch(() => {})
       .then(() => before);
   }
 
-  /** A message that nobody understands is as good as taken: it would otherwise come again and again. */
+  /** Drops a message that cannot be read. Otherwise it would be redelivered again and again. */
   #take(content: Buffer): void {
     try {
       this.#receive?.(decodeTickets(content));

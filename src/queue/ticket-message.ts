@@ -1,24 +1,24 @@
 import { isReceivedId } from '../core/ids.ts';
 import type { Ticket } from '../core/delivery.ts';
 
-/** The newest version is what is written. Add a decoder for the next one, a release before anything writes it. */
+/** The version that is written. Add a decoder for the next version one release before anything writes it. */
 const VERSION = 1;
 
 const DECODERS: Readonly<Record<number, (body: Readonly<Record<string, unknown>>) => Ticket[]>> = { 1: decodeV1 };
 
-/** Ten times what is ever written: whoever may write to the queue could otherwise fill the memory of its readers. */
+/** Ten times more than is ever written. Without a bound, anyone who can write to the queue could fill our memory. */
 const TICKETS_MAX = 1_000;
-/** Room for as many tickets; what is larger is not even parsed. */
+/** Enough for that many tickets. A larger message is not parsed. */
 const BYTES_MAX = 256 * 1024;
-/** The largest number that the databases' columns hold. */
+/** The largest value of the database columns. */
 const ATTEMPT_MAX = 2 ** 31 - 1;
 
-/** Says why a message is of no use. There are few such reasons: none repeats what the message says. */
+/** Says why a message cannot be read. It never repeats text of the message, so there are few different reasons. */
 export class UnreadableMessageError extends Error {
   override readonly name = 'UnreadableMessageError';
 }
 
-/** Ids only: what is sent, and where to, is read from the database at the time of the attempt. */
+/** Encodes ids only: the request is read from the database at the time of the attempt. */
 export function encodeTickets(tickets: readonly Ticket[]): Buffer {
   const rows = tickets.map(({ deliveryId, destinationId, accountId, attempt }) => [
     deliveryId,
@@ -30,7 +30,7 @@ export function encodeTickets(tickets: readonly Ticket[]): Buffer {
 }
 
 /**
- * Believes nothing: anyone with access to the broker may have written it.
+ * Checks everything, because anyone with access to the broker may have written the message.
  *
  * @throws UnreadableMessageError
  */
