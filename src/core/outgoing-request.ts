@@ -91,7 +91,7 @@ export interface OutgoingRequest {
 const URL_CHARACTERS_MAX = 64 * 1024;
 
 /** The requested URL is longer than any server would accept. */
-export class UrlTooLongError extends Error {
+class UrlTooLongError extends Error {
   override readonly name = 'UrlTooLongError';
   readonly code = 'ERR_URL_TOO_LONG';
 }

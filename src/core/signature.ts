@@ -14,7 +14,7 @@ export interface SigningKey {
   readonly signsUntil: number | null;
 }
 
-export interface SignedContent {
+interface SignedContent {
   readonly id: string;
   /** Seconds since the Unix epoch, as sent. */
   readonly timestamp: string;

@@ -172,7 +172,7 @@ class ConnectionGuard {
 }
 
 /** The address is one that must not be called. */
-export class AddressRefusedError extends Error {
+class AddressRefusedError extends Error {
   override readonly name = 'AddressRefusedError';
   readonly code = 'ERR_ADDRESS_REFUSED';
 }
@@ -200,7 +200,7 @@ function checkedLookup(rule: AddressRule, lookup: LookupFunction): LookupFunctio
 }
 
 /** The proxy cannot be reached, or refused to connect. */
-export class NoTunnelError extends Error {
+class NoTunnelError extends Error {
   override readonly name = 'NoTunnelError';
   readonly code = 'ERR_PROXY_NO_TUNNEL';
 }
@@ -217,7 +217,7 @@ interface ProxyTunnelsOptions {
  * refusal on as the destination's response, so a 204 would count as delivered, and it drops the agent's TLS settings.
  * Node's own `proxyEnv` does not exist in every Node version that runs this, and is silently ignored there.
  */
-export class ProxyTunnels {
+class ProxyTunnels {
   readonly #options: ProxyTunnelsOptions;
   readonly #opening = new Set<http.ClientRequest>();
 

@@ -116,7 +116,7 @@ export class HttpSender implements Sender {
   }
 }
 
-export interface Expiring {
+interface Expiring {
   expire(): void;
 }
 
@@ -125,7 +125,7 @@ export interface Expiring {
  * for the oldest only, so adding and removing cost no more than with a Set. Entries with another timeout need a
  * `Deadlines` of their own.
  */
-export class Deadlines<Entry extends Expiring> {
+class Deadlines<Entry extends Expiring> {
   readonly #timeoutMs: number;
   readonly #dueAt = new Map<Entry, number>();
   #isTimed = false;
@@ -169,7 +169,7 @@ export class Deadlines<Entry extends Expiring> {
 }
 
 /** Starts one long piece of work in each turn of the event loop, so that other work comes in between. */
-export class OncePerTurn {
+class OncePerTurn {
   readonly #waiting: (() => void)[] = [];
 
   next(): Promise<void> {

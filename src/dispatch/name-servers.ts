@@ -5,7 +5,7 @@ import { isIP } from 'node:net';
 /** How long an answer with addresses of one family waits for the other (RFC 8305, section 3, recommends 50 ms). */
 const OTHER_FAMILY_MS = 100;
 
-export interface NameAnswer {
+interface NameAnswer {
   /** IPv4 before IPv6; empty if the name has none. */
   readonly addresses: readonly LookupAddress[];
   readonly ttlMs: number;
@@ -178,7 +178,7 @@ export function parseSearchRule(text: string): SearchRule {
 }
 
 /** The names to query for a name, in the order of the C library. */
-export function candidatesOf(name: string, { domains, dots }: SearchRule): string[] {
+function candidatesOf(name: string, { domains, dots }: SearchRule): string[] {
   if (name.endsWith('.')) {
     return [name.slice(0, -1)];
   }
