@@ -25,7 +25,8 @@ import type { DeliveryQueue } from './queue/delivery-queue.ts';
 import { LocalQueue } from './queue/local-queue.ts';
 import { NotifyQueue } from './queue/notify-queue.ts';
 import { Cleaner, type Pace } from './storage/cleaner.ts';
-import { openStorage, type StatementObserver, type Storage } from './storage/storage.ts';
+import type { StatementObserver, Storage } from './storage/storage.ts';
+import { openStorage } from './storage/open-storage.ts';
 
 /** Replacements for tests. */
 export interface Overrides {

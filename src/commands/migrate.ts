@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { ConfigError, loadConfig, parseDatabaseUrl } from '../config/config.ts';
 import { keyFileOf, loadVault } from '../config/key-file.ts';
-import { openStorage, openStorageForCommand } from '../storage/storage.ts';
+import { openStorage, openStorageForCommand } from '../storage/open-storage.ts';
 import { type CopiedTable, CopyError, copyStore } from '../storage/copy-store.ts';
 
 /** Migrates the configured database and prints the migrations that were applied. */

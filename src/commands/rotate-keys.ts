@@ -2,7 +2,7 @@ import { loadConfig } from '../config/config.ts';
 import { EVERYTHING } from '../core/scope.ts';
 import { loadVault } from '../config/key-file.ts';
 import { sealAnew } from '../storage/sealing.ts';
-import { openStorageForCommand } from '../storage/storage.ts';
+import { openStorageForCommand } from '../storage/open-storage.ts';
 
 /** Seals all secrets with the first key of ENCRYPTION_KEY. Afterwards the other keys are no longer needed. */
 export async function rotateKeys(): Promise<void> {

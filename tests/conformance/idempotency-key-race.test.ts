@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { EVERYTHING } from '../../src/core/scope.ts';
 import type { AcceptedEvent } from '../../src/storage/event-store.ts';
-import { openStorage, type Storage } from '../../src/storage/storage.ts';
+import type { Storage } from '../../src/storage/storage.ts';
+import { openStorage } from '../../src/storage/open-storage.ts';
 import { createTemporaryDatabase, TEST_DATABASE_URL, type TemporaryDatabase } from '../support/postgresql.ts';
 import { NOW, StoreFixture } from '../support/store-fixture.ts';
 import { TEST_VAULT } from '../support/vault.ts';

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll } from '@jest/globals';
 import { type Kysely, sql } from 'kysely';
 import { EVERYTHING } from '../../src/core/scope.ts';
-import { openStorage, type Storage } from '../../src/storage/storage.ts';
+import type { Storage } from '../../src/storage/storage.ts';
+import { openStorage } from '../../src/storage/open-storage.ts';
 import { createTemporaryDatabase, TEST_DATABASE_URL, type TemporaryDatabase } from '../support/postgresql.ts';
 import { describeWhere } from '../support/requirement.ts';
 import { StoreFixture } from '../support/store-fixture.ts';

@@ -6,7 +6,7 @@ import { CompiledQuery } from 'kysely';
 import { EVERYTHING } from '../../src/core/scope.ts';
 import { ThreadedConnection } from '../../src/storage/sqlite/connection.ts';
 import { ReadingConnection } from '../../src/storage/sqlite/dialect.ts';
-import { openStorage } from '../../src/storage/storage.ts';
+import { openStorage } from '../../src/storage/open-storage.ts';
 import { StoreFixture } from '../support/store-fixture.ts';
 import { TEST_VAULT } from '../support/vault.ts';
 

@@ -3,7 +3,7 @@ import { parseDatabaseUrl } from '../../src/config/config.ts';
 import { EVERYTHING } from '../../src/core/scope.ts';
 import { Vault } from '../../src/core/vault.ts';
 import { sqliteMigrations } from '../../src/storage/migrations/sqlite/index.ts';
-import { openStorage } from '../../src/storage/storage.ts';
+import { openStorage } from '../../src/storage/open-storage.ts';
 import {
   EARLIER_KEY,
   type EarlierDatabase,

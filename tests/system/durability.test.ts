@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { type Kysely, sql } from 'kysely';
 import { EVERYTHING } from '../../src/core/scope.ts';
 import { loadVault } from '../../src/config/key-file.ts';
-import { openStorage } from '../../src/storage/storage.ts';
+import { openStorage } from '../../src/storage/open-storage.ts';
 import { describeWhere } from '../support/requirement.ts';
 import { Workbench } from '../support/workbench.ts';
 
