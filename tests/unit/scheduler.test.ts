@@ -115,7 +115,7 @@ describe('the scheduler', () => {
   });
 
   test('drops tickets that do not fit, and looks in the store for their deliveries when the others are claimed', () => {
-    const bounds = { maxConcurrency: 1_000, maxConcurrencyPerDestination: 1_000, threads: 16 };
+    const bounds = { maxConcurrency: 1_000, maxConcurrencyPerDestination: 1_000, threads: 20 };
     const scheduler = schedulerWith(bounds, tickets('a', 100_000));
     const { tickets: taken, lookUps } = scheduler.pick(NOW);
     expect(taken).toHaveLength(512);
@@ -218,7 +218,7 @@ describe('the scheduler', () => {
 
   test('does not let an account whose destinations all hang take every slot', () => {
     const hanging = Array.from({ length: 40 }, (_, index) => tickets(`dead-${index}`, 100, 'dead')).flat();
-    const scheduler = schedulerWith({ maxConcurrency: 64, maxConcurrencyPerDestination: 16, threads: 1 }, hanging);
+    const scheduler = schedulerWith({ maxConcurrency: 64, maxConcurrencyPerDestination: 16, threads: 2 }, hanging);
     expect(scheduler.pick(NOW).tickets).toHaveLength(56);
     for (const ticket of tickets('live', 100)) {
       scheduler.offer(ticket);
