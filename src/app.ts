@@ -15,9 +15,12 @@ import { HttpServer, ownAddresses } from './http/http-server.ts';
 import { createAcceptEvent } from './ingest/accept-event.ts';
 import { AccountQuota, FailureLimit } from './access/limits.ts';
 import { Bodies } from './ingest/body.ts';
+import { EventRouter } from './ingest/event-router.ts';
+import { isPayload } from './ingest/payload-check.ts';
 import { ingestRoute } from './ingest/route.ts';
 import { AccountCommands } from './manage/account-commands.ts';
 import { DeliveryCommands } from './manage/delivery-commands.ts';
+import { DeliveryPreviews } from './manage/delivery-previews.ts';
 import { DestinationCommands } from './manage/destination-commands.ts';
 import { loadVault } from './config/key-file.ts';
 import { createLog, Telemetry, type Log } from './observe/telemetry.ts';
@@ -145,6 +148,8 @@ async function addressRuleOf({ egress, host }: Config): Promise<AddressRuleOptio
   return egress.isFiltered ? { allowed: egress.allowed, own: await ownAddresses(host) } : undefined;
 }
 
+const USER_AGENT = `Data-Pusher/${version}`;
+
 function startWorker(base: Base, lookup: LookupFunction | undefined): Promise<Dispatch> {
   const { config, clock, random, telemetry, storage, queue, addressRule } = base;
   return startDispatch({
@@ -156,7 +161,7 @@ function startWorker(base: Base, lookup: LookupFunction | undefined): Promise<Di
     ...config.delivery,
     egress: { rule: addressRule, proxyUrl: config.egress.proxyUrl },
     lookup,
-    userAgent: `Data-Pusher/${version}`,
+    userAgent: USER_AGENT,
   });
 }
 
@@ -206,18 +211,26 @@ async function startApi(base: Base, dispatch: Dispatch | undefined, started: Rel
   const { isExposed, adminToken, corsOrigins: origins, limits } = config;
   const failureLimit = limits.authFailures && new FailureLimit(limits.authFailures, clock);
   const accountIdOf = (token: string) => events.accountIdOf(token);
+  const router = new EventRouter();
+  started.add(() => router.stop());
   const graphql = await startGraphqlServer({ isExposed, telemetry });
   started.add(() => graphql.stop());
   return {
     graphql,
     graphqlContext: (caller) =>
-      createContext({ caller, reads: (meter) => storage.reads(caller, meter), commands: commandsOf(caller), vault }),
+      createContext({
+        caller,
+        reads: (meter) => storage.reads(caller, meter),
+        commands: commandsOf(caller),
+        previews: new DeliveryPreviews({ vault, clock, newId, userAgent: USER_AGENT, isPayload }),
+        vault,
+      }),
     authenticator: new Authenticator({ adminToken, isExposed, accountIdOf }),
     cors: { origins, isExposed },
     failureLimit,
     trustProxy: limits.trustProxy,
     ingest: ingestRoute({
-      acceptEvent: createAcceptEvent({ events, queue, clock, newId, telemetry }),
+      acceptEvent: createAcceptEvent({ events, router, queue, clock, newId, telemetry }),
       accountIdOf,
       bodies: new Bodies(config.ingest.maxBodyBytes),
       quota: limits.ingest && new AccountQuota({ ...limits.ingest, clock, accountIdOf }),

@@ -2,20 +2,36 @@ import { DomainError } from './errors.ts';
 import { addressInUrl, type AddressRule } from './address-rule.ts';
 
 const NAME_CHARACTERS_MAX = 200;
+const DESTINATION_NAME_CHARACTERS_MAX = 100;
+const DESCRIPTION_CHARACTERS_MAX = 1_000;
 const WEBSITE_CHARACTERS_MAX = 2_000;
 
 /** A bare host name (RFC 1123), at least two labels, with an optional port and path: `hello.com`, `www.hello.com/shop`. */
 const BARE_HOST = /^(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}(?::\d{1,5})?(?:[/?#]\S*)?$/iu;
 
+/** The name of an account. */
 export function parseName(text: string): string {
-  const name = text.trim();
-  if (name === '' || Array.from(name).length > NAME_CHARACTERS_MAX) {
-    throw DomainError.badInput('name', `The name must not be blank and has at most ${NAME_CHARACTERS_MAX} characters.`);
+  return parseText('name', text, NAME_CHARACTERS_MAX);
+}
+
+export function parseDestinationName(text: string): string {
+  return parseText('name', text, DESTINATION_NAME_CHARACTERS_MAX);
+}
+
+export function parseDescription(text: string): string {
+  return parseText('description', text, DESCRIPTION_CHARACTERS_MAX);
+}
+
+/** Text for people. White space around it does not count. */
+function parseText(field: string, text: string, charactersMax: number): string {
+  const trimmed = text.trim();
+  if (trimmed === '' || Array.from(trimmed).length > charactersMax) {
+    throw DomainError.badInput(field, `The ${field} must not be blank and has at most ${charactersMax} characters.`);
   }
-  if (!name.isWellFormed() || name.includes('\0')) {
-    throw DomainError.badInput('name', 'The name must be valid Unicode text without the null character.');
+  if (!trimmed.isWellFormed() || trimmed.includes('\0')) {
+    throw DomainError.badInput(field, `The ${field} must be valid Unicode text without the null character.`);
   }
-  return name;
+  return trimmed;
 }
 
 /** The text is stored exactly as given. Nothing is ever sent to a website. */
@@ -54,7 +70,10 @@ const HEADER_BYTES_MAX = 8 * 1024;
 const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 const CONTROL_CHARACTER = /\p{Cc}/u;
 
-/** Hop-by-hop headers (RFC 9110, section 7.6.1), and headers that frame the message. */
+/** Tell of the event in each delivery. */
+export const EVENT_HEADERS = ['x-event-id', 'x-event-type', 'x-delivery-attempt'] as const;
+
+/** Hop-by-hop headers (RFC 9110, section 7.6.1), headers that frame the message, and our own. */
 const RESERVED_NAMES: ReadonlySet<string> = new Set([
   'connection',
   'content-length',
@@ -66,6 +85,7 @@ const RESERVED_NAMES: ReadonlySet<string> = new Set([
   'trailer',
   'transfer-encoding',
   'upgrade',
+  ...EVENT_HEADERS,
 ]);
 /** Headers for proxies, and those that Data Pusher sets itself. */
 const RESERVED_PREFIXES = ['proxy-', 'webhook-', 'data-pusher-'] as const;

@@ -1,4 +1,4 @@
-import type { HeaderEntry, HttpMethod } from './inputs.ts';
+import { EVENT_HEADERS, type HeaderEntry, type HttpMethod } from './inputs.ts';
 import { topLevelMembers } from './json-object.ts';
 import { signatureHeader, type SigningKey, signingKeyOf, type SigningSecret } from './signature.ts';
 
@@ -17,13 +17,17 @@ export interface DestinationSource {
 /** The delivery's part of a request. */
 export interface MessageSource {
   readonly deliveryId: string;
+  readonly eventId: string;
+  readonly eventType: string | null;
+  /** Counts from 1. */
+  readonly attempt: number;
   /** How many times the event has been delivered to a Data Pusher before. */
   readonly hops: number;
   /** The bytes as received. */
   readonly payload: Buffer;
 }
 
-/** Everything that makes up a delivery's request. Attempts differ in their time only. */
+/** Everything that makes up a delivery's request. Attempts differ in their time and number only. */
 export interface RequestSource extends DestinationSource, MessageSource {}
 
 /** Copies the destination's part of a larger source. */
@@ -49,11 +53,15 @@ export interface Target {
   readonly keys: readonly SigningKey[];
 }
 
+/** Earlier versions let destinations have headers with the names that are ours now. */
+const OWN_NAMES: ReadonlySet<string> = new Set(EVENT_HEADERS);
+
 export function targetOf(source: DestinationSource, userAgent: string): Target {
   const text = withoutFragment(source.url);
   const url = URL.parse(text);
   const names = new Set(source.headers.map(([name]) => name.toLowerCase()));
-  const headerLines = ['Host', url?.host ?? '', ...destinationLines(source.headers)];
+  const headers = source.headers.filter(([name]) => !OWN_NAMES.has(name.toLowerCase()));
+  const headerLines = ['Host', url?.host ?? '', ...destinationLines(headers)];
   if (source.httpMethod !== 'GET' && !names.has('content-type')) {
     headerLines.push('Content-Type', 'application/json');
   }
@@ -91,7 +99,7 @@ export interface OutgoingRequest {
 const URL_CHARACTERS_MAX = 64 * 1024;
 
 /** The requested URL is longer than any server would accept. */
-class UrlTooLongError extends Error {
+export class UrlTooLongError extends Error {
   override readonly name = 'UrlTooLongError';
   readonly code = 'ERR_URL_TOO_LONG';
 }
@@ -100,7 +108,8 @@ class UrlTooLongError extends Error {
  * A GET carries the payload as query parameters, every other method as its body. The destination's own headers override
  * `Content-Type` and `User-Agent`. `webhook-id`, `webhook-timestamp` (in seconds) and `webhook-signature` are always
  * ours and follow the Standard Webhooks specification. The specification covers only bodies, so for a GET the query
- * string is signed instead. `Data-Pusher-Hops` ends loops between servers.
+ * string is signed instead. `Data-Pusher-Hops` ends loops between servers. `X-Event-Id`, `X-Event-Type` (if the event has
+ * a type) and `X-Delivery-Attempt` tell of the event.
  *
  * @param sentAt in milliseconds since the Unix epoch
  * @throws UrlTooLongError, and a TypeError if there is no valid URL
@@ -122,7 +131,14 @@ export function buildRequest(target: Target, message: MessageSource, sentAt: num
     signatureHeader({ id, timestamp, body }, target.keys, sentAt),
     'Data-Pusher-Hops',
     (message.hops + 1).toString(),
+    'X-Event-Id',
+    message.eventId,
+    'X-Delivery-Attempt',
+    message.attempt.toString(),
   ];
+  if (message.eventType !== null) {
+    headerLines.push('X-Event-Type', message.eventType);
+  }
   if (isGet) {
     return { url, method: target.method, headerLines, body: undefined };
   }

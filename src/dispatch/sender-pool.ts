@@ -136,10 +136,10 @@ class SenderWorker implements Sender {
   }
 
   #post(id: number, source: RequestSource, sentAt: number): void {
-    const { deliveryId, hops, payload } = source;
+    const { deliveryId, eventId, eventType, attempt, hops, payload } = source;
     const destination = this.#destinations.announce(source);
     this.#batcher.add(
-      { id, content: { destination, deliveryId, hops, sentAt }, body: payload },
+      { id, content: { destination, deliveryId, eventId, eventType, attempt, hops, sentAt }, body: payload },
       destination.source && charactersOf(destination.source),
     );
   }

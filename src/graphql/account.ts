@@ -7,6 +7,9 @@ import type { GraphQLContext } from './context.ts';
 import { Account, AccountConnection, Destination, EventConnection } from './object-types.ts';
 import { toPatch } from './patch.ts';
 
+const EVENT_TYPE_PATH_DESCRIPTION =
+  "A dotted path, such as data.kind, to the type in each event's payload. It counts for events without the header X-Event-Type.";
+
 @InputType({ description: 'A new account. The server makes its id and its token.' })
 class CreateAccountInput {
   @Field(() => GraphQLEmailAddress, { description: 'Unique without regard to letter case.' })
@@ -17,6 +20,9 @@ class CreateAccountInput {
 
   @Field(() => String, { nullable: true, description: 'An http or https URL, or a host name such as hello.com.' })
   website?: string | null;
+
+  @Field(() => String, { nullable: true, description: EVENT_TYPE_PATH_DESCRIPTION })
+  eventTypePath?: string | null;
 }
 
 @InputType({ description: 'Changes to an account. Fields that are left out stay unchanged.' })
@@ -35,6 +41,9 @@ class UpdateAccountInput {
     description: 'An http or https URL, or a host name such as hello.com; null removes it.',
   })
   website?: string | null;
+
+  @Field(() => String, { nullable: true, description: `${EVENT_TYPE_PATH_DESCRIPTION} Null removes it.` })
+  eventTypePath?: string | null;
 }
 
 @Resolver(() => Account)
@@ -63,7 +72,7 @@ export class AccountResolver {
     @Arg('input', () => CreateAccountInput, { description: 'The new account.' }) input: CreateAccountInput,
     @Ctx() { commands }: GraphQLContext,
   ) {
-    return commands.accounts.create({ email: input.email, name: input.name, website: input.website });
+    return commands.accounts.create(input);
   }
 
   @Mutation(() => Account, {
@@ -74,7 +83,7 @@ export class AccountResolver {
     @Arg('input', () => UpdateAccountInput, { description: 'The changes.' }) input: UpdateAccountInput,
     @Ctx() { commands }: GraphQLContext,
   ) {
-    return commands.accounts.update(id, toPatch(input, ['website']));
+    return commands.accounts.update(id, toPatch(input, ['website', 'eventTypePath']));
   }
 
   @Mutation(() => ID, {

@@ -1,5 +1,6 @@
 import type { AccountCommands } from '../manage/account-commands.ts';
 import type { DeliveryCommands } from '../manage/delivery-commands.ts';
+import type { DeliveryPreviews } from '../manage/delivery-previews.ts';
 import type { DestinationCommands } from '../manage/destination-commands.ts';
 import type { Vault } from '../core/vault.ts';
 import type { Meter } from '../storage/read-models/reading.ts';
@@ -19,12 +20,13 @@ interface Commands {
 export interface GraphQLContext extends Reads {
   readonly caller: Caller;
   readonly commands: Commands;
+  readonly previews: DeliveryPreviews;
   readonly budget: Budget;
   /** Opens the secrets that the request has read. */
   readonly vault: Vault;
 }
 
-interface ContextDependencies extends Pick<GraphQLContext, 'caller' | 'commands' | 'vault'> {
+interface ContextDependencies extends Pick<GraphQLContext, 'caller' | 'commands' | 'previews' | 'vault'> {
   /** In the caller's scope, as the commands are. */
   readonly reads: (meter: Meter) => Reads;
 }

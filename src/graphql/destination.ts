@@ -14,6 +14,13 @@ import { requireRow } from './errors.ts';
 const HEADERS_DESCRIPTION =
   'At least one header. A value is a string, or a list of strings to send as repeated headers. Names keep their letter case.';
 
+const NAME_DESCRIPTION = 'Not blank, at most 100 characters; surrounding white space is removed.';
+const DESCRIPTION_DESCRIPTION = 'Not blank, at most 1,000 characters; surrounding white space is removed.';
+const EVENT_TYPES_DESCRIPTION =
+  'The event types that it takes, 1 to 50. Each is exact, or ends in .* and takes all types below: order.* takes order.paid. Null takes all events, also those without a type, but no reserved types.';
+const FILTER_DESCRIPTION =
+  'Conditions on the payload, at most 8 KiB. Paths lead to values or to operators: $eq, $ne, $in, $nin, $gt, $gte, $lt, $lte, $exists, $startsWith, $endsWith, $contains, $not, $and, $or, $nor. Null and {} take everything.';
+
 @InputType({ description: 'A new destination of an account.' })
 class CreateDestinationInput {
   @Field(() => ID, { description: 'The account whose events the destination gets.' })
@@ -27,6 +34,18 @@ class CreateDestinationInput {
 
   @Field(() => GraphQLJSONObject, { description: HEADERS_DESCRIPTION })
   headers!: Record<string, unknown>;
+
+  @Field(() => String, { nullable: true, description: NAME_DESCRIPTION })
+  name?: string | null;
+
+  @Field(() => String, { nullable: true, description: DESCRIPTION_DESCRIPTION })
+  description?: string | null;
+
+  @Field(() => [String], { nullable: true, description: EVENT_TYPES_DESCRIPTION })
+  eventTypes?: string[] | null;
+
+  @Field(() => GraphQLJSONObject, { nullable: true, description: FILTER_DESCRIPTION })
+  filter?: Record<string, unknown> | null;
 }
 
 @InputType({ description: 'Changes to a destination. Fields that are left out stay unchanged.' })
@@ -39,6 +58,18 @@ class UpdateDestinationInput {
 
   @Field(() => GraphQLJSONObject, { nullable: true, description: `Replaces all headers. ${HEADERS_DESCRIPTION}` })
   headers?: Record<string, unknown> | null;
+
+  @Field(() => String, { nullable: true, description: `${NAME_DESCRIPTION} Null removes it.` })
+  name?: string | null;
+
+  @Field(() => String, { nullable: true, description: `${DESCRIPTION_DESCRIPTION} Null removes it.` })
+  description?: string | null;
+
+  @Field(() => [String], { nullable: true, description: EVENT_TYPES_DESCRIPTION })
+  eventTypes?: string[] | null;
+
+  @Field(() => GraphQLJSONObject, { nullable: true, description: FILTER_DESCRIPTION })
+  filter?: Record<string, unknown> | null;
 
   @Field(() => Boolean, {
     nullable: true,
@@ -70,7 +101,8 @@ export class DestinationResolver {
   }
 
   @Mutation(() => Destination, {
-    description: 'Creates a destination of an account. It gets the events that arrive from now on.',
+    description:
+      'Creates a destination of an account. It gets the events that arrive from now on and that it asks for.',
   })
   createDestination(
     @Arg('input', () => CreateDestinationInput, { description: 'The new destination.' }) input: CreateDestinationInput,
@@ -80,14 +112,15 @@ export class DestinationResolver {
   }
 
   @Mutation(() => Destination, {
-    description: 'Changes a destination. Attempts that begin later use the new settings.',
+    description:
+      'Changes a destination. Attempts that begin later use the new settings, and events that arrive later are routed by them.',
   })
   updateDestination(
     @Arg('id', () => ID, { description: "The destination's id." }) id: string,
     @Arg('input', () => UpdateDestinationInput, { description: 'The changes.' }) input: UpdateDestinationInput,
     @Ctx() { commands }: GraphQLContext,
   ) {
-    return commands.destinations.update(id, toPatch(input));
+    return commands.destinations.update(id, toPatch(input, ['name', 'description', 'eventTypes', 'filter']));
   }
 
   @Mutation(() => ID, { description: 'Deletes a destination with its deliveries and attempts. Returns its id.' })
@@ -127,6 +160,23 @@ export class DestinationResolver {
     return Object.fromEntries(JSON.parse(vault.open(sealedHeaders, account.id)) as HeaderEntry[]);
   }
 
+  @FieldResolver(() => [String], {
+    nullable: true,
+    description:
+      'The event types that it takes; .* at the end of one stands for all types below. Null takes all events, also those without a type, but no reserved types.',
+  })
+  eventTypes(@Root() { eventTypes }: DestinationEntity) {
+    return parsed(eventTypes);
+  }
+
+  @FieldResolver(() => GraphQLJSONObject, {
+    nullable: true,
+    description: 'Conditions on the payload, as they were given. Null and {} take everything.',
+  })
+  filter(@Root() { filter }: DestinationEntity) {
+    return parsed(filter);
+  }
+
   @FieldResolver(() => String, {
     description:
       'The secret that signs deliveries, as in the Standard Webhooks specification: whsec_ and 24 bytes in base64. Made by the server.',
@@ -150,4 +200,9 @@ export class DestinationResolver {
     const page = await deliveries.deliveriesOf(id, parsePage(first, after), filter);
     return toConnection(page, () => deliveries.deliveryCountOf(id, filter));
   }
+}
+
+/** A new entity lacks the columns that nobody has set. */
+function parsed(json: string | null | undefined): unknown {
+  return typeof json === 'string' ? JSON.parse(json) : null;
 }

@@ -63,6 +63,8 @@ const VALUE_KINDS: ReadonlySet<string> = new Set([
 const RULES: Readonly<Record<string, string>> = {
   email: 'The email must be a valid address.',
   headers: 'The headers must be a JSON object with at least one entry.',
+  filter: 'The filter must be a JSON object.',
+  eventTypes: 'The event types must be a list of strings; null stands for all.',
   httpMethod: 'The HTTP method must be one of GET, POST, PUT, PATCH, DELETE.',
   status: 'The status must be one of PENDING, SUCCEEDED, FAILED.',
   first: 'The page size must be a whole number.',
@@ -119,9 +121,14 @@ function fieldOfVariable(message: string): string | undefined {
   return place.exec(message)?.[1] ?? /^Variable "\$(\w+)"/.exec(message)?.[1];
 }
 
-// The tokens before the value are the field's name and a colon.
+const IN_LISTS: ReadonlySet<string> = new Set(['[', 'String', 'BlockString', 'Int', 'Float', 'Name']);
+
+// The tokens before the value are the field's name and a colon, and then perhaps the beginning of a list.
 function fieldOfLiteral(value: ASTNode | undefined): string | undefined {
-  const colon = value?.loc?.startToken.prev;
+  let colon = value?.loc?.startToken.prev;
+  while (colon && IN_LISTS.has(colon.kind)) {
+    colon = colon.prev;
+  }
   return colon?.kind === ':' ? colon.prev?.value : undefined;
 }
 

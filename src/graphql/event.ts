@@ -2,7 +2,8 @@ import { GraphQLJSON } from 'graphql-scalars';
 import { Arg, Ctx, FieldResolver, ID, Query, Resolver, Root } from 'type-graphql';
 import { isId } from '../core/ids.ts';
 import type { EventEntity } from '../storage/entities.ts';
-import { Account, Delivery, Event } from './object-types.ts';
+import type { RouteRow } from '../storage/read-models/routes.ts';
+import { Account, Delivery, Destination, Event, Route } from './object-types.ts';
 import type { GraphQLContext } from './context.ts';
 import { JsonText } from './answer.ts';
 import { requireRow } from './errors.ts';
@@ -32,9 +33,30 @@ export class EventResolver {
   }
 
   @FieldResolver(() => [Delivery], {
-    description: 'One delivery for each destination that the account had when the event arrived.',
+    description: 'One delivery for each destination that the event was routed to.',
   })
   deliveries(@Root() { id }: EventEntity, @Ctx() { deliveries }: GraphQLContext) {
     return deliveries.deliveriesOfEvent(id);
+  }
+
+  @FieldResolver(() => [Route], {
+    description:
+      'How the event was routed to each destination that the account had when it arrived. A route with a delivery is deleted with its destination.',
+  })
+  routes(@Root() { id }: EventEntity, @Ctx() { routes }: GraphQLContext) {
+    return routes.routesOf(id);
+  }
+}
+
+@Resolver(() => Route)
+export class RouteResolver {
+  @FieldResolver(() => Destination, { nullable: true, description: 'The destination; null once it is deleted.' })
+  async destination(@Root() { destinationId }: RouteRow, @Ctx() { accounts }: GraphQLContext) {
+    return (await accounts.destination(destinationId)) ?? null;
+  }
+
+  @FieldResolver(() => Delivery, { nullable: true, description: 'The delivery; null unless the outcome is ROUTED.' })
+  delivery(@Root() { delivery }: RouteRow) {
+    return delivery;
   }
 }

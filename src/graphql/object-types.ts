@@ -4,6 +4,7 @@ import { connectionType } from './connection.ts';
 import { DateTime } from './scalars.ts';
 import { HTTP_METHODS } from '../core/inputs.ts';
 import { DELIVERY_STATUSES } from '../core/delivery.ts';
+import { ROUTE_OUTCOMES, type RouteOutcome as Outcome } from '../core/routing.ts';
 
 @ObjectType({ description: 'A sender of events. Its token authenticates each event, and its destinations get them.' })
 export class Account {
@@ -21,6 +22,13 @@ export class Account {
     description: 'An http or https URL, or a host name, exactly as it was given.',
   })
   website!: string | null;
+
+  @Field(() => String, {
+    nullable: true,
+    description:
+      "A dotted path to the type in each event's payload. It counts for events without the header X-Event-Type. Null for none.",
+  })
+  eventTypePath!: string | null;
 
   @Field(() => DateTime, { description: 'When the account was created.' })
   createdAt!: Date;
@@ -44,7 +52,7 @@ registerEnumType(HttpMethod, {
   },
 });
 
-@ObjectType({ description: 'A URL that gets every event of its account.' })
+@ObjectType({ description: 'A URL that gets the events of its account: all of them, or those that it asks for.' })
 export class Destination {
   @Field(() => ID, { description: 'Made by the server; sorts by time of creation.' })
   id!: string;
@@ -54,6 +62,12 @@ export class Destination {
 
   @Field(() => HttpMethod, { description: 'The method of the requests.' })
   httpMethod!: string;
+
+  @Field(() => String, { nullable: true, description: 'A name for people to read.' })
+  name!: string | null;
+
+  @Field(() => String, { nullable: true, description: 'Text for people to read.' })
+  description!: string | null;
 
   @Field(() => DateTime, {
     nullable: true,
@@ -124,7 +138,7 @@ export const DeliveryConnection = connectionType(Delivery, 'Delivery', 'deliveri
 
 @ObjectType({
   description:
-    'A JSON object that was received for an account. It is delivered to each destination that the account had then.',
+    'A JSON object that was received for an account. It is delivered to each destination that the account had then and that asked for it.',
 })
 export class Event {
   @Field(() => ID, { description: 'Made by the server; sorts by time of arrival.' })
@@ -132,6 +146,39 @@ export class Event {
 
   @Field(() => DateTime, { description: 'When the event was received.' })
   receivedAt!: Date;
+
+  @Field(() => String, {
+    nullable: true,
+    description: 'What kind of event it is, by the header X-Event-Type or by eventTypePath; null if it has no type.',
+  })
+  type!: string | null;
+}
+
+export const RouteOutcome = Object.fromEntries(ROUTE_OUTCOMES.map((outcome) => [outcome, outcome]));
+registerEnumType(RouteOutcome, {
+  name: 'RouteOutcome',
+  description: 'Whether an event goes to a destination.',
+  valuesConfig: {
+    ROUTED: { description: 'It has a delivery.' },
+    TYPE_MISMATCH: { description: 'The destination does not take this type.' },
+    FILTERED: { description: 'The payload does not match the filter.' },
+    DISABLED: { description: 'The destination was disabled.' },
+  },
+});
+
+@ObjectType({ description: 'How an event was routed to one of the destinations that the account had when it arrived.' })
+export class Route {
+  @Field(() => ID, { description: "The destination's id, which stays when the destination is deleted." })
+  destinationId!: string;
+
+  @Field(() => RouteOutcome, { description: 'Whether the event went there.' })
+  outcome!: Outcome;
+
+  @Field(() => String, {
+    nullable: true,
+    description: 'The place in the payload that did not match the filter; null unless the outcome is FILTERED.',
+  })
+  path!: string | null;
 }
 
 export const EventConnection = connectionType(Event, 'Event', 'events');

@@ -1,6 +1,7 @@
 import 'reflect-metadata';
 import {
   defaultFieldResolver,
+  getNamedType,
   getNullableType,
   type GraphQLField,
   type GraphQLFieldResolver,
@@ -15,7 +16,8 @@ import { buildSchema, type NonEmptyArray } from 'type-graphql';
 import { AccountResolver } from './account.ts';
 import { AttemptResolver, DeliveryResolver } from './delivery.ts';
 import { DestinationResolver } from './destination.ts';
-import { EventResolver } from './event.ts';
+import { EventResolver, RouteResolver } from './event.ts';
+import { DeliveryPreviewResolver } from './delivery-preview.ts';
 import type { GraphQLContext } from './context.ts';
 import { JsonText } from './answer.ts';
 
@@ -23,8 +25,10 @@ const RESOLVERS: NonEmptyArray<new () => object> = [
   AccountResolver,
   DestinationResolver,
   EventResolver,
+  RouteResolver,
   DeliveryResolver,
   AttemptResolver,
+  DeliveryPreviewResolver,
 ];
 
 let built: Promise<GraphQLSchema> | undefined;
@@ -66,7 +70,8 @@ export function meterSchema(schema: GraphQLSchema): void {
 
 function metered(field: GraphQLField<unknown, unknown>, resolve: Resolver): Resolver {
   const type = getNullableType(field.type);
-  if (isLeafType(type)) {
+  // A list of scalars is small, and counts as one value.
+  if (isLeafType(getNamedType(type))) {
     return leaf(resolve);
   }
   return isListType(type) ? list(resolve) : object(resolve);

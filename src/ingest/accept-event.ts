@@ -3,8 +3,9 @@ import type { Clock } from '../core/clock.ts';
 import type { IdSource } from '../core/ids.ts';
 import type { Telemetry } from '../observe/telemetry.ts';
 import type { DeliveryQueue } from '../queue/delivery-queue.ts';
-import type { EventStore } from '../storage/event-store.ts';
+import type { EventStore, Route } from '../storage/event-store.ts';
 import type { EarlierEvent } from '../storage/statements.ts';
+import type { EventRouter } from './event-router.ts';
 
 export interface Acceptance {
   readonly eventId: string;
@@ -16,6 +17,8 @@ export interface Acceptance {
 export interface IncomingEvent {
   readonly token: string;
   readonly payload: Buffer;
+  /** The type that the sender named. */
+  readonly type: string | null;
   readonly idempotencyKey: string | null;
   /** How many times the event was delivered before it arrived here. */
   readonly hops: number;
@@ -25,6 +28,7 @@ export type AcceptEvent = (incoming: IncomingEvent) => Promise<Acceptance | unde
 
 interface Dependencies {
   readonly events: EventStore;
+  readonly router: Pick<EventRouter, 'route'>;
   readonly queue: DeliveryQueue;
   readonly clock: Clock;
   readonly newId: IdSource;
@@ -36,13 +40,14 @@ interface Dependencies {
  * else. The sweeper finds deliveries whose ticket is lost.
  *
  * @returns `undefined` when no account has the token.
- * @throws HttpError 409 when another event has the key.
+ * @throws HttpError 409 when another event has the key
  */
-export function createAcceptEvent({ events, queue, clock, newId, telemetry }: Dependencies): AcceptEvent {
+export function createAcceptEvent({ events, router, queue, clock, newId, telemetry }: Dependencies): AcceptEvent {
+  const route: Route = (routes, event) => router.route(routes, event);
   return async (incoming) => {
     const eventId = newId();
     const now = clock.now();
-    const accepted = await events.accept({ id: eventId, ...incoming, receivedAt: now });
+    const accepted = await events.accept({ id: eventId, ...incoming, receivedAt: now }, route);
     if (accepted === undefined) {
       return undefined;
     }
@@ -56,10 +61,10 @@ export function createAcceptEvent({ events, queue, clock, newId, telemetry }: De
   };
 }
 
-function repeated({ id, deliveries, hasSamePayload }: EarlierEvent): Acceptance {
-  if (!hasSamePayload) {
+function repeated({ id, deliveries, hasSamePayload, hasSameType }: EarlierEvent): Acceptance {
+  if (!hasSamePayload || !hasSameType) {
     throw HttpError.conflict(
-      'Another event with this idempotency key was accepted before, and its body was different.',
+      `Another event with this idempotency key was accepted before, and its ${hasSamePayload ? 'type' : 'body'} was different.`,
     );
   }
   return { eventId: id, deliveries, duplicate: true };

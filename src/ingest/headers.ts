@@ -1,6 +1,7 @@
 import { MIMEType } from 'node:util';
 import type { IncomingMessage } from 'node:http';
 import { HttpError } from '../access/http-error.ts';
+import { faultInEventType } from '../core/event-type.ts';
 
 /**
  * JSON is UTF-8 (RFC 8259, section 8.1). Any other declared charset is refused.
@@ -55,6 +56,40 @@ function checked(name: string, value: string): string {
     throw HttpError.invalid(`${name} must be 1 to 255 visible ASCII characters, and be sent once.`);
   }
   return value;
+}
+
+/** The second is CloudEvents'. */
+const TYPE_HEADERS = ['X-Event-Type', 'ce-type'];
+
+/**
+ * @returns null when the sender named no type
+ * @throws HttpError 400
+ */
+export function eventTypeOf(request: IncomingMessage): string | null {
+  let type: string | null = null;
+  for (const name of TYPE_HEADERS) {
+    const value = request.headers[name.toLowerCase()];
+    if (value !== undefined) {
+      const named = checkedType(name, request);
+      if (type !== null && type !== named) {
+        throw HttpError.invalid(`${TYPE_HEADERS.join(' and ')} name different event types.`);
+      }
+      type = named;
+    }
+  }
+  return type;
+}
+
+function checkedType(name: string, { headersDistinct }: IncomingMessage): string {
+  const [type = '', ...others] = headersDistinct[name.toLowerCase()] ?? [];
+  if (others.length > 0) {
+    throw HttpError.invalid(`${name} must be sent once.`);
+  }
+  const fault = faultInEventType(type);
+  if (fault !== undefined) {
+    throw HttpError.invalid(`${name}: ${fault}`);
+  }
+  return type;
 }
 
 /** Deliveries that lead back here this often form a loop. */

@@ -147,6 +147,19 @@ export async function checkPayload(bytes: Buffer): Promise<void> {
   check.end(bytes);
 }
 
+/** Whether `checkPayload` accepts the bytes. */
+export async function isPayload(bytes: Buffer): Promise<boolean> {
+  try {
+    await checkPayload(bytes);
+    return true;
+  } catch (error) {
+    if (error instanceof HttpError) {
+      return false;
+    }
+    throw error;
+  }
+}
+
 function refuseFor(fault: JsonFault | undefined): void {
   if (fault !== undefined) {
     throw HttpError.invalid(DETAILS[fault]);

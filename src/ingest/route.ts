@@ -6,7 +6,7 @@ import { type AccountQuota, clientAddressOf, type FailureLimit, TOO_MANY_FAILURE
 import type { Telemetry } from '../observe/telemetry.ts';
 import type { Acceptance, AcceptEvent, IncomingEvent } from './accept-event.ts';
 import type { Bodies, Body } from './body.ts';
-import { checkContentType, hopsOf, idempotencyKeyOf } from './headers.ts';
+import { checkContentType, eventTypeOf, hopsOf, idempotencyKeyOf } from './headers.ts';
 
 interface IngestDependencies {
   readonly acceptEvent: AcceptEvent;
@@ -99,7 +99,7 @@ async function readEvent(
 ): Promise<EventRead> {
   const isKnown = async () => (await accountIdOf(token)) !== undefined;
   try {
-    const head = { idempotencyKey: idempotencyKeyOf(request), hops: hopsOf(request) };
+    const head = { idempotencyKey: idempotencyKeyOf(request), hops: hopsOf(request), type: eventTypeOf(request) };
     checkContentType(request.headers['content-type']);
     return { ...head, body: await bodies.read(request, { token, isKnown }) };
   } catch (error) {

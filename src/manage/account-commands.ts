@@ -1,5 +1,6 @@
 import { emailKey, parseName, parseWebsite } from '../core/inputs.ts';
 import type { Clock } from '../core/clock.ts';
+import { parseDottedPath } from '../core/dotted-path.ts';
 import { DomainError } from '../core/errors.ts';
 import { type IdSource, requireId } from '../core/ids.ts';
 import { EVERYTHING, type Scope } from '../core/scope.ts';
@@ -8,12 +9,14 @@ import type { Vault } from '../core/vault.ts';
 import { isEmailTaken, LockMode } from '../storage/errors.ts';
 import { Account, type AccountEntity, Destination } from '../storage/entities.ts';
 import type { EntityManager } from '../storage/storage.ts';
+import { lockRoutes } from './route-lock.ts';
 
 /** The API's scalar has already validated `email`. */
 interface NewAccount {
   readonly email: string;
   readonly name: string;
-  readonly website: string | null | undefined;
+  readonly website?: string | null | undefined;
+  readonly eventTypePath?: string | null | undefined;
 }
 
 /** Absent keys stay unchanged. `null` clears a field. */
@@ -21,6 +24,7 @@ interface AccountPatch {
   readonly email?: string;
   readonly name?: string;
   readonly website?: string | null;
+  readonly eventTypePath?: string | null;
 }
 
 export interface CommandDependencies {
@@ -43,7 +47,7 @@ export class AccountCommands {
   }
 
   /** @throws DomainError FORBIDDEN, BAD_USER_INPUT, CONFLICT */
-  async create({ email, name, website }: NewAccount): Promise<AccountEntity> {
+  async create({ email, name, website, eventTypePath }: NewAccount): Promise<AccountEntity> {
     const { scope, clock, newId } = this.#dependencies;
     if (scope !== EVERYTHING) {
       throw DomainError.forbidden('Only the administrator may create accounts.');
@@ -55,7 +59,8 @@ export class AccountCommands {
       email,
       emailKey: emailKey(email),
       name: parseName(name),
-      website: parseOptionalWebsite(website ?? null),
+      website: parseOptional(website ?? null, parseWebsite),
+      eventTypePath: parseOptional(eventTypePath ?? null, parseEventTypePath),
       ...this.#newToken(id),
       createdAt: now,
       updatedAt: now,
@@ -89,11 +94,12 @@ export class AccountCommands {
     const now = new Date(clock.now());
     const destinations = await this.#inTransaction(async (em) => {
       const marks = { deletedAt: now, updatedAt: now };
-      // Both columns are unique. An id can be neither an address nor the hash of a token.
-      const deleted = await em.nativeUpdate(Account, { id }, { ...marks, emailKey: id, tokenHash: id });
-      if (deleted === 0) {
+      const account = await lockRoutes(em, id);
+      if (account === null) {
         throw DomainError.notFound('account');
       }
+      // Both columns are unique. An id can be neither an address nor the hash of a token.
+      Object.assign(account, { ...marks, emailKey: id, tokenHash: id });
       // Recording 410 Gone locks destinations too. Both lock in the order of ids, so neither waits for the other in a circle.
       const order = { orderBy: { id: 'asc' }, lockMode: LockMode.PESSIMISTIC_WRITE } as const;
       const found = await em.find(Destination, { account: id }, { ...order, fields: ['id'] });
@@ -114,7 +120,9 @@ export class AccountCommands {
     const { clock } = this.#dependencies;
     return this.#inTransaction(async (em) => {
       // The lock keeps an account that is being deleted from getting a token or an address again.
-      const account = await em.findOne(Account, { id }, { lockMode: LockMode.PESSIMISTIC_WRITE });
+      const account = await ('eventTypePath' in fields
+        ? lockRoutes(em, id)
+        : em.findOne(Account, { id }, { lockMode: LockMode.PESSIMISTIC_WRITE }));
       if (account === null) {
         throw DomainError.notFound('account');
       }
@@ -134,14 +142,21 @@ export class AccountCommands {
   }
 }
 
-function parsePatch({ email, name, website }: AccountPatch): Partial<AccountEntity> {
+function parsePatch({ email, name, website, eventTypePath }: AccountPatch): Partial<AccountEntity> {
   return {
     ...(email !== undefined && { email, emailKey: emailKey(email) }),
     ...(name !== undefined && { name: parseName(name) }),
-    ...(website !== undefined && { website: parseOptionalWebsite(website) }),
+    ...(website !== undefined && { website: parseOptional(website, parseWebsite) }),
+    ...(eventTypePath !== undefined && { eventTypePath: parseOptional(eventTypePath, parseEventTypePath) }),
   };
 }
 
-function parseOptionalWebsite(website: string | null): string | null {
-  return website === null ? null : parseWebsite(website);
+function parseOptional(text: string | null, parse: (text: string) => string): string | null {
+  return text === null ? null : parse(text);
+}
+
+/** The path is kept as text, which is parsed again where it is used. */
+function parseEventTypePath(text: string): string {
+  parseDottedPath(text, 'eventTypePath');
+  return text;
 }

@@ -1,29 +1,16 @@
 import type { AddressRule } from '../core/address-rule.ts';
-import {
-  DESTINATIONS_PER_ACCOUNT_MAX,
-  type HttpMethod,
-  parseDestinationUrl,
-  parseHeaders,
-  requireOverlap,
-} from '../core/inputs.ts';
+import { DESTINATIONS_PER_ACCOUNT_MAX, requireOverlap } from '../core/inputs.ts';
 import { DomainError } from '../core/errors.ts';
 import { requireId } from '../core/ids.ts';
 import { generateSigningSecret } from '../core/secrets.ts';
 import { LockMode } from '../storage/errors.ts';
-import { Account, Destination, type DestinationEntity } from '../storage/entities.ts';
+import { Destination, type DestinationEntity } from '../storage/entities.ts';
+import type { EntityManager } from '../storage/storage.ts';
 import type { CommandDependencies } from './account-commands.ts';
+import { type DestinationPatch, type NewDestination, parseDestination } from './destination-input.ts';
+import { lockRoutes } from './route-lock.ts';
 
-interface NewDestination {
-  readonly accountId: string;
-  readonly url: string;
-  readonly httpMethod: HttpMethod;
-  readonly headers: Readonly<Record<string, unknown>>;
-}
-
-/** Absent keys stay unchanged. */
-export interface DestinationPatch extends Partial<Omit<NewDestination, 'accountId'>> {
-  readonly enabled?: boolean;
-}
+export type { DestinationPatch };
 
 interface DestinationDependencies extends CommandDependencies {
   /** The addresses that a URL may name. `undefined` allows any. */
@@ -41,12 +28,11 @@ export class DestinationCommands {
   async create({ accountId, ...fields }: NewDestination): Promise<DestinationEntity> {
     const { fork, scope, clock, newId, vault, addressRule } = this.#dependencies;
     const now = new Date(clock.now());
-    const url = parseDestinationUrl(fields.url, addressRule);
-    const headers = parseHeaders(fields.headers);
+    const { labels, routes, headers } = parseDestination(fields, addressRule);
     requireId(accountId, 'account');
     return fork(scope).transactional(async (em) => {
       // Without the lock, two commands at the same time would not count each other's destination.
-      const account = await em.findOne(Account, { id: accountId }, { lockMode: LockMode.PESSIMISTIC_WRITE });
+      const account = await lockRoutes(em, accountId);
       if (account === null) {
         throw DomainError.notFound('account');
       }
@@ -56,8 +42,10 @@ export class DestinationCommands {
       return em.create(Destination, {
         id: newId(),
         account,
-        url,
+        url: fields.url,
         httpMethod: fields.httpMethod,
+        ...labels,
+        ...routes,
         sealedHeaders: vault.seal(JSON.stringify(headers), accountId),
         sealedSigningSecret: vault.seal(generateSigningSecret(), accountId),
         createdAt: now,
@@ -68,11 +56,14 @@ export class DestinationCommands {
 
   /** Attempts that begin later use the new settings. @throws DomainError BAD_USER_INPUT, NOT_FOUND */
   async update(id: string, patch: DestinationPatch): Promise<DestinationEntity> {
-    const { vault } = this.#dependencies;
-    const { headers, ...fields } = parsePatch(patch, this.#dependencies);
-    const changesRequests = headers !== undefined || Object.keys(fields).length > 0;
-    const changed = await this.#change(id, (destination, now) => ({
-      ...fields,
+    const { vault, addressRule } = this.#dependencies;
+    const { labels, routes, requests, headers } = parseDestination(patch, addressRule);
+    const changesRequests = headers !== undefined || Object.keys(requests).length > 0;
+    const changesRoutes = patch.enabled !== undefined || Object.keys(routes).length > 0;
+    const changed = await this.#change(id, changesRoutes, (destination, now) => ({
+      ...labels,
+      ...routes,
+      ...requests,
       ...(changesRequests && { version: destination.version + 1 }),
       ...(headers && { sealedHeaders: vault.seal(JSON.stringify(headers), destination.account.id) }),
       ...(patch.enabled !== undefined && { disabledAt: patch.enabled ? null : (destination.disabledAt ?? now) }),
@@ -91,7 +82,7 @@ export class DestinationCommands {
    */
   async rotateSigningSecret(id: string, overlapMs: number): Promise<DestinationEntity> {
     requireOverlap(overlapMs);
-    return this.#change(id, ({ account, sealedSigningSecret, version }, now) => ({
+    return this.#change(id, false, ({ account, sealedSigningSecret, version }, now) => ({
       version: version + 1,
       sealedSigningSecret: this.#dependencies.vault.seal(generateSigningSecret(), account.id),
       sealedPreviousSecret: overlapMs === 0 ? null : sealedSigningSecret,
@@ -110,23 +101,31 @@ export class DestinationCommands {
     const { fork, scope, clock, onDisabled } = this.#dependencies;
     const now = new Date(clock.now());
     const marks = { deletedAt: now, disabledAt: now, updatedAt: now };
-    const deleted = await fork(scope).transactional((em) => em.nativeUpdate(Destination, { id }, marks));
-    if (deleted === 0) {
-      throw DomainError.notFound('destination');
-    }
+    await fork(scope).transactional(async (em) => {
+      await lockRoutesOf(em, id);
+      const deleted = await em.nativeUpdate(Destination, { id }, marks);
+      if (deleted === 0) {
+        throw DomainError.notFound('destination');
+      }
+    });
     onDisabled([id]);
     return id;
   }
 
   async #change(
     id: string,
+    changesRoutes: boolean,
     change: (destination: DestinationEntity, now: Date) => Partial<DestinationEntity>,
   ): Promise<DestinationEntity> {
     requireId(id, 'destination');
     const { fork, scope, clock } = this.#dependencies;
     return fork(scope).transactional(async (em) => {
+      if (changesRoutes) {
+        await lockRoutesOf(em, id);
+      }
       // Without the lock, the later of two concurrent rotations would not see the earlier one's secret.
-      const destination = await em.findOne(Destination, { id }, { lockMode: LockMode.PESSIMISTIC_WRITE });
+      const lock = { lockMode: LockMode.PESSIMISTIC_WRITE, refresh: true } as const;
+      const destination = await em.findOne(Destination, { id }, lock);
       if (destination === null) {
         throw DomainError.notFound('destination');
       }
@@ -136,10 +135,10 @@ export class DestinationCommands {
   }
 }
 
-function parsePatch({ url, httpMethod, headers }: DestinationPatch, { addressRule }: DestinationDependencies) {
-  return {
-    ...(url !== undefined && { url: parseDestinationUrl(url, addressRule) }),
-    ...(httpMethod !== undefined && { httpMethod }),
-    ...(headers !== undefined && { headers: parseHeaders(headers) }),
-  };
+/** The account's row is locked first, so the destination is looked up without a lock. @throws DomainError NOT_FOUND */
+async function lockRoutesOf(em: EntityManager, destinationId: string): Promise<void> {
+  const destination = await em.findOne(Destination, { id: destinationId }, { fields: ['id', 'account'] });
+  if (destination === null || (await lockRoutes(em, destination.account.id)) === null) {
+    throw DomainError.notFound('destination');
+  }
 }

@@ -38,7 +38,7 @@ export function assembleStorage<Procedure>(parts: DatabaseParts<Procedure>): Sto
   const database = kyselyOf(em);
   return {
     vault,
-    events: new EventStore(eventWrites(groupCommit(), statements), database),
+    events: new EventStore(eventWrites(groupCommit(), statements), { database, transact, statements }),
     deliveries: new DeliveryStore(
       { claims: groupCommit(), laneClaims: groupCommit(), records: groupCommit(), releases: groupCommit() },
       { database, vault, statements },

@@ -21,6 +21,10 @@ export const Account = defineEntity({
     updatedAt: p.datetime(3),
     /** When it was deleted. Its rows are removed later, in steps. */
     deletedAt: p.datetime(3).nullable(),
+    /** Where its payloads name their type, unless the sender does. */
+    eventTypePath: p.text().nullable(),
+    /** Counts the changes of where its events go. An event is stored by the routes of one version. */
+    routingVersion: p.integer().default(1),
   },
   indexes: [{ name: 'account_deleted_at_index', properties: ['deletedAt'], where: 'deleted_at is not null' }],
 });
@@ -51,6 +55,12 @@ export const Destination = defineEntity({
     version: p.integer().default(1),
     /** When it was deleted. It is disabled too, so that hot paths check `disabledAt` only. */
     deletedAt: p.datetime(3).nullable(),
+    name: p.text().nullable(),
+    description: p.text().nullable(),
+    /** The types that it takes, as a JSON list; null for all but reserved ones. */
+    eventTypes: p.text().nullable(),
+    /** The conditions on the payload, as the JSON text that was given; null for none. */
+    filter: p.text().nullable(),
   },
   indexes: [{ name: 'destination_deleted_at_index', properties: ['deletedAt'], where: 'deleted_at is not null' }],
 });
@@ -72,6 +82,9 @@ export const Event = defineEntity({
     idempotencyKey: p.text().nullable(),
     /** How many servers like this one the event has passed. */
     hops: p.integer().default(0),
+    type: p.text().nullable(),
+    /** The destinations that do not get it, as JSON: `[[destinationId, outcome, path?], ...]`; null for none. */
+    skipped: p.text().nullable().lazy(),
   },
   indexes: [{ name: 'event_account_id_id_index', properties: ['account', 'id'] }],
   uniques: [

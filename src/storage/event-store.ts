@@ -1,74 +1,107 @@
 import { type Kysely, sql } from 'kysely';
+import type { AccountRoutes, RoutableEvent, RoutedEvent } from '../core/account-routes.ts';
 import type { Ticket } from '../core/delivery.ts';
 import { deliveryIdOf } from '../core/ids.ts';
 import { hashToken } from '../core/secrets.ts';
 import type { BatchKind, Commits } from './group-commit.ts';
-import type {
-  EarlierEvent,
-  EarlierEventLookup,
-  EarlierEventRow,
-  FanOut,
-  NewEvent,
-  StoredBatch,
-  Statements,
+import type { Transact } from './typed-statement.ts';
+import { RouteCache } from './route-cache.ts';
+import {
+  type EarlierEvent,
+  type EarlierEventLookup,
+  type EarlierEventRow,
+  fanOutsOf,
+  type NewEvent,
+  type StoredBatch,
+  type Statements,
 } from './statements.ts';
 
 /** For so long an idempotency key stands for its event; then it is free again. */
 export const KEY_LIFETIME_MS = 24 * 3_600_000;
-/** How often a key may be lost and taken again while it is looked up. More than once is an accident. */
-const TRIES_MAX = 5;
+/** For so long routes may change, or a key be lost and taken again, while an event is stored. More than once is rare. */
+const PATIENCE_MS = 3_000;
 
-export interface IncomingEvent extends Omit<NewEvent, 'tokenHash'> {
+export interface IncomingEvent extends Omit<NewEvent, 'fanOut'> {
   /** The token of the account that sends it. */
   readonly token: string;
 }
 
 export interface AcceptedEvent {
+  readonly type: string | null;
   /** One for each delivery. */
   readonly tickets: readonly Ticket[];
   /** The event that has the same idempotency key. If there is one, nothing was stored. */
   readonly earlier?: EarlierEvent;
 }
 
+/** Decides where an event goes. */
+export type Route = (routes: AccountRoutes, event: RoutableEvent) => RoutedEvent | Promise<RoutedEvent>;
+
+interface EventStoreParts {
+  readonly database: Kysely<unknown>;
+  readonly transact: Transact;
+  readonly statements: Pick<Statements, 'findRoutes'>;
+}
+
 /** Stores events together with their fan-out. */
 export class EventStore {
   readonly #writes: EventWrites;
   readonly #database: Kysely<unknown>;
+  readonly #routes: RouteCache;
 
-  constructor(writes: EventWrites, database: Kysely<unknown>) {
+  constructor(writes: EventWrites, { database, transact, statements }: EventStoreParts) {
     this.#writes = writes;
     this.#database = database;
+    this.#routes = new RouteCache(async (tokenHash) => {
+      const found = statements.findRoutes(tokenHash);
+      const answers = await transact(found.map(({ query }) => query));
+      return found.flatMap(({ read }, index) => read(answers[index] ?? []))[0];
+    });
   }
 
   /**
-   * Stores the event and one delivery for each destination that its account has at this moment. Resolves when the
-   * commit is durable.
+   * Stores the event and one delivery for each destination that it goes to by the routes of its account at the commit.
+   * Resolves when the commit is durable.
    *
+   * @param route called again when the routes have changed before the commit
    * @returns `undefined` when no account has this token; nothing is stored then.
    */
-  async accept({ token, ...event }: IncomingEvent): Promise<AcceptedEvent | undefined> {
+  async accept({ token, ...incoming }: IncomingEvent, route: Route): Promise<AcceptedEvent | undefined> {
     const tokenHash = hashToken(token);
-    // The unique index decides which event is first. Only a later statement can see that event.
-    for (let attempt = 1; attempt <= TRIES_MAX; attempt += 1) {
-      const tickets = await this.#writes.store({ ...event, tokenHash });
-      if (tickets !== 'duplicate') {
-        return tickets && { tickets };
+    const giveUpAt = performance.now() + PATIENCE_MS;
+    do {
+      const routes = await this.#routes.get(tokenHash);
+      if (routes === undefined) {
+        return undefined;
       }
-      const earlier = await this.#findEarlierEvent({ ...event, tokenHash });
+      const { type, fanOut } = await route(routes, incoming);
+      const event = { ...incoming, type, fanOut };
+      const result = await this.#writes.store(event);
+      if (result === 'stored') {
+        return { type, tickets: ticketsOf(event) };
+      }
+      // The unique index decides which event is first. Only a later statement can see that event.
+      const earlier = result === 'duplicate' ? await this.#findEarlierEvent(event) : undefined;
       if (earlier !== undefined) {
-        return { tickets: [], earlier };
+        return { type, tickets: [], earlier };
       }
-    }
-    throw new Error('The idempotency key was taken and lost again too often.');
+      if (result !== 'duplicate') {
+        this.#routes.drop(routes);
+      }
+      if (result === 'unknown') {
+        return undefined;
+      }
+    } while (performance.now() < giveUpAt);
+    throw new Error('The routes of the account or the idempotency key changed too often while the event was stored.');
   }
 
   /** @returns `undefined` when the key has become free. */
   async #findEarlierEvent(event: NewEvent): Promise<EarlierEvent | undefined> {
-    const { tokenHash, idempotencyKey, payload, receivedAt } = event;
+    const { fanOut, idempotencyKey, payload, type, receivedAt } = event;
     const expiredAt = receivedAt - KEY_LIFETIME_MS;
     return idempotencyKey === null
       ? undefined
-      : this.#writes.findEarlierEvent({ tokenHash, idempotencyKey, payload, expiredAt });
+      : this.#writes.findEarlierEvent({ tokenHash: fanOut.tokenHash, idempotencyKey, payload, type, expiredAt });
   }
 
   async accountIdOf(token: string): Promise<string | undefined> {
@@ -79,8 +112,8 @@ export class EventStore {
   }
 }
 
-/** The tickets of an event; `undefined` if its token is unknown. */
-type StoreResult = readonly Ticket[] | 'duplicate' | undefined;
+/** `unknown` when no account has the token, and `stale` when the account has other routes now. */
+type StoreResult = 'stored' | 'duplicate' | 'stale' | 'unknown';
 
 /** What waits for a group commit. */
 export interface EventWrites {
@@ -106,17 +139,23 @@ export function eventWrites<Procedure>(
 }
 
 function storeResults(events: readonly NewEvent[], [stored]: readonly StoredBatch[]): readonly StoreResult[] {
-  const fanOuts = new Map(stored?.fanOuts);
-  const duplicates = new Set(stored?.duplicates);
-  return events.map(({ id, tokenHash }, index) => {
-    const fanOut = fanOuts.get(tokenHash);
-    return duplicates.has(index) ? 'duplicate' : fanOut && ticketsOf(id, fanOut);
+  const { unknown = [], stale = [], duplicates = [] } = stored ?? {};
+  if (unknown.length + stale.length + duplicates.length === 0) {
+    return events.map(() => 'stored');
+  }
+  const { numbers } = fanOutsOf(events);
+  const [unknownNumbers, staleNumbers, repeated] = [new Set(unknown), new Set(stale), new Set(duplicates)];
+  return numbers.map((number, index) => {
+    if (unknownNumbers.has(number)) {
+      return 'unknown';
+    }
+    return staleNumbers.has(number) ? 'stale' : repeated.has(index) ? 'duplicate' : 'stored';
   });
 }
 
-function ticketsOf(eventId: string, { accountId, destinationIds }: FanOut): readonly Ticket[] {
+function ticketsOf({ id, fanOut: { accountId, destinationIds } }: NewEvent): readonly Ticket[] {
   return destinationIds.map((destinationId, index) => ({
-    deliveryId: deliveryIdOf(eventId, index + 1),
+    deliveryId: deliveryIdOf(id, index + 1),
     destinationId,
     accountId,
     attempt: 0,

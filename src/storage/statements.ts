@@ -1,5 +1,6 @@
 import type { RawBuilder } from 'kysely';
 import type { AttemptOutcome, DeliveryState, DeliveryStatus, Ticket, TicketLane } from '../core/delivery.ts';
+import type { FanOut, StoredRoutes } from '../core/account-routes.ts';
 import type { HttpMethod } from '../core/inputs.ts';
 import type { RequestSource } from '../core/outgoing-request.ts';
 import type { Scope } from '../core/scope.ts';
@@ -7,7 +8,7 @@ import type { Statement } from './typed-statement.ts';
 
 export interface NewEvent {
   readonly id: string;
-  readonly tokenHash: string;
+  readonly type: string | null;
   readonly payload: Buffer;
   /** The client's own name for the event, if it has one. */
   readonly idempotencyKey: string | null;
@@ -15,21 +16,37 @@ export interface NewEvent {
   readonly receivedAt: number;
   /** How many servers like this one the event has passed. */
   readonly hops: number;
+  /** Events that go to the same destinations may share it, and it is then sent to the database once. */
+  readonly fanOut: FanOut;
 }
 
-/** Where the events of one account go. */
-export interface FanOut {
-  readonly accountId: string;
-  /** In the order in which the deliveries of an event are numbered. */
-  readonly destinationIds: readonly string[];
-}
-
-/** What the database has done with a batch of events, as one row. */
+/** What the database has not stored of a batch of events, as one row. */
 export interface StoredBatch {
-  /** By the hash of the account's token. Tokens of no account are left out. */
-  readonly fanOuts: readonly (readonly [tokenHash: string, fanOut: FanOut])[];
+  /** The numbers of the fan-outs whose token belongs to no account. See `fanOutsOf`. */
+  readonly unknown: readonly number[];
+  /** The numbers of those whose account has other routes now. */
+  readonly stale: readonly number[];
   /** The indexes of the events that were not stored, because another event of the account has their key. */
   readonly duplicates: readonly number[];
+}
+
+/** The fan-outs of a batch, each once, and the number of its fan-out for each event. */
+export function fanOutsOf(events: readonly NewEvent[]): { fanOuts: readonly FanOut[]; numbers: readonly number[] } {
+  const numberOf = new Map<FanOut | string, number>();
+  const fanOuts: FanOut[] = [];
+  const numbers = events.map(({ fanOut }) => {
+    // Events of plain accounts share one object, and need no key.
+    const known = numberOf.get(fanOut);
+    if (known !== undefined) {
+      return known;
+    }
+    const { tokenHash, version, skipped } = fanOut;
+    const key = `${tokenHash} ${version} ${skipped}`;
+    const number = numberOf.get(key) ?? fanOuts.push(fanOut) - 1;
+    numberOf.set(fanOut, number).set(key, number);
+    return number;
+  });
+  return { fanOuts, numbers };
 }
 
 /** Asks for the earlier event of the same account with the same idempotency key. */
@@ -38,6 +55,7 @@ export interface EarlierEventLookup {
   readonly idempotencyKey: string;
   /** Of the later event. */
   readonly payload: Buffer;
+  readonly type: string | null;
   /** Events that were received until then have lost their keys. Milliseconds since the Unix epoch. */
   readonly expiredAt: number;
 }
@@ -46,6 +64,7 @@ export interface EarlierEvent {
   readonly id: string;
   readonly deliveries: number;
   readonly hasSamePayload: boolean;
+  readonly hasSameType: boolean;
 }
 
 /** The earlier event of one look-up. */
@@ -103,6 +122,7 @@ export interface SealedDelivery extends ClaimedAttempt {
   readonly url: string;
   readonly httpMethod: HttpMethod;
   readonly hops: number;
+  readonly eventType: string | null;
   readonly payload: Buffer | null;
   readonly sealedHeaders: string;
   readonly sealedSigningSecret: string;
@@ -199,7 +219,15 @@ export interface NestedPage {
  * larger transaction must be atomic by itself.
  */
 export interface Statements<Procedure = unknown> {
-  /** Stores events with their fan-out. An account has each key once. */
+  /**
+   * Where the events of an account go now, or nothing if no account has the token. Waits for a change that is under way:
+   * an event that is routed meanwhile would have to be routed again.
+   */
+  readonly findRoutes: (tokenHash: string) => readonly Statement<StoredRoutes>[];
+  /**
+   * Stores events with their fan-out, if the version of their routes still holds at the commit: no change of the
+   * account's routes commits in between. An account has each key once.
+   */
   readonly storeEvents: (events: readonly NewEvent[]) => Statement<StoredBatch, Procedure>;
   /** Finds earlier events by their keys, and removes the keys that have expired. */
   readonly findEarlierEvents: (lookups: readonly EarlierEventLookup[]) => readonly Statement<EarlierEventRow>[];

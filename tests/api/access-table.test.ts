@@ -2,12 +2,13 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { graphqlSchema } from '../../src/graphql/schema.ts';
 import { ADMIN_TOKEN, administratorOf, Caller } from '../support/caller.ts';
 import { createHousehold, type Household } from '../support/household.ts';
-import { ADMINISTRATION, type Kind, OPERATIONS, READ_WHOLE_ACCOUNT } from '../support/operations.ts';
+import { ADMINISTRATION, type Kind, OPERATIONS, READ_WHOLE_ACCOUNT, refusesUnknown } from '../support/operations.ts';
 import { Receiver } from '../support/receiver.ts';
 import { TestApp } from '../support/test-app.ts';
 
 const UNKNOWN = '00000000-0000-7000-8000-000000000000';
-const QUERIES = OPERATIONS.filter(({ type }) => type === 'query');
+const READS = OPERATIONS.filter((one) => !refusesUnknown(one));
+const PREVIEW = OPERATIONS.find(({ field }) => field === 'previewDelivery');
 const MUTATIONS = OPERATIONS.filter(({ type }) => type === 'mutation');
 const NOBODIES: [string, Record<string, string>][] = [
   ['nobody', {}],
@@ -44,10 +45,15 @@ test('the table has every operation of the API', async () => {
 });
 
 describe('the administrator', () => {
-  test.each(QUERIES)('may read any $on by $field', async ({ field, on, text }) => {
+  test.each(READS)('may read any $on by $field', async ({ field, on, text }) => {
     expect((await administrator.data(text(theirs.ids[on])))[field]).toMatchObject(
       field === 'destinations' ? [{ id: theirs.ids.destination }] : { id: theirs.ids[on] },
     );
+  });
+
+  test('may preview a delivery to any destination', async () => {
+    const { previewDelivery } = await administrator.data(PREVIEW?.text(theirs.ids.destination) ?? '');
+    expect(previewDelivery.headers).toMatchObject({ 'X-Secret': theirs.ids.account });
   });
 
   test.each(MUTATIONS)('may change any $on by $field', async ({ field, on, text }) => {
@@ -61,10 +67,15 @@ describe('the administrator', () => {
 });
 
 describe('an account', () => {
-  test.each(QUERIES)('reads all of its own $on by $field, as the administrator does', async ({ on, text }) => {
+  test.each(READS)('reads all of its own $on by $field, as the administrator does', async ({ on, text }) => {
     const seen = await mine.caller.data(text(mine.ids[on]));
     expect(seen).toEqual(await administrator.data(text(mine.ids[on])));
     expect(JSON.stringify(seen)).toContain(mine.ids.delivery);
+  });
+
+  test('may preview a delivery to its own destination', async () => {
+    const { previewDelivery } = await mine.caller.data(PREVIEW?.text(mine.ids.destination) ?? '');
+    expect(previewDelivery.headers).toMatchObject({ 'X-Secret': mine.ids.account });
   });
 
   test.each(MUTATIONS)('may change its own $on by $field', async ({ field, on, text }) => {

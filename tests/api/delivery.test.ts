@@ -88,6 +88,8 @@ describe('the request that a destination gets', () => {
         'webhook-id',
         'webhook-signature',
         'webhook-timestamp',
+        'x-delivery-attempt',
+        'x-event-id',
         'x-test',
       ].toSorted(),
     );

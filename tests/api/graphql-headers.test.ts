@@ -137,6 +137,9 @@ describe('names that are refused', () => {
     'webhook-',
     'data-pusher-hops',
     'Data-Pusher-Anything',
+    'X-Event-Type',
+    'x-event-id',
+    'X-DELIVERY-ATTEMPT',
   ])('reserved: %s', (name) => expectRefused({ [name]: 'x' }));
 
   test.each([

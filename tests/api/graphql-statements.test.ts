@@ -80,6 +80,13 @@ describe('the number of SQL statements does not grow with the number of rows', (
       8,
     ],
     [
+      'routes of events, with their destinations and deliveries',
+      `query ($id: ID!) { account(id: $id) { events { nodes {
+        type routes { outcome path destination { url } delivery { status } }
+      } } } }`,
+      7,
+    ],
+    [
       'events of accounts, with their counts',
       '{ accounts { nodes { events(first: 5) { totalCount nodes { payloadText account { name } } } } } }',
       8,

@@ -18,6 +18,7 @@ describe.each(STORES)('deliveries on $name', ({ create }) => {
       deliveryId: ticket?.deliveryId,
       accountId,
       eventId: expect.any(String),
+      eventType: null,
       destinationId: destinationIds[0],
       destinationVersion: 1,
       attempt: 1,

@@ -1,13 +1,16 @@
 import { describe, expect, test } from '@jest/globals';
 import { EVERYTHING } from '../../src/core/scope.ts';
-import { NOW } from '../support/store-fixture.ts';
+import { NOW, routeAtOnce } from '../support/store-fixture.ts';
 import { storeForEachTest, STORES } from './backends.ts';
 
 describe.each(STORES)('events on $name', ({ create }) => {
   const { store, fixture } = storeForEachTest(create);
 
   const accept = (token: string, payload: Buffer, id = fixture.newId()) =>
-    store.storage.events.accept({ id, token, payload, idempotencyKey: null, receivedAt: NOW, hops: 0 });
+    store.storage.events.accept(
+      { id, token, payload, type: null, idempotencyKey: null, receivedAt: NOW, hops: 0 },
+      routeAtOnce,
+    );
   const reads = () => store.storage.reads(EVERYTHING).events;
 
   test('an event is stored with one delivery for each destination of its account, and of no other', async () => {
@@ -24,7 +27,7 @@ describe.each(STORES)('events on $name', ({ create }) => {
   test('an event without destinations is stored all the same', async () => {
     const { token } = await fixture.account(0);
     const id = fixture.newId();
-    expect(await accept(token, Buffer.from('{}'), id)).toEqual({ tickets: [] });
+    expect(await accept(token, Buffer.from('{}'), id)).toEqual({ type: null, tickets: [] });
     expect(await reads().event(id)).toBeDefined();
   });
 

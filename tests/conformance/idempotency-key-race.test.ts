@@ -4,7 +4,7 @@ import type { AcceptedEvent } from '../../src/storage/event-store.ts';
 import type { Storage } from '../../src/storage/storage.ts';
 import { openStorage } from '../../src/storage/open-storage.ts';
 import { createTemporaryDatabase, TEST_DATABASE_URL, type TemporaryDatabase } from '../support/postgresql.ts';
-import { NOW, StoreFixture } from '../support/store-fixture.ts';
+import { NOW, routeAtOnce, StoreFixture } from '../support/store-fixture.ts';
 import { TEST_VAULT } from '../support/vault.ts';
 
 const KEYS = 500;
@@ -31,8 +31,8 @@ const ROUNDS = 4;
   test('batches with the same keys in opposite orders do not lock each other out, and store each key once', async () => {
     const { id, token } = await fixture.account(1);
     const accept = (store: Storage, key: string): Promise<AcceptedEvent | undefined> => {
-      const event = { id: fixture.newId(), token, payload: Buffer.from('{}'), receivedAt: NOW, hops: 0 };
-      return store.events.accept({ ...event, idempotencyKey: key });
+      const event = { id: fixture.newId(), token, payload: Buffer.from('{}'), type: null, receivedAt: NOW, hops: 0 };
+      return store.events.accept({ ...event, idempotencyKey: key }, routeAtOnce);
     };
     for (let round = 1; round <= ROUNDS; round += 1) {
       const keys = Array.from({ length: KEYS }, (_, index) => `${round}-${index}`);

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { EVERYTHING } from '../../src/core/scope.ts';
 import type { AcceptedEvent } from '../../src/storage/event-store.ts';
-import { NOW } from '../support/store-fixture.ts';
+import { NOW, routeAtOnce } from '../support/store-fixture.ts';
 import { storeForEachTest, STORES } from './backends.ts';
 
 const DAY_MS = 24 * 3_600_000;
@@ -15,12 +15,14 @@ describe.each(STORES)('events with a key on $name', ({ create }) => {
     readonly key: string | null;
     readonly at?: number;
     readonly payload?: Buffer;
+    readonly type?: string | null;
   }
 
-  async function accept({ token, key, at = NOW, payload = PAYLOAD }: Given): Promise<AcceptedEvent & { id: string }> {
+  async function accept(given: Given): Promise<AcceptedEvent & { id: string }> {
+    const { token, key, at = NOW, payload = PAYLOAD, type = null } = given;
     const id = fixture.newId();
-    const event = { id, token, payload, idempotencyKey: key, receivedAt: at, hops: 0 };
-    const accepted = await store.storage.events.accept(event);
+    const event = { id, token, payload, type, idempotencyKey: key, receivedAt: at, hops: 0 };
+    const accepted = await store.storage.events.accept(event, routeAtOnce);
     if (accepted === undefined) {
       throw new Error('The token is unknown.');
     }
@@ -33,10 +35,26 @@ describe.each(STORES)('events with a key on $name', ({ create }) => {
     const first = await accept({ token, key: 'k' });
     expect(first).toMatchObject({ tickets: [{}, {}] });
     expect(first.earlier).toBeUndefined();
-    expect((await accept({ token, key: 'k' })).earlier).toEqual({ id: first.id, deliveries: 2, hasSamePayload: true });
+    const same = { id: first.id, deliveries: 2, hasSamePayload: true, hasSameType: true };
+    expect((await accept({ token, key: 'k' })).earlier).toEqual(same);
     const other = await accept({ token, key: 'k', payload: Buffer.from('{"a":2}') });
     expect(other).toMatchObject({ tickets: [], earlier: { id: first.id, hasSamePayload: false } });
     expect(await countOf(accountId)).toBe(1);
+  });
+
+  test('a second one of another type is told apart, also where one of them has none', async () => {
+    const { token } = await fixture.account(1);
+    await accept({ token, key: 'none' });
+    await accept({ token, key: 'typed', type: 'order.paid' });
+    const compare = async (key: string, type: string | null) => {
+      const { earlier } = await accept({ token, key, type });
+      return [earlier?.hasSamePayload, earlier?.hasSameType];
+    };
+    expect(await compare('none', null)).toEqual([true, true]);
+    expect(await compare('none', 'order.paid')).toEqual([true, false]);
+    expect(await compare('typed', 'order.paid')).toEqual([true, true]);
+    expect(await compare('typed', 'order.line')).toEqual([true, false]);
+    expect(await compare('typed', null)).toEqual([true, false]);
   });
 
   test('of many in the same commit one is stored, with its deliveries, and the keys of others are their own', async () => {

@@ -1,6 +1,9 @@
 import { expect, test } from '@jest/globals';
 import { type RawBuilder, sql } from 'kysely';
+import type { StoredRoutes } from '../../src/core/account-routes.ts';
+import { hashToken } from '../../src/core/secrets.ts';
 import { POSTGRESQL_STATEMENTS } from '../../src/storage/postgresql/statements.ts';
+import type { Statement } from '../../src/storage/typed-statement.ts';
 import { DELIVERED, NOW } from '../support/store-fixture.ts';
 import { describePlans, type ExplainedRow, HOT_TABLES, hotScansOf, type Plan } from './planned-store.ts';
 
@@ -19,7 +22,7 @@ function readsOf(plan: Plan): { node: string; table: string | undefined; rows: n
 describePlans('statements of the pipeline on PostgreSQL', (store) => {
   /** Everything that the pipeline asks for one event, as it stands at this moment. */
   async function statements(): Promise<Record<string, RawBuilder<unknown> | undefined>> {
-    const { storage, fixture, account } = store();
+    const { storage, database, fixture, account } = store();
     const { token, destinationId } = account;
     const [ticket] = await fixture.event(token);
     const [other] = await fixture.event(token);
@@ -29,15 +32,25 @@ describePlans('statements of the pipeline on PostgreSQL', (store) => {
     const claimed = await storage.deliveries.claim({ ticket: other, leaseMs: 60_000, blame: 1 });
     const made = { deliveryId: other.deliveryId, attempt: claimed?.attempt ?? 0 };
     const state = { status: 'SUCCEEDED', retryInMs: null, completedAt: NOW } as const;
-    const { storeEvents, claim, claimLanes, claimLost, record, release, findLanes, findRetries } =
+    const { findRoutes, storeEvents, claim, claimLanes, claimLost, record, release, findLanes, findRetries } =
       POSTGRESQL_STATEMENTS;
-    const event = { id: fixture.newId(), tokenHash: 'nobody', payload: Buffer.from('{}'), receivedAt: NOW };
+    const tokenHash = hashToken(token);
+    const [lock, read] = findRoutes(tokenHash) as [Statement<StoredRoutes>, Statement<StoredRoutes>];
+    const [routes] = read.read((await read.query.execute(database)).rows);
+    const version = routes?.version ?? 0;
+    const fanOut = { tokenHash, accountId: account.id, version, destinationIds: [destinationId], skipped: null };
+    const event = { type: null, payload: Buffer.from('{}'), receivedAt: NOW, hops: 0, fanOut };
     return {
-      storeEvents: storeEvents([{ ...event, idempotencyKey: null, hops: 0 }]).query,
+      lockRoutes: lock.query,
+      findRoutes: read.query,
+      storeEvents: storeEvents([{ ...event, id: fixture.newId(), idempotencyKey: null }]).query,
+      storeKeyedEvents: storeEvents([{ ...event, id: fixture.newId(), idempotencyKey: 'k' }]).query,
       claim: claim([{ ticket, leaseMs: 60_000, blame: 1 }]).query,
       claimLanes: claimLanes([{ destinationId, limit: 8, from: 0, leaseMs: 60_000, blame: 1 }])[0]?.query,
       claimLost: claimLost([{ destinationId, lostMost: 9, leaseMs: 60_000, blame: 1 }])[0]?.query,
       record: record([{ ...made, destinationVersion: 1, outcome: DELIVERED, state }])[0]?.query,
+      recordGone: record([{ ...made, destinationVersion: 1, outcome: { ...DELIVERED, statusCode: 410 }, state }])[0]
+        ?.query,
       release: release([made]).query,
       findLanes: findLanes({ after: '', limit: 256, graceMs: 0 }),
       findRetries: findRetries({ after: 0, limit: 32 }),

@@ -45,7 +45,7 @@ describePlans('what requests read on PostgreSQL', (store) => {
     const proxy = new Proxy(em, {
       get: (target, name) => (name === 'getKysely' ? () => explained : Reflect.get(target, name, target)),
     });
-    const { events, deliveries } = createReads(proxy, POSTGRESQL_STATEMENTS, scope, UNMETERED);
+    const { events, deliveries, routes } = createReads(proxy, POSTGRESQL_STATEMENTS, scope, UNMETERED);
     const attempt = { deliveryId: UNKNOWN, number: 1, bodyBytes: 1 } as never;
     for (const status of [undefined, 'PENDING', 'FAILED'] as const) {
       await deliveries.deliveriesOf(destinationId, PAGE, status);
@@ -59,6 +59,7 @@ describePlans('what requests read on PostgreSQL', (store) => {
       events.eventsOf(account.id, PAGE),
       events.eventCountOf(account.id),
       events.payload(UNKNOWN),
+      routes.routesOf(UNKNOWN),
     ]);
     return plans;
   }
@@ -66,7 +67,7 @@ describePlans('what requests read on PostgreSQL', (store) => {
   async function expectKeysOnly(): Promise<void> {
     for (const scope of [EVERYTHING, { accountId: store().account.id }]) {
       const plans = await plansOf(scope);
-      expect(plans.length).toBeGreaterThanOrEqual(13);
+      expect(plans.length).toBeGreaterThanOrEqual(14);
       expect(plans.filter(readsWholeTable)).toEqual([]);
     }
   }

@@ -35,7 +35,7 @@ describe.each(STORES)('a scope on $name', ({ create }) => {
 
   /** What each read tells of the other account: how many of it. */
   async function seenBy(scope: Scope): Promise<Record<string, number | null>> {
-    const { accounts, events, deliveries } = store.storage.reads(scope);
+    const { accounts, events, deliveries, routes } = store.storage.reads(scope);
     const { deliveryId, destinationId } = ticket;
     return {
       account: count(await accounts.account(theirs)),
@@ -44,6 +44,7 @@ describe.each(STORES)('a scope on $name', ({ create }) => {
       event: count(await events.event(eventId)),
       payload: count(await events.payload(eventId)),
       deliveriesOfEvent: (await deliveries.deliveriesOfEvent(eventId)).length,
+      routesOf: (await routes.routesOf(eventId)).length,
       eventsOf: (await events.eventsOf(theirs, PAGE)).rows.length,
       moreEvents: Number((await events.eventsOf(theirs, { ...PAGE, first: 0 })).hasNextPage),
       eventCountOf: await events.eventCountOf(theirs),

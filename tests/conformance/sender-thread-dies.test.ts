@@ -98,7 +98,9 @@ test('a close ends a thread that does not come round any more', async () => {
   // To go through so many takes longer than any test.
   const cleared: number[] = [];
   cleared.length = 2 ** 32 - 1;
-  const content = { destination: { slot: 0, source: undefined, cleared }, deliveryId: '', hops: 0, sentAt: 0 };
+  const destination = { slot: 0, source: undefined, cleared };
+  const message = { deliveryId: '', eventId: '', eventType: null, attempt: 1, hops: 0 };
+  const content = { ...message, destination, sentAt: 0 };
   const batch: ToThread = { messages: [{ id: 0, content, body: undefined }], bodies: new ArrayBuffer(0) };
   threads[0]?.postMessage(batch);
   pool.close();

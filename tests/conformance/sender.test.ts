@@ -58,6 +58,8 @@ describe.each<[where: string, create: (timeoutMs: number) => Sender]>([
       'webhook-id': 'delivery',
       'webhook-timestamp': '1700000000',
       'data-pusher-hops': '1',
+      'x-event-id': 'event',
+      'x-delivery-attempt': '1',
     });
   });
 

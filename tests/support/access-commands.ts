@@ -3,7 +3,7 @@ import type { AsyncCommand } from 'fast-check';
 import { type ModelAccount, type Owner, OWNERS, SNAPSHOT, type World } from './access-model.ts';
 import type { GraphQLAnswer } from './api-client.ts';
 import { accountWith, type Caller } from './caller.ts';
-import { ADMINISTRATION, type Operation } from './operations.ts';
+import { ADMINISTRATION, type Operation, refusesUnknown } from './operations.ts';
 
 export const ACTORS = ['administrator', ...OWNERS] as const;
 export type Actor = (typeof ACTORS)[number];
@@ -179,9 +179,10 @@ function expectUnauthenticated(answer: GraphQLAnswer): void {
   expect([answer.status, answer.data, ...codesOf(answer)]).toEqual([401, undefined, 'UNAUTHENTICATED']);
 }
 
-function expectUnknown({ field, type }: Operation, answer: GraphQLAnswer): void {
-  expect(codesOf(answer)).toEqual(type === 'mutation' ? ['NOT_FOUND'] : []);
-  expect(answer.data).toEqual(type === 'mutation' ? null : { [field]: field === 'destinations' ? [] : null });
+function expectUnknown(operation: Operation, answer: GraphQLAnswer): void {
+  const { field } = operation;
+  expect(codesOf(answer)).toEqual(refusesUnknown(operation) ? ['NOT_FOUND'] : []);
+  expect(answer.data).toEqual(refusesUnknown(operation) ? null : { [field]: field === 'destinations' ? [] : null });
 }
 
 function codesOf({ errors }: GraphQLAnswer): string[] {

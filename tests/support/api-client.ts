@@ -43,7 +43,7 @@ export abstract class ApiClient {
   async createDestination(
     accountId: string,
     url: string,
-    fields: { httpMethod?: string; headers?: Record<string, unknown> } = {},
+    fields: Readonly<Record<string, unknown>> = {},
   ): Promise<string> {
     const query = 'mutation ($input: CreateDestinationInput!) { createDestination(input: $input) { id } }';
     const input = { accountId, url, httpMethod: 'POST', headers: { 'X-Test': '1' }, ...fields };

@@ -36,7 +36,7 @@ export async function bothWays(app: TestApp, mutation: Mutation, input: Input): 
 export async function expectBadInput(app: TestApp, mutation: Mutation, input: Input, field: string): Promise<void> {
   for (const { data, errors } of await bothWays(app, mutation, input)) {
     expect(errors?.map(({ extensions }) => extensions)).toEqual([{ code: 'BAD_USER_INPUT', field }]);
-    expect(errors?.[0]?.message).toMatch(/^(?:The|There|All|An?) .{10,}\.$/);
+    expect(errors?.[0]?.message).toMatch(/^(?:The|There|All|Each|An?) .{10,}\.$/);
     expect(data ?? null).toBeNull();
   }
 }

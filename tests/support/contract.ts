@@ -7,21 +7,31 @@ export const CONTRACT = /* GraphQL */ `
   scalar JSONObject
   enum HttpMethod { GET POST PUT PATCH DELETE }
   enum DeliveryStatus { PENDING SUCCEEDED FAILED }
+  enum RouteOutcome { ROUTED TYPE_MISMATCH FILTERED DISABLED }
 
   type Account {
     id: ID!  email: EmailAddress!  name: String!  website: String
-    appSecretToken: String!  createdAt: DateTime!  updatedAt: DateTime!
+    eventTypePath: String  appSecretToken: String!  createdAt: DateTime!  updatedAt: DateTime!
     destinations: [Destination!]!
     events(first: Int = 20, after: String): EventConnection!
   }
   type Destination {
     id: ID!  account: Account!  url: String!  httpMethod: HttpMethod!  headers: JSONObject!
+    name: String  description: String  eventTypes: [String!]  filter: JSONObject
     signingSecret: String!  disabledAt: DateTime  createdAt: DateTime!  updatedAt: DateTime!
     deliveries(first: Int = 20, after: String, status: DeliveryStatus): DeliveryConnection!
   }
   type Event {
     id: ID!  account: Account!  receivedAt: DateTime!
     payload: JSON!  payloadText: String!  deliveries: [Delivery!]!
+    type: String  routes: [Route!]!
+  }
+  type Route {
+    destinationId: ID!  destination: Destination  outcome: RouteOutcome!  path: String  delivery: Delivery
+  }
+  type DeliveryPreview {
+    outcome: RouteOutcome!  path: String  method: HttpMethod!  url: String  headers: JSONObject
+    body: String  curl: String  error: String
   }
   type Delivery {
     id: ID!  event: Event!  destination: Destination!  status: DeliveryStatus!
@@ -46,6 +56,7 @@ export const CONTRACT = /* GraphQL */ `
     destinations(accountId: ID!): [Destination!]!
     event(id: ID!): Event
     delivery(id: ID!): Delivery
+    previewDelivery(destinationId: ID!, payloadText: String!, type: String, reveal: Boolean = false): DeliveryPreview!
   }
   type Mutation {
     createAccount(input: CreateAccountInput!): Account!
@@ -59,8 +70,14 @@ export const CONTRACT = /* GraphQL */ `
     retryDelivery(id: ID!): Delivery!
   }
 
-  input CreateAccountInput { email: EmailAddress!  name: String!  website: String }
-  input UpdateAccountInput { email: EmailAddress  name: String  website: String }
-  input CreateDestinationInput { accountId: ID!  url: String!  httpMethod: HttpMethod!  headers: JSONObject! }
-  input UpdateDestinationInput { url: String  httpMethod: HttpMethod  headers: JSONObject  enabled: Boolean }
+  input CreateAccountInput { email: EmailAddress!  name: String!  website: String  eventTypePath: String }
+  input UpdateAccountInput { email: EmailAddress  name: String  website: String  eventTypePath: String }
+  input CreateDestinationInput {
+    accountId: ID!  url: String!  httpMethod: HttpMethod!  headers: JSONObject!
+    name: String  description: String  eventTypes: [String!]  filter: JSONObject
+  }
+  input UpdateDestinationInput {
+    url: String  httpMethod: HttpMethod  headers: JSONObject  enabled: Boolean
+    name: String  description: String  eventTypes: [String!]  filter: JSONObject
+  }
 `;

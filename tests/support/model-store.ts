@@ -196,6 +196,7 @@ export class ModelStore
       payload: attempt % 2 === 0 ? PAYLOAD : null,
       payloadLength: PAYLOAD.length,
       hops: 0,
+      eventType: null,
       url: `http://127.0.0.1/${destinationId}`,
       httpMethod: 'POST',
       headers: [],

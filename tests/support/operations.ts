@@ -12,9 +12,12 @@ export interface Operation {
 
 const ATTEMPT = 'number startedAt durationMs statusCode error responseBody';
 const DELIVERY = `id status attemptCount completedAt nextAttemptAt attempts { ${ATTEMPT} }`;
-const DESTINATION = 'id url httpMethod headers signingSecret disabledAt createdAt updatedAt';
-const EVENT = 'id receivedAt payload payloadText';
-const ACCOUNT = 'id email name website appSecretToken createdAt updatedAt';
+const DESTINATION =
+  'id url httpMethod headers name description eventTypes filter signingSecret disabledAt createdAt updatedAt';
+const ROUTE = 'destinationId outcome path destination { id account { id } } delivery { id }';
+const EVENT = `id receivedAt type payload payloadText routes { ${ROUTE} }`;
+const ACCOUNT = 'id email name website eventTypePath appSecretToken createdAt updatedAt';
+const PREVIEW = 'outcome path method url headers body curl error';
 
 /** Whatever hangs together with an account, by every way there is from one type to another. */
 const WHOLE_ACCOUNT = `${ACCOUNT}
@@ -34,6 +37,11 @@ const QUERIES: readonly [field: string, on: Kind, text: (id: string) => string][
   ['destinations', 'account', (id) => `destinations(accountId: "${id}") { ${WHOLE_DESTINATION} }`],
   ['event', 'event', (id) => `event(id: "${id}") { ${WHOLE_EVENT} }`],
   ['delivery', 'delivery', (id) => `delivery(id: "${id}") { ${WHOLE_DELIVERY} }`],
+  [
+    'previewDelivery',
+    'destination',
+    (id) => `previewDelivery(destinationId: "${id}", payloadText: "{}", reveal: true) { ${PREVIEW} }`,
+  ],
 ];
 
 const MUTATIONS: readonly [field: string, on: Kind, text: (id: string) => string][] = [
@@ -58,6 +66,11 @@ const MUTATIONS: readonly [field: string, on: Kind, text: (id: string) => string
   ['deleteDestination', 'destination', (id) => `deleteDestination(id: "${id}")`],
   ['deleteAccount', 'account', (id) => `deleteAccount(id: "${id}")`],
 ];
+
+/** Whether the operation says of what is not there that it is not found, and not null or an empty list. */
+export function refusesUnknown({ field, type }: Operation): boolean {
+  return type === 'mutation' || field === 'previewDelivery';
+}
 
 /** What an account may do to what is its own. */
 export const OPERATIONS: readonly Operation[] = [

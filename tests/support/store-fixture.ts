@@ -3,6 +3,7 @@ import { DestinationCommands, type DestinationPatch } from '../../src/manage/des
 import { createIdSource, type IdSource } from '../../src/core/ids.ts';
 import { EVERYTHING } from '../../src/core/scope.ts';
 import type { AttemptOutcome, Ticket } from '../../src/core/delivery.ts';
+import type { Route } from '../../src/storage/event-store.ts';
 import type { Storage } from '../../src/storage/storage.ts';
 
 export const NOW = Date.UTC(2026, 0, 1);
@@ -13,6 +14,9 @@ export const DELIVERED: AttemptOutcome = {
   error: null,
   responseBody: Buffer.from([0, 1, 255]),
 };
+
+/** Routes any event in this thread. */
+export const routeAtOnce: Route = (routes, event) => routes.route(event);
 
 /** Fills a store through the product's own commands. */
 export class StoreFixture {
@@ -78,14 +82,8 @@ export class StoreFixture {
 
   /** @returns the tickets of an event that must be accepted. */
   async event(token: string, receivedAt = NOW, payload = Buffer.from('{"a":1}')): Promise<readonly Ticket[]> {
-    const accepted = await this.#storage().events.accept({
-      id: this.newId(),
-      token,
-      payload,
-      idempotencyKey: null,
-      receivedAt,
-      hops: 0,
-    });
+    const event = { id: this.newId(), token, payload, type: null, idempotencyKey: null, receivedAt, hops: 0 };
+    const accepted = await this.#storage().events.accept(event, routeAtOnce);
     if (accepted === undefined) {
       throw new Error('The event was not accepted.');
     }

@@ -139,10 +139,13 @@ describe('curl.sh', () => {
 describe('npm run demo', () => {
   test('shows what each destination received, and that the failing one recovered', async () => {
     const { stdout } = await run(process.execPath, ['samples/demo.ts']);
-    expect(stdout).toMatch(/^ {2}GET \/get\?from=demo&order=20260115000000000001&total=129\.90&customer=/mu);
+    expect(stdout).toMatch(
+      /^ {2}GET \/get\?from=demo&type=order\.paid&order=20260115000000000001&total=129\.90&customer=/mu,
+    );
     expect(stdout).toMatch(/^ {2}POST \/post\n {2}APP_ID: 1234APPID1234$/mu);
     expect(stdout.match(/^ {2}PUT \/flaky$/gmu)).toHaveLength(3);
     expect(stdout).toMatch(/\/flaky: SUCCEEDED\n.* 500 \(HTTP_STATUS\).*\n.* 500 \(HTTP_STATUS\).*\n.* 200 in /u);
+    expect(stdout).toMatch(/refunds only: TYPE_MISMATCH\n.*large orders only: FILTERED by its filter on "total"\n/u);
     expect(stdout).toMatch(/Everything arrived as it should\.\n$/u);
   });
 });

@@ -1,15 +1,16 @@
 import { describe, expect, test } from '@jest/globals';
 import type { HeaderEntry, HttpMethod } from '../../src/core/inputs.ts';
-import { buildRequest, targetOf, urlWithQuery } from '../../src/core/outgoing-request.ts';
+import { buildRequest, type OutgoingRequest, targetOf, urlWithQuery } from '../../src/core/outgoing-request.ts';
 import { signatureHeader, signingKeyOf } from '../../src/core/signature.ts';
 import { requestSource } from '../support/request-source.ts';
 
 const SECRET = { secret: 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw', signsUntil: null };
 const SENT_AT = 1_700_000_000_999;
 
-function build(httpMethod: HttpMethod, headers: HeaderEntry[], url = 'https://example.com/a#b') {
+function build(httpMethod: HttpMethod, headers: HeaderEntry[], eventType: string | null = 'order.paid') {
   const payload = Buffer.from('{"a":1}');
-  const source = requestSource({ deliveryId: 'D', url, httpMethod, headers, signingSecrets: [SECRET], payload });
+  const destination = { url: 'https://example.com/a#b', httpMethod, headers, signingSecrets: [SECRET] };
+  const source = requestSource({ ...destination, deliveryId: 'D', eventId: 'E', eventType, attempt: 2, payload });
   return buildRequest(targetOf(source, 'Data-Pusher/1'), { ...source, hops: 3 }, SENT_AT);
 }
 
@@ -29,6 +30,9 @@ describe('buildRequest', () => {
         'webhook-timestamp: 1700000000',
         `webhook-signature: ${signatureHeader(signed, [signingKeyOf(SECRET)], SENT_AT)}`,
         'Data-Pusher-Hops: 4',
+        'X-Event-Id: E',
+        'X-Delivery-Attempt: 2',
+        'X-Event-Type: order.paid',
         'Content-Length: 7',
       ].flatMap((line) => line.split(': ')),
       body: Buffer.from('{"a":1}'),
@@ -57,6 +61,28 @@ describe('buildRequest', () => {
       ['x-many', 'é'],
     ]);
     expect(headerLines.slice(2, 8)).toEqual(['X-Many', '1', 'X-Many', '2', 'x-many', 'Ã©']);
+  });
+});
+
+function valuesOf({ headerLines }: OutgoingRequest, name: string): string[] {
+  return headerLines.filter((_, at) => at % 2 === 1 && headerLines[at - 1]?.toLowerCase() === name);
+}
+
+describe('the headers that tell of the event', () => {
+  test('win over those that a destination has from an early version', () => {
+    const request = build('POST', [
+      ['X-EVENT-TYPE', 'mine'],
+      ['x-event-id', ['mine', 'mine too']],
+      ['X-Delivery-Attempt', 'mine'],
+      ['X-Other', 'mine'],
+    ]);
+    const names = ['x-event-type', 'x-event-id', 'x-delivery-attempt', 'x-other'];
+    expect(names.map((name) => valuesOf(request, name))).toEqual([['order.paid'], ['E'], ['2'], ['mine']]);
+  });
+
+  test('name no type where there is none, not even that of the destination', () => {
+    const request = build('POST', [['X-Event-Type', 'mine']], null);
+    expect(valuesOf(request, 'x-event-type')).toEqual([]);
   });
 });
 

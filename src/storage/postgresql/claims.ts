@@ -117,12 +117,12 @@ function lease(free: RawBuilder<unknown>): Statement<SealedDelivery> {
       select c.delivery_id as "deliveryId", c.destination_id as "destinationId", x.version as "destinationVersion",
              c.event_id as "eventId", c.attempt_count as "attempt", c.round_start as "cycleStart",
              c.lost_count as "lostCount", (extract(epoch from c.due_at) * 1000)::float8 as "dueAt",
-             e.length as "payloadLength", e.payload, e.hops, x.url, x.http_method as "httpMethod",
+             e.length as "payloadLength", e.payload, e.hops, e.type as "eventType", x.url, x.http_method as "httpMethod",
              x.account_id as "accountId", x.sealed_headers as "sealedHeaders",
              x.sealed_signing_secret as "sealedSigningSecret", x.sealed_previous_secret as "sealedPreviousSecret",
              (extract(epoch from x.previous_secret_until) * 1000)::float8 as "previousSecretUntil"
       from claimed c cross join lateral (
-        select octet_length(payload) as length, hops,
+        select octet_length(payload) as length, hops, type,
                case when octet_length(payload) <= ${sql.lit(INLINE_PAYLOAD_BYTES_MAX)} then payload end as payload
         from event where id = c.event_id limit 1
       ) e cross join lateral (select * from destination where id = c.destination_id limit 1) x`,

@@ -2,13 +2,9 @@ import { sql } from 'kysely';
 import { ID_STEM_CHARACTERS, ORDINAL_DIGITS } from '../../core/ids.ts';
 import { EVERYTHING } from '../../core/scope.ts';
 import { isVisibleDestination } from '../scope.ts';
-import { PackedBytes, statement } from '../typed-statement.ts';
-import type { EarlierEventRow, NewEvent, Statements, StoredBatch } from '../statements.ts';
-
-interface StoredColumns {
-  readonly accounts: readonly (readonly [tokenHash: string, id: string, destinationIds: readonly string[] | null])[];
-  readonly duplicates: readonly number[];
-}
+import { command, PackedBytes, statement } from '../typed-statement.ts';
+import type { FanOut, StoredRoutes } from '../../core/account-routes.ts';
+import { type EarlierEventRow, fanOutsOf, type NewEvent, type Statements, type StoredBatch } from '../statements.ts';
 
 /** All batches insert keys in the same order: in two orders, two batches could deadlock. */
 const UNLESS_DUPLICATE = sql`
@@ -16,37 +12,62 @@ const UNLESS_DUPLICATE = sql`
         on conflict (account_id, idempotency_key) where idempotency_key is not null do nothing`;
 
 /**
- * One statement for the whole batch, and so one transaction, one round trip and one commit. Destinations are not
- * locked: deleting one only marks it, and its rows are removed later than any statement may take. Of two batches with
- * the same key, the later one waits for the commit of the earlier one.
+ * The second statement sees the change that the first one has waited for, and reads version and destinations as they
+ * are at the same moment.
+ */
+export const findRoutes: Statements['findRoutes'] = (tokenHash) => [
+  command(sql`select from account where token_hash = ${tokenHash} for share`),
+  statement(
+    sql<Omit<StoredRoutes, 'tokenHash'>>`
+      select a.id as "accountId", a.routing_version as "version", a.event_type_path as "eventTypePath",
+        (select coalesce(json_agg(json_build_array(id, disabled_at is null, event_types, filter) order by id), '[]')
+         from destination where account_id = a.id and deleted_at is null) as "destinations"
+      from account a where a.token_hash = ${tokenHash}`,
+    (routes) => ({ tokenHash, ...routes }),
+  ),
+];
+
+/**
+ * One statement for the whole batch, and so one transaction, one round trip and one commit. It locks the accounts, in the
+ * order of their ids: whatever changes routes locks the account's row too, and adds 1 to its version. A row that was
+ * changed since the statement began is read again once it is locked, so the version is that of the commit. Of two batches
+ * with the same key, the later one waits for the commit of the earlier one.
  *
- * `input` are the events, `known_account` the accounts of their tokens, `fan_out` the numbered destinations of each account,
- * `known` the events with an account, and `new_delivery` a row for each event that was stored and each destination.
+ * `input` are the events, `fan_out` where they go, `locked` the accounts of their tokens, `valid` the fan-outs whose
+ * version still holds, `known` their events, and `new_delivery` a row for each event that was stored and each destination.
  */
 export const storeEvents: Statements<never>['storeEvents'] = (events) => {
   const payloads = new PackedBytes();
-  const rows = JSON.stringify(events.map((event, index) => toRow(event, index, payloads)));
+  const { fanOuts, numbers } = fanOutsOf(events);
+  const rows = JSON.stringify(events.map((event, index) => toRow(event, [index, numbers[index] as number], payloads)));
   // Inserts that may conflict take a little longer.
   const unlessDuplicate = events.some(({ idempotencyKey }) => idempotencyKey !== null) ? UNLESS_DUPLICATE : sql``;
-  const query = sql<StoredColumns>`
+  const query = sql<StoredBatch>`
       with input as materialized (
         select * from json_to_recordset(${rows}::json)
-          as e (index int, id uuid, token_hash text, received_at float8, start int, length int, idempotency_key text,
-                hops int)
-      ), known_account as materialized (
-        select t.token_hash, a.id from (select distinct token_hash from input) t
-        cross join lateral (select id from account where token_hash = t.token_hash limit 1) a
+          as e (index int, id uuid, fan_out int, received_at float8, start int, length int, idempotency_key text,
+                hops int, type text)
       ), fan_out as materialized (
-        select a.id as account_id, d.id as destination_id, row_number() over (partition by a.id order by d.id) as ordinal
-        from known_account a cross join lateral (
-          select id from destination where account_id = a.id and disabled_at is null offset 0
-        ) d
+        select * from json_to_recordset(${JSON.stringify(fanOuts.map(toFanOutRow))}::json)
+          as f (number int, account_id uuid, token_hash text, version int, skipped text, destination_ids uuid[])
+      ), locked as materialized (
+        select t.token_hash, t.account_id, a.routing_version
+        from (select distinct account_id, token_hash from fan_out order by account_id) t
+        cross join lateral (
+          select routing_version from account where id = t.account_id and token_hash = t.token_hash limit 1 for share
+        ) a
+      ), valid as materialized (
+        select f.number, f.skipped, f.destination_ids, f.account_id
+        from fan_out f join locked a on a.token_hash = f.token_hash and a.routing_version = f.version
+      ), target as materialized (
+        select v.number, d.id as destination_id, d.ordinal
+        from valid v cross join lateral unnest(v.destination_ids) with ordinality as d (id, ordinal)
       ), known as materialized (
-        select i.*, a.id as account_id from input i join known_account a on a.token_hash = i.token_hash
+        select i.*, v.account_id, v.skipped from input i join valid v on v.number = i.fan_out
       ), stored as (
-        insert into event (id, account_id, payload, received_at, idempotency_key, hops)
+        insert into event (id, account_id, payload, received_at, idempotency_key, hops, type, skipped)
         select id, account_id, substring(${payloads.toBuffer()}::bytea from start for length), to_timestamp(received_at),
-               idempotency_key, hops
+               idempotency_key, hops, type, skipped
         from known ${unlessDuplicate}
         returning id, idempotency_key
       ), duplicate as materialized (
@@ -54,9 +75,9 @@ export const storeEvents: Statements<never>['storeEvents'] = (events) => {
         where idempotency_key is not null and id not in (select id from stored where idempotency_key is not null)
       ), new_delivery as materialized (
         select (left(e.id::text, ${sql.lit(ID_STEM_CHARACTERS)})
-                 || lpad(to_hex(f.ordinal), ${sql.lit(ORDINAL_DIGITS)}, '0'))::uuid as id,
-               e.id as event_id, f.destination_id
-        from known e join fan_out f on f.account_id = e.account_id
+                 || lpad(to_hex(t.ordinal), ${sql.lit(ORDINAL_DIGITS)}, '0'))::uuid as id,
+               e.id as event_id, t.destination_id
+        from known e join target t on t.number = e.fan_out
         where e.id not in (select id from duplicate)
       ), inserted as (
         insert into delivery (id, event_id, destination_id, status, attempt_count)
@@ -66,51 +87,54 @@ export const storeEvents: Statements<never>['storeEvents'] = (events) => {
         select id, event_id, destination_id, 0, 0, 0, now(), false from new_delivery
       )
       select
-        (select coalesce(json_agg(json_build_array(a.token_hash, a.id,
-           (select json_agg(f.destination_id order by f.ordinal) from fan_out f where f.account_id = a.id))), '[]')
-         from known_account a) as "accounts",
+        (select coalesce(json_agg(number), '[]') from fan_out
+         where token_hash not in (select token_hash from locked)) as "unknown",
+        (select coalesce(json_agg(f.number), '[]')
+         from fan_out f join locked a on a.token_hash = f.token_hash and a.routing_version <> f.version) as "stale",
         (select coalesce(json_agg(index), '[]') from duplicate) as "duplicates"`;
-  return statement(query, toStoredBatch);
+  return statement(query);
 };
 
-function toRow(event: NewEvent, index: number, payloads: PackedBytes): Record<string, unknown> {
+function toFanOutRow({ accountId, tokenHash, version, skipped, destinationIds }: FanOut, number: number) {
+  return { number, account_id: accountId, token_hash: tokenHash, version, skipped, destination_ids: destinationIds };
+}
+
+function toRow(
+  event: NewEvent,
+  [index, fanOut]: readonly [index: number, fanOut: number],
+  payloads: PackedBytes,
+): Record<string, unknown> {
   const [start, length] = payloads.add(event.payload);
   return {
     index,
     id: event.id,
-    token_hash: event.tokenHash,
+    fan_out: fanOut,
     received_at: event.receivedAt / 1_000,
     start,
     length,
     idempotency_key: event.idempotencyKey,
     hops: event.hops,
+    type: event.type,
   };
-}
-
-function toStoredBatch({ accounts, duplicates }: StoredColumns): StoredBatch {
-  const fanOuts = accounts.map(
-    ([tokenHash, accountId, destinationIds]) =>
-      [tokenHash, { accountId, destinationIds: destinationIds ?? [] }] as const,
-  );
-  return { fanOuts, duplicates };
 }
 
 /** Locks rows in the order of their ids: two of these statements cannot deadlock. */
 export const findEarlierEvents: Statements['findEarlierEvents'] = (lookups) => {
   const payloads = new PackedBytes();
   const rows = JSON.stringify(
-    lookups.map(({ tokenHash, idempotencyKey, expiredAt, payload }, index) => {
+    lookups.map(({ tokenHash, idempotencyKey, expiredAt, payload, type }, index) => {
       const [start, length] = payloads.add(payload);
-      return { index, token_hash: tokenHash, idempotency_key: idempotencyKey, expired_at: expiredAt, start, length };
+      const key = { token_hash: tokenHash, idempotency_key: idempotencyKey };
+      return { index, ...key, expired_at: expiredAt, start, length, type };
     }),
   );
   return [
     statement(sql<EarlierEventRow>`
       with lookup as (
         select * from json_to_recordset(${rows}::json)
-          as l (index int, token_hash text, idempotency_key text, expired_at bigint, start int, length int)
+          as l (index int, token_hash text, idempotency_key text, expired_at bigint, start int, length int, type text)
       ), earlier as (
-        select l.*, e.id, e.payload, e.received_at <= to_timestamp(l.expired_at / 1000.0) as is_expired
+        select l.*, e.id, e.payload, e.type as earlier_type, e.received_at <= to_timestamp(l.expired_at / 1000.0) as is_expired
         from lookup l
           join account a on a.token_hash = l.token_hash
           join event e on e.account_id = a.id and e.idempotency_key = l.idempotency_key
@@ -123,7 +147,8 @@ export const findEarlierEvents: Statements['findEarlierEvents'] = (lookups) => {
         (select count(*)::int from delivery
          where id > e.id and id <= (left(e.id::text, ${sql.lit(ID_STEM_CHARACTERS)}) || 'fff')::uuid
            and ${isVisibleDestination(sql`destination_id`, EVERYTHING)}) as "deliveries",
-        e.payload = substring(${payloads.toBuffer()}::bytea from e.start for e.length) as "hasSamePayload"
+        e.payload = substring(${payloads.toBuffer()}::bytea from e.start for e.length) as "hasSamePayload",
+        e.earlier_type is not distinct from e.type as "hasSameType"
       from earlier e where not e.is_expired`),
   ];
 };

@@ -6,7 +6,34 @@ import type { AttemptRecord, Claim, Statements } from '../statements.ts';
 /** Tables are reached by this list of keys, whatever their statistics say; see claims.ts. */
 const OWN = sql`array(select id from own)`;
 
-/** Locks the rows of the queue, and those of destinations, in the order of their ids: two statements cannot deadlock. */
+/** What answered that it is gone is disabled, and its account's routes have changed. */
+const DISABLE_GONE = sql`
+      answered_gone as materialized (
+        select o.*, x.account_id from (
+          select destination_id, version, to_timestamp(min(completed_at)) as at from own where gone group by 1, 2
+        ) o cross join lateral (
+          select account_id from destination
+          where id = o.destination_id and version = o.version and disabled_at is null limit 1
+        ) x
+      ), changed_account as materialized (
+        select a.id from (select distinct account_id from answered_gone order by 1) g
+        cross join lateral (select id from account where id = g.account_id limit 1 for no key update) a
+      ), gone as materialized (
+        select x.id, g.at, g.account_id from (
+          select * from answered_gone where account_id in (select id from changed_account) order by destination_id
+        ) g cross join lateral (
+          select id from destination
+          where id = g.destination_id and version = g.version and disabled_at is null limit 1 for update
+        ) x
+      ), disabled as (
+        update destination x set disabled_at = g.at from gone g where x.id = g.id
+      ), rerouted as (
+        update account set routing_version = routing_version + 1 where id = any (array(select account_id from gone))`;
+
+/**
+ * Locks the rows of the queue, then those of accounts, then those of destinations, each in the order of their ids: two
+ * statements cannot deadlock. Accounts are locked by what stores events and by commands, which hold no rows of the queue.
+ */
 export const record: Statements['record'] = (records) => {
   const bodies = new PackedBytes();
   const rows = JSON.stringify(records.map((attempt) => toRow(attempt, bodies)));
@@ -33,15 +60,7 @@ export const record: Statements['record'] = (records) => {
       ), finished as (
         update delivery d set status = o.status, attempt_count = o.attempt, completed_at = to_timestamp(o.completed_at)
         from own o where d.id = o.id and o.status <> 'PENDING' and d.id = any (${OWN})
-      ), gone as materialized (
-        select x.id, g.at from (
-          select destination_id, version, to_timestamp(min(completed_at)) as at from own where gone group by 1, 2 order by 1
-        ) g cross join lateral (
-          select id from destination
-          where id = g.destination_id and version = g.version and disabled_at is null limit 1 for update
-        ) x
-      ), disabled as (
-        update destination x set disabled_at = g.at from gone g where x.id = g.id
+      ), ${DISABLE_GONE}
       ), logged as (
         insert into attempt (delivery_id, number, started_at, duration_ms, status_code, error, response_body,
                              destination_version)

@@ -5,7 +5,7 @@ import { type FoundLane, type FoundRetry, type KeyedId, LOST_AMONG_MAX, type Sta
 import { command } from '../typed-statement.ts';
 import type { CleaningStatements } from '../cleaning.ts';
 import { claim, claimLanes, claimLost } from './claims.ts';
-import { findEarlierEvents, storeEvents } from './events.ts';
+import { findEarlierEvents, findRoutes, storeEvents } from './events.ts';
 import { record } from './records.ts';
 
 const LISTS: Pick<Statements, 'eventIdsOf' | 'deliveryIdsOf'> = {
@@ -50,6 +50,7 @@ const release: Statements['release'] = (claims) => {
 };
 
 export const POSTGRESQL_STATEMENTS: Statements<never> = {
+  findRoutes,
   storeEvents,
   findEarlierEvents,
   claim,

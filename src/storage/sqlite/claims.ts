@@ -77,13 +77,15 @@ interface ClaimedColumns {
   readonly lostCount: number;
   readonly dueAt: number;
   readonly eventId: string;
-  readonly payloadLength: number;
   readonly payload: Buffer | null;
-  readonly hops: number;
+  /** An `EventColumns` as JSON. */
+  readonly event: string;
   readonly destinationId: string;
   /** A `DestinationColumns` as JSON: one look-up instead of eight. */
   readonly destination: string;
 }
+
+type EventColumns = readonly [payloadLength: number, hops: number, eventType: string | null];
 
 type DestinationColumns = readonly [
   version: number,
@@ -117,17 +119,17 @@ function lease(
       ${which}
       returning delivery_id as "deliveryId", attempt_count as "attempt", round_start as "cycleStart",
         lost_count as "lostCount", due_at as "dueAt", event_id as "eventId", destination_id as "destinationId",
-        (select length(payload) from event where id = event_id) as "payloadLength",
         (select payload from event where id = event_id and length(payload) <= ${sql.lit(INLINE_PAYLOAD_BYTES_MAX)})
           as "payload",
-        (select hops from event where id = event_id) as "hops",
+        (select json_array(length(payload), hops, type) from event where id = event_id) as "event",
         (select json_array(version, url, http_method, account_id, sealed_headers, sealed_signing_secret,
            sealed_previous_secret, previous_secret_until) from destination where id = destination_id) as "destination"`,
     toSealed,
   );
 }
 
-function toSealed({ destination, cycleStart, ...columns }: ClaimedColumns): SealedDelivery {
+function toSealed({ destination, event, cycleStart, ...columns }: ClaimedColumns): SealedDelivery {
+  const [payloadLength, hops, eventType] = JSON.parse(event) as EventColumns;
   const [
     destinationVersion,
     url,
@@ -140,6 +142,9 @@ function toSealed({ destination, cycleStart, ...columns }: ClaimedColumns): Seal
   ] = JSON.parse(destination) as DestinationColumns;
   return {
     ...columns,
+    payloadLength,
+    hops,
+    eventType,
     attemptInCycle: columns.attempt - cycleStart,
     destinationVersion,
     url,

@@ -28,18 +28,29 @@ export interface StoreEvents {
   readonly procedure: 'store events';
   /** An `EventRow[]` as JSON, which is cheaper to pass between threads than the rows themselves. */
   readonly rows: string;
+  /** A `FanOutRow[]` as JSON. */
+  readonly fanOuts: string;
   /** All payloads end to end. The thread releases the memory, unless it is shared. */
   readonly payloads: Uint8Array<ArrayBuffer | SharedArrayBuffer>;
   /** Milliseconds since the Unix epoch. */
   readonly now: number;
 }
 
+export type FanOutRow = readonly [
+  tokenHash: string,
+  version: number,
+  destinationIds: readonly string[],
+  skipped: string | null,
+];
+
 export type EventRow = readonly [
   id: string,
-  tokenHash: string,
+  /** Its index. */
+  fanOut: number,
   receivedAt: number,
   idempotencyKey: string | null,
   hops: number,
+  type: string | null,
   /** Of the payload, among all payloads. */
   start: number,
   end: number,

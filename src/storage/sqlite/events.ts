@@ -4,57 +4,99 @@ import { ID_STEM_CHARACTERS } from '../../core/ids.ts';
 import { EVERYTHING } from '../../core/scope.ts';
 import { isVisibleDestination } from '../scope.ts';
 import { command, PackedBytes, statement } from '../typed-statement.ts';
-import type { EarlierEventRow, NewEvent, Statements, StoredBatch } from '../statements.ts';
-import type { EventRow, StoreEvents } from './connection.ts';
+import type { StoredRoutes } from '../../core/account-routes.ts';
+import { type EarlierEventRow, fanOutsOf, type NewEvent, type Statements, type StoredBatch } from '../statements.ts';
+import type { EventRow, FanOutRow, StoreEvents } from './connection.ts';
+
+type RoutesColumns = Omit<StoredRoutes, 'tokenHash' | 'destinations'> & { readonly destinations: string };
+
+/** One statement, so that the version and the destinations are of the same moment. */
+export const findRoutes: Statements['findRoutes'] = (tokenHash) => [
+  statement(
+    sql<RoutesColumns>`
+      select a.id as "accountId", a.routing_version as "version", a.event_type_path as "eventTypePath",
+        (select json_group_array(json_array(id, disabled_at is null, event_types, filter)) from (
+           select * from destination where account_id = a.id and deleted_at is null order by id
+         )) as "destinations"
+      from account a where a.token_hash = ${tokenHash}`,
+    ({ destinations, ...columns }) => ({
+      tokenHash,
+      ...columns,
+      destinations: (JSON.parse(destinations) as [string, 0 | 1, string | null, string | null][]).map(
+        ([id, isEnabled, eventTypes, filter]) => [id, isEnabled === 1, eventTypes, filter] as const,
+      ),
+    }),
+  ),
+];
 
 /** The thread stores the events: see `storeEvents` in thread.ts for the SQL. */
 export const storeEventsBy =
   (clock: Clock): Statements<StoreEvents>['storeEvents'] =>
   (events) => {
-    const { rows, payloads } = packed(events);
+    const { fanOuts, numbers } = fanOutsOf(events);
+    const { rows, payloads } = packed(events, numbers);
+    const lists = fanOuts.map(
+      ({ tokenHash, version, destinationIds, skipped }): FanOutRow => [tokenHash, version, destinationIds, skipped],
+    );
     return {
-      query: { procedure: 'store events', rows: JSON.stringify(rows), payloads, now: clock.now() },
+      query: {
+        procedure: 'store events',
+        rows: JSON.stringify(rows),
+        fanOuts: JSON.stringify(lists),
+        payloads,
+        now: clock.now(),
+      },
       read: (answer) => answer as readonly StoredBatch[],
     };
   };
 
-function packed(events: readonly NewEvent[]): {
+function packed(
+  events: readonly NewEvent[],
+  fanOuts: readonly number[],
+): {
   rows: EventRow[];
   payloads: Buffer<ArrayBuffer | SharedArrayBuffer>;
 } {
   const [first] = events;
   if (first !== undefined && events.length === 1 && isShared(first.payload)) {
-    return { rows: [toRow(first, 0, first.payload.length)], payloads: first.payload };
+    return { rows: [toRow(first, 0, 0, first.payload.length)], payloads: first.payload };
   }
   // Not from Node's pool: the transfer between the threads would take the rest of its slab along.
   const payloads = Buffer.allocUnsafeSlow(events.reduce((sum, { payload }) => sum + payload.length, 0));
   let filled = 0;
-  const rows = events.map((event) => {
+  const rows = events.map((event, index) => {
     const start = filled;
     filled += event.payload.copy(payloads, start);
-    return toRow(event, start, filled);
+    return toRow(event, fanOuts[index] as number, start, filled);
   });
   return { rows, payloads };
 }
 
-function toRow({ id, tokenHash, receivedAt, idempotencyKey, hops }: NewEvent, start: number, end: number): EventRow {
-  return [id, tokenHash, receivedAt, idempotencyKey, hops, start, end];
+function toRow(
+  { id, receivedAt, idempotencyKey, hops, type }: NewEvent,
+  ...[fanOut, start, end]: readonly [fanOut: number, start: number, end: number]
+): EventRow {
+  return [id, fanOut, receivedAt, idempotencyKey, hops, type, start, end];
 }
 
 function isShared(bytes: Buffer): bytes is Buffer<SharedArrayBuffer> {
   return bytes.buffer instanceof SharedArrayBuffer;
 }
 
-type EarlierEventColumns = Omit<EarlierEventRow, 'hasSamePayload'> & { readonly hasSamePayload: 0 | 1 };
+interface EarlierEventColumns extends Omit<EarlierEventRow, 'hasSamePayload' | 'hasSameType'> {
+  readonly hasSamePayload: 0 | 1;
+  readonly hasSameType: 0 | 1;
+}
 
 export const findEarlierEvents: Statements['findEarlierEvents'] = (lookups) => {
   const payloads = new PackedBytes();
   const rows = JSON.stringify(
-    lookups.map(({ tokenHash, idempotencyKey, expiredAt, payload }) => [
+    lookups.map(({ tokenHash, idempotencyKey, expiredAt, payload, type }) => [
       tokenHash,
       idempotencyKey,
       expiredAt,
       ...payloads.add(payload),
+      type,
     ]),
   );
   const earlierEvents = sql`
@@ -71,9 +113,14 @@ export const findEarlierEvents: Statements['findEarlierEvents'] = (lookups) => {
           (select count(*) from delivery
            where id > e.id and id <= substr(e.id, 1, ${sql.lit(ID_STEM_CHARACTERS)}) || 'fff'
              and ${isVisibleDestination(sql`destination_id`, EVERYTHING)}) as deliveries,
-          e.payload = substr(${payloads.toBuffer()}, l.value ->> 3, l.value ->> 4) as "hasSamePayload"
+          e.payload = substr(${payloads.toBuffer()}, l.value ->> 3, l.value ->> 4) as "hasSamePayload",
+          e.type is l.value ->> 5 as "hasSameType"
         ${earlierEvents}`,
-      ({ hasSamePayload, ...row }) => ({ ...row, hasSamePayload: hasSamePayload === 1 }),
+      ({ hasSamePayload, hasSameType, ...row }) => ({
+        ...row,
+        hasSamePayload: hasSamePayload === 1,
+        hasSameType: hasSameType === 1,
+      }),
     ),
   ];
 };

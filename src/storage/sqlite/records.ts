@@ -22,7 +22,7 @@ export const recordBy =
                     else substr(${bodies.toBuffer()}, r.value ->> 9, r.value ->> 10) end, r.value ->> 12
         from ${own}
         where true on conflict (delivery_id, number) do nothing`),
-      ...(records.some(({ outcome }) => saysGone(outcome)) ? [disableGone(own)] : []),
+      ...(records.some(({ outcome }) => saysGone(outcome)) ? disableGone(own) : []),
       command(sql`
         update delivery set status = r.value ->> 6, attempt_count = r.value ->> 1, completed_at = r.value ->> 8
         from ${own}
@@ -43,11 +43,20 @@ export const recordBy =
   };
 
 function disableGone(own: RawBuilder<unknown>) {
-  return command(sql`
-    update destination set disabled_at = g.at
-    from (select q.destination_id as id, r.value ->> 12 as version, min(r.value ->> 8) as at
-          from ${own} where r.value ->> 11 group by 1, 2) g
-    where destination.id = g.id and destination.version = g.version and disabled_at is null`);
+  const gone = sql`
+    select q.destination_id as id, r.value ->> 12 as version, min(r.value ->> 8) as at
+    from ${own} where r.value ->> 11 group by 1, 2`;
+  return [
+    command(sql`
+      update account set routing_version = routing_version + 1
+      where id in (
+        select x.account_id from (${gone}) g
+          cross join destination x on x.id = g.id and x.version = g.version and x.disabled_at is null
+      )`),
+    command(sql`
+      update destination set disabled_at = g.at from (${gone}) g
+      where destination.id = g.id and destination.version = g.version and disabled_at is null`),
+  ];
 }
 
 function toRow(record: AttemptRecord, now: number, bodies: PackedBytes): unknown[] {

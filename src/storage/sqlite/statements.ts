@@ -6,7 +6,7 @@ import type { Clock } from '../../core/clock.ts';
 import type { CleaningStatements } from '../cleaning.ts';
 import { command } from '../typed-statement.ts';
 import { claimBy, claimLanesBy, claimLostBy } from './claims.ts';
-import { findEarlierEvents, storeEventsBy } from './events.ts';
+import { findEarlierEvents, findRoutes, storeEventsBy } from './events.ts';
 import type { StoreEvents } from './connection.ts';
 import { recordBy } from './records.ts';
 
@@ -35,6 +35,7 @@ const LISTS: Pick<Statements, 'eventIdsOf' | 'deliveryIdsOf'> = {
 /** @param clock a database in a file has no time of its own */
 export function sqliteStatements(clock: Clock): Statements<StoreEvents> {
   return {
+    findRoutes,
     storeEvents: storeEventsBy(clock),
     findEarlierEvents,
     claim: claimBy(clock),

@@ -4,6 +4,7 @@ import { LRUCache } from 'lru-cache';
 import { openDurably, openForReading } from './file.ts';
 import type {
   EventRow,
+  FanOutRow,
   Opening,
   PlainStatement,
   Reply,
@@ -12,7 +13,7 @@ import type {
   Step,
   StoreEvents,
 } from './connection.ts';
-import type { FanOut, StoredBatch } from '../statements.ts';
+import type { StoredBatch } from '../statements.ts';
 import { deliveryIdOf } from '../../core/ids.ts';
 
 /**
@@ -115,10 +116,10 @@ function prepared(sql: string): Database.Statement {
 
 type Prepare = (sql: string) => Database.Statement;
 
-const FIND_ACCOUNT = 'select id from account where token_hash = ?';
-const FIND_DESTINATIONS = 'select id from destination where account_id = ? and disabled_at is null order by id';
+const FIND_ACCOUNT = 'select id, routing_version as version from account where token_hash = ?';
 const INSERT_EVENT = `
-  insert into event (id, account_id, payload, received_at, idempotency_key, hops) values (?, ?, ?, ?, ?, ?)
+  insert into event (id, account_id, payload, received_at, idempotency_key, hops, type, skipped)
+  values (?, ?, ?, ?, ?, ?, ?, ?)
   on conflict (account_id, idempotency_key) where idempotency_key is not null do nothing`;
 const INSERT_DELIVERY = `
   insert into delivery (id, event_id, destination_id, status, attempt_count) values (?, ?, ?, 'PENDING', 0)`;
@@ -128,41 +129,36 @@ const INSERT_QUEUED = `
 
 /**
  * Runs within a transaction. Bound values cost less than rows of JSON, which SQLite parses again for each statement.
- * Each account is looked up once in a transaction.
+ * There is one writer, so the versions that it reads are those of the commit.
  */
-export function storeEvents(prepare: Prepare, { rows, payloads, now }: StoreEvents): StatementResult {
-  const fanOuts = new Map<string, FanOut | undefined>();
+export function storeEvents(prepare: Prepare, { rows, fanOuts, payloads, now }: StoreEvents): StatementResult {
+  const lists = JSON.parse(fanOuts) as FanOutRow[];
+  const stored = { unknown: [] as number[], stale: [] as number[], duplicates: [] as number[] };
+  const accountIds = lists.map(([tokenHash, version], number) => {
+    const account = prepare(FIND_ACCOUNT).get(tokenHash) as { id: string; version: number } | undefined;
+    if (account?.version === version) {
+      return account.id;
+    }
+    stored[account === undefined ? 'unknown' : 'stale'].push(number);
+    return undefined;
+  });
   const insertEvent = prepare(INSERT_EVENT);
   const insert = { delivery: prepare(INSERT_DELIVERY), queued: prepare(INSERT_QUEUED) };
-  const duplicates: number[] = [];
   for (const [index, row] of (JSON.parse(rows) as EventRow[]).entries()) {
-    const [id, tokenHash, receivedAt, idempotencyKey, hops, start, end] = row;
-    if (!fanOuts.has(tokenHash)) {
-      fanOuts.set(tokenHash, findFanOut(prepare, tokenHash));
-    }
-    const fanOut = fanOuts.get(tokenHash);
-    if (fanOut !== undefined) {
+    const [id, fanOut, receivedAt, idempotencyKey, hops, type, start, end] = row;
+    const accountId = accountIds[fanOut];
+    if (accountId !== undefined) {
+      const [, , destinationIds, skipped] = lists[fanOut] as FanOutRow;
       const payload = bytesOf(payloads, start, end);
-      const { changes } = insertEvent.run(id, fanOut.accountId, payload, receivedAt, idempotencyKey, hops);
+      const { changes } = insertEvent.run(id, accountId, payload, receivedAt, idempotencyKey, hops, type, skipped);
       if (changes === 0) {
-        duplicates.push(index);
+        stored.duplicates.push(index);
       } else {
-        insertFanOut(insert, { id, now }, fanOut.destinationIds);
+        insertFanOut(insert, { id, now }, destinationIds);
       }
     }
   }
-  const known = [...fanOuts].flatMap(([tokenHash, fanOut]) => (fanOut ? [[tokenHash, fanOut] as const] : []));
-  return { rows: [{ fanOuts: known, duplicates } satisfies StoredBatch], changes: 0 };
-}
-
-function findFanOut(prepare: Prepare, tokenHash: string): FanOut | undefined {
-  const account = prepare(FIND_ACCOUNT).get(tokenHash) as { id: string } | undefined;
-  return (
-    account && {
-      accountId: account.id,
-      destinationIds: (prepare(FIND_DESTINATIONS).all(account.id) as { id: string }[]).map(({ id }) => id),
-    }
-  );
+  return { rows: [stored satisfies StoredBatch], changes: 0 };
 }
 
 function insertFanOut(
