@@ -54,17 +54,24 @@ graphql rotateAppSecretToken '{
 TOKEN=$(field appSecretToken)
 
 graphql createDestination '{
-  "query": "mutation ($input: CreateDestinationInput!) { createDestination(input: $input) { id url httpMethod headers } }",
+  "query": "mutation ($input: CreateDestinationInput!) { createDestination(input: $input) { id url httpMethod headers eventTypes filter } }",
   "variables": {
     "input": {
       "accountId": "'"$ACCOUNT_ID"'",
       "url": "'"$DESTINATION_URL"'",
       "httpMethod": "POST",
-      "headers": { "Authorization": "Bearer secret" }
+      "headers": { "Authorization": "Bearer secret" },
+      "eventTypes": ["order.*"],
+      "filter": { "total": { "$gte": 100 } }
     }
   }
 }'
 DESTINATION_ID=$(field id)
+
+graphql previewDelivery '{
+  "query": "query ($destinationId: ID!, $payloadText: String!, $type: String) { previewDelivery(destinationId: $destinationId, payloadText: $payloadText, type: $type) { outcome path url headers curl } }",
+  "variables": { "destinationId": "'"$DESTINATION_ID"'", "payloadText": "{ \"total\": 99 }", "type": "order.paid" }
+}'
 
 graphql updateDestination '{
   "query": "mutation ($id: ID!, $input: UpdateDestinationInput!) { updateDestination(id: $id, input: $input) { id url httpMethod headers updatedAt } }",
@@ -99,6 +106,7 @@ ANSWER=$(curl -sS "$BASE_URL/server/incoming_data" \
   -H 'Content-Type: application/json' \
   -H "CL-X-TOKEN: $TOKEN" \
   -H "Idempotency-Key: curl-$$-order-4711" \
+  -H 'X-Event-Type: order.paid' \
   -d '{ "order": 4711, "total": 129.90, "paid": true }')
 echo "$ANSWER"
 case $ANSWER in
@@ -111,7 +119,7 @@ tries=0
 DELIVERY_ID=
 while [ -z "$DELIVERY_ID" ]; do
   graphql event '{
-    "query": "query ($id: ID!) { event(id: $id) { receivedAt payload payloadText deliveries { id status } } }",
+    "query": "query ($id: ID!) { event(id: $id) { receivedAt type payload payloadText routes { destinationId outcome path } deliveries { id status } } }",
     "variables": { "id": "'"$EVENT_ID"'" }
   }'
   case $ANSWER in

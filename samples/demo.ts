@@ -14,10 +14,16 @@ import { DemoServer } from './demo-server.ts';
 import { type Arrival, describe, isSigned, startReceiver, urlOf } from './receiver.ts';
 
 /** More digits than JavaScript can hold, and a zero that it would drop: both arrive as they were sent. */
-const EVENT = '{"order": 20260115000000000001, "total": 129.90, "customer": {"name": "Zoë"}}';
+const EVENT = '{"type": "order.paid", "order": 20260115000000000001, "total": 129.90, "customer": {"name": "Zoë"}}';
 const DELIVERED_WITHIN_MS = 20_000;
 /** How often the flaky destination refuses before it recovers. */
 const REFUSALS = 2;
+
+interface RouteShown {
+  readonly outcome: string;
+  readonly path: string | null;
+  readonly destination: { readonly name: string };
+}
 
 interface DeliveryShown {
   readonly status: string;
@@ -72,6 +78,7 @@ async function demo(): Promise<void> {
     accountId,
     url: `${urlOf(receiver)}/post`,
     httpMethod: 'POST',
+    eventTypes: ['order.*'],
     headers: { APP_ID: '1234APPID1234', APP_SECRET: 'post-secret', Accept: '*/*' },
   });
   await createDestination(server, {
@@ -79,16 +86,38 @@ async function demo(): Promise<void> {
     url: `${urlOf(receiver)}/flaky`,
     httpMethod: 'PUT',
     headers: { 'X-Tag': ['one', 'two'] },
+    filter: { total: { $gte: 100 } },
   });
+  const unasked = { accountId, url: `${urlOf(receiver)}/unasked`, httpMethod: 'POST', headers: { Accept: '*/*' } };
+  await createDestination(server, { ...unasked, name: 'refunds only', eventTypes: ['refund.*'] });
+  await createDestination(server, { ...unasked, name: 'large orders only', filter: { total: { $gte: 1_000 } } });
 
   console.log(`\nPosting ${EVENT}`);
   const { eventId, deliveries } = await sendEvent(EVENT, { url: server.ingestUrl, token });
   console.log(`Accepted as event ${eventId}, for ${deliveries} destinations.`);
   const recorded = await untilDelivered(server, eventId);
+  const skipped = await skippedBy(server, eventId);
 
   show('The GET destination received', at(arrivals, '/get'));
   show('The POST destination received', at(arrivals, '/post'));
   show(`The flaky PUT destination, which refuses ${REFUSALS} times, received`, at(arrivals, '/flaky'));
+  showRecord(recorded, skipped);
+  checkArrivals(arrivals);
+  checkSignature(at(arrivals, '/get'), getSecret);
+  checkSignature(at(arrivals, '/post'), postSecret);
+  checkRecord(recorded);
+  checkSkipped(skipped);
+}
+
+function at(arrivals: readonly Arrival[], path: string): Arrival[] {
+  return arrivals.filter(({ target }) => target.startsWith(path));
+}
+
+function show(title: string, arrivals: readonly Arrival[]): void {
+  console.log(`\n${title}\n${arrivals.map(describe).join('\n\n')}`);
+}
+
+function showRecord(recorded: readonly DeliveryShown[], skipped: readonly RouteShown[]): void {
   console.log('\nThe server has recorded');
   for (const { destination, status, attempts } of recorded) {
     console.log(`  ${destination.url}: ${status}`);
@@ -98,18 +127,9 @@ async function demo(): Promise<void> {
       );
     }
   }
-  checkArrivals(arrivals);
-  checkSignature(at(arrivals, '/get'), getSecret);
-  checkSignature(at(arrivals, '/post'), postSecret);
-  checkRecord(recorded);
-}
-
-function at(arrivals: readonly Arrival[], path: string): Arrival[] {
-  return arrivals.filter(({ target }) => target.startsWith(path));
-}
-
-function show(title: string, arrivals: readonly Arrival[]): void {
-  console.log(`\n${title}\n${arrivals.map(describe).join('\n\n')}`);
+  for (const { destination, outcome, path } of skipped) {
+    console.log(`  ${destination.name}: ${outcome}${path === null ? '' : ` by its filter on "${path}"`}`);
+  }
 }
 
 function headerOf(arrival: Arrival | undefined, wanted: string): string[] {
@@ -122,7 +142,7 @@ function checkArrivals(arrivals: readonly Arrival[]): void {
   assert.equal(get?.method, 'GET');
   assert.equal(
     get.target,
-    `/get?from=demo&order=20260115000000000001&total=129.90&customer=${encodeURIComponent('{"name": "Zoë"}')}`,
+    `/get?from=demo&type=order.paid&order=20260115000000000001&total=129.90&customer=${encodeURIComponent('{"name": "Zoë"}')}`,
   );
   assert.equal(get.body, '');
   assert.deepEqual(headerOf(get, 'Authorization'), ['Bearer get-secret']);
@@ -136,6 +156,7 @@ function checkArrivals(arrivals: readonly Arrival[]): void {
 
   const flaky = at(arrivals, '/flaky');
   assert.equal(flaky.length, REFUSALS + 1);
+  assert.deepEqual(at(arrivals, '/unasked'), []);
   assert.ok(flaky.every(({ method, body }) => method === 'PUT' && body === EVENT));
   assert.deepEqual(headerOf(flaky[0], 'X-Tag'), ['one', 'two']);
   assert.equal(new Set(flaky.map((arrival) => headerOf(arrival, 'webhook-id')[0])).size, 1);
@@ -156,10 +177,20 @@ function checkRecord(deliveries: readonly DeliveryShown[]): void {
   );
 }
 
+function checkSkipped(skipped: readonly RouteShown[]): void {
+  assert.deepEqual(
+    skipped.map(({ outcome, path }) => [outcome, path]),
+    [
+      ['TYPE_MISMATCH', null],
+      ['FILTERED', 'total'],
+    ],
+  );
+}
+
 async function createAccount(server: DemoServer): Promise<{ accountId: string; token: string }> {
   const { createAccount: account } = await server.graphql<{ createAccount: { id: string; appSecretToken: string } }>(
     sample('create-account'),
-    { input: { email: 'demo@example.com', name: 'Demo', website: 'hello.com' } },
+    { input: { email: 'demo@example.com', name: 'Demo', website: 'hello.com', eventTypePath: 'type' } },
   );
   console.log(`Created account ${account.id}.`);
   return { accountId: account.id, token: account.appSecretToken };
@@ -188,6 +219,13 @@ async function untilDelivered(server: DemoServer, id: string): Promise<readonly 
     }
   }
   throw new Error(`The event was not delivered within ${DELIVERED_WITHIN_MS} ms.`);
+}
+
+/** The routes of the destinations that did not get the event. */
+async function skippedBy(server: DemoServer, id: string): Promise<readonly RouteShown[]> {
+  const query = 'query ($id: ID!) { event(id: $id) { routes { outcome path destination { name } } } }';
+  const { event } = await server.graphql<{ event: { routes: readonly RouteShown[] } }>(query, { id });
+  return event.routes.filter(({ outcome }) => outcome !== 'ROUTED');
 }
 
 function sample(name: string): string {
