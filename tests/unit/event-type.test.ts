@@ -81,7 +81,7 @@ describe('a dotted path', () => {
     ['$type', '{"$type":"x"}', 'x'],
     ['a b.ü', '{"a b":{"ü":1}}', 1],
   ])('%s in %s is %j', (path, payload, value) => {
-    expect(valueAt(JSON.parse(payload), parseDottedPath(path, 'orderBy'))).toBe(value);
+    expect(valueAt(JSON.parse(payload), parseDottedPath(path, 'eventTypePath'))).toBe(value);
   });
 
   test.each([
