@@ -25,6 +25,8 @@ export const Account = defineEntity({
     eventTypePath: p.text().nullable(),
     /** Counts the changes of where its events go. An event is stored by the routes of one version. */
     routingVersion: p.integer().default(1),
+    /** The number of the last event that has an order at any of its destinations; null before the first. */
+    orderSeq: p.bigint('number').nullable(),
   },
   indexes: [{ name: 'account_deleted_at_index', properties: ['deletedAt'], where: 'deleted_at is not null' }],
 });
@@ -61,6 +63,20 @@ export const Destination = defineEntity({
     eventTypes: p.text().nullable(),
     /** The conditions on the payload, as the JSON text that was given; null for none. */
     filter: p.text().nullable(),
+    /** A JSONata expression that makes the body from the payload; null to send the payload as it is. */
+    transform: p.text().nullable(),
+    /** Null is the server's default, here and in what follows. In milliseconds. */
+    timeoutMs: p.integer().nullable(),
+    /** A JSON list of waits in milliseconds. */
+    retrySchedule: p.text().nullable(),
+    maxConcurrency: p.integer().nullable(),
+    /** So many attempts in `ratePerMs`; both or neither. */
+    rateCount: p.integer().nullable(),
+    ratePerMs: p.integer().nullable(),
+    /** A JSON list of statuses that end a delivery at once. */
+    stopOn: p.text().nullable(),
+    /** A dotted path, or `*`: deliveries with an equal value there go one at a time, in their order. */
+    orderBy: p.text().nullable(),
   },
   indexes: [{ name: 'destination_deleted_at_index', properties: ['deletedAt'], where: 'deleted_at is not null' }],
 });
@@ -85,6 +101,8 @@ export const Event = defineEntity({
     type: p.text().nullable(),
     /** The destinations that do not get it, as JSON: `[[destinationId, outcome, path?], ...]`; null for none. */
     skipped: p.text().nullable().lazy(),
+    /** On the first event of a batch with an idempotency key: the answer and a hash of the batch, as JSON. */
+    batch: p.text().nullable().lazy(),
   },
   indexes: [{ name: 'event_account_id_id_index', properties: ['account', 'id'] }],
   uniques: [
@@ -148,6 +166,8 @@ export const Attempt = defineEntity({
     statusCode: p.integer().nullable(),
     error: p.text().$type<AttemptError>().nullable(),
     responseBody: p.blob().$type<Buffer>().nullable(),
+    /** The reason for the error, in words. */
+    message: p.text().nullable(),
     /** The destination's version at the time of the request. `null` for attempts by early versions of the program. */
     destinationVersion: p.integer().nullable(),
   },
@@ -180,13 +200,35 @@ export const QueuedDelivery = defineEntity({
     leaseBlame: p.integer().default(1),
     /** True once a retry is planned. The sweeper then finds the row when it is due. */
     waits: p.boolean(),
+    /** Deliveries of a destination with the same key go one at a time, in the order of `orderSeq`; null for no order. */
+    orderKey: p.text().nullable(),
+    orderSeq: p.bigint('number').nullable(),
   },
   indexes: [
     { name: 'queue_destination_id_due_at_index', properties: ['destinationId', 'dueAt'] },
     { name: 'queue_waits_due_at_index', properties: ['dueAt'], where: 'waits' },
+    {
+      name: 'queue_order_index',
+      properties: ['destinationId', 'orderKey', 'orderSeq'],
+      where: 'order_key is not null',
+    },
   ],
 });
 export type QueuedDeliveryEntity = InferEntity<typeof QueuedDelivery>;
+
+/**
+ * Where the rate limits of destinations stand, by the generic cell rate algorithm (GCRA). A destination gets its row with
+ * its first limited claim.
+ */
+export const DestinationRate = defineEntity({
+  name: 'DestinationRate',
+  tableName: 'destination_rate',
+  properties: {
+    destinationId: p.uuid().primary(),
+    /** When the next attempt would come if all were spread evenly. Milliseconds since the Unix epoch, with fractions. */
+    nextAt: p.double(),
+  },
+});
 
 /** Facts about the database itself, which belong to no account. */
 export const Setting = defineEntity({

@@ -9,7 +9,16 @@ import type { DeliveryStore } from './delivery-store.ts';
 import type { EventStore } from './event-store.ts';
 import type { Meter } from './read-models/reading.ts';
 import type { Reads } from './read-models/reads.ts';
-import { Account, Attempt, Delivery, Destination, Event, QueuedDelivery, Setting } from './entities.ts';
+import {
+  Account,
+  Attempt,
+  Delivery,
+  Destination,
+  DestinationRate,
+  Event,
+  QueuedDelivery,
+  Setting,
+} from './entities.ts';
 
 export type { EntityManager };
 
@@ -68,7 +77,7 @@ export interface PostgresqlOptions {
 
 /** For both databases. Entities are listed, because discovery by file name differs between loaders. */
 export const COMMON_OPTIONS = {
-  entities: [Account, Destination, Event, Delivery, Attempt, QueuedDelivery, Setting],
+  entities: [Account, Destination, Event, Delivery, Attempt, QueuedDelivery, DestinationRate, Setting],
   extensions: [Migrator],
   forceUtcTimezone: true,
   // The row with the reference has passed the filters already.

@@ -4,6 +4,7 @@ import { Queue } from './0003-queue.ts';
 import { Setting } from './0004-setting.ts';
 import { Deletion } from './0005-deletion.ts';
 import { Routing } from './0006-routing.ts';
+import { Policy } from './0007-policy.ts';
 
 /** In the order they are applied. A migration that has been released is never edited. */
 export const sqliteMigrations = [
@@ -13,4 +14,5 @@ export const sqliteMigrations = [
   { name: '0004-setting', class: Setting },
   { name: '0005-deletion', class: Deletion },
   { name: '0006-routing', class: Routing },
+  { name: '0007-policy', class: Policy },
 ];
