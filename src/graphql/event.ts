@@ -41,7 +41,7 @@ export class EventResolver {
 
   @FieldResolver(() => [Route], {
     description:
-      'How the event was routed to each destination that the account had when it arrived. A route with a delivery is deleted with its destination.',
+      'How the event was routed to each destination that the account had when it arrived, deleted ones included.',
   })
   routes(@Root() { id }: EventEntity, @Ctx() { routes }: GraphQLContext) {
     return routes.routesOf(id);
@@ -55,7 +55,10 @@ export class RouteResolver {
     return (await accounts.destination(destinationId)) ?? null;
   }
 
-  @FieldResolver(() => Delivery, { nullable: true, description: 'The delivery; null unless the outcome is ROUTED.' })
+  @FieldResolver(() => Delivery, {
+    nullable: true,
+    description: 'The delivery; null unless the outcome is ROUTED, and null once the destination is deleted.',
+  })
   delivery(@Root() { delivery }: RouteRow) {
     return delivery;
   }

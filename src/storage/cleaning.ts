@@ -17,13 +17,11 @@ export interface CleaningStatements {
    */
   readonly removeQueued: (destinationId: string, from: number, limit: number) => RawBuilder<{ dueAt: number }>;
   /**
-   * Removes some attempts of the deliveries, and then the deliveries that have none left, in one transaction. Both
-   * answer with one row for each removed row.
+   * Removes some attempts of the deliveries, and then the deliveries that have none left, in one transaction. Events
+   * keep their routes, unless the whole account is deleted. The first statement answers with one row for each removed
+   * attempt, the last one with one for each removed delivery.
    */
-  readonly removeDeliveries: (
-    ids: readonly string[],
-    attemptsMax: number,
-  ) => readonly [RawBuilder<unknown>, RawBuilder<unknown>];
+  readonly removeDeliveries: (ids: readonly string[], attemptsMax: number) => readonly RawBuilder<unknown>[];
   /** Answers with one row for each removed row. */
   readonly removeEvents: (ids: readonly string[]) => RawBuilder<unknown>;
 }
@@ -116,7 +114,8 @@ export class Cleaning {
       return this.#again(cursor, 'delivery', () => this.#removeDeliveries(id, cursor, limit));
     }
     const list = rows.map((row) => row.id);
-    const [attempts = [], deliveries = []] = await transact(statements.removeDeliveries(list, limit));
+    const answers = await transact(statements.removeDeliveries(list, limit));
+    const [attempts = [], deliveries = []] = [answers.at(0), answers.at(-1)];
     if (deliveries.length === rows.length) {
       cursor.delivery = last;
     }

@@ -35,6 +35,7 @@ const TABLES: readonly Table[] = [
   { name: 'account', key: ['id'], state: UPDATED },
   { name: 'destination', key: ['id'], state: UPDATED },
   { name: 'event', key: ['id'], bytes: 'payload', state: UNCHANGING },
+  { name: 'removed_route', key: ['event_id', 'destination_id'], state: UNCHANGING },
   { name: 'delivery', key: ['id'], state: { sqlite: PROGRESS, postgresql: PROGRESS } },
   { name: 'queue', key: ['delivery_id'], state: { sqlite: WORK, postgresql: WORK } },
   { name: 'attempt', key: ['delivery_id', 'number'], bytes: 'response_body', state: UNCHANGING },

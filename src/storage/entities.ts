@@ -223,10 +223,22 @@ export type QueuedDeliveryEntity = InferEntity<typeof QueuedDelivery>;
 export const DestinationRate = defineEntity({
   name: 'DestinationRate',
   tableName: 'destination_rate',
+  filters: scopeFilter(() => ({ destinationId: { $in: [] } })),
   properties: {
     destinationId: p.uuid().primary(),
     /** When the next attempt would come if all were spread evenly. Milliseconds since the Unix epoch, with fractions. */
     nextAt: p.double(),
+  },
+});
+
+/** An event had a delivery to a destination that was removed with all its deliveries. */
+export const RemovedRoute = defineEntity({
+  name: 'RemovedRoute',
+  tableName: 'removed_route',
+  filters: scopeFilter(() => ({ destinationId: { $in: [] } })),
+  properties: {
+    event: () => p.manyToOne(Event).ref().primary().deleteRule('cascade').updateRule('no action').index(false),
+    destinationId: p.uuid().primary(),
   },
 });
 

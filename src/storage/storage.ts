@@ -17,6 +17,7 @@ import {
   DestinationRate,
   Event,
   QueuedDelivery,
+  RemovedRoute,
   Setting,
 } from './entities.ts';
 
@@ -77,7 +78,7 @@ export interface PostgresqlOptions {
 
 /** For both databases. Entities are listed, because discovery by file name differs between loaders. */
 export const COMMON_OPTIONS = {
-  entities: [Account, Destination, Event, Delivery, Attempt, QueuedDelivery, DestinationRate, Setting],
+  entities: [Account, Destination, Event, Delivery, Attempt, QueuedDelivery, DestinationRate, RemovedRoute, Setting],
   extensions: [Migrator],
   forceUtcTimezone: true,
   // The row with the reference has passed the filters already.

@@ -80,6 +80,7 @@ describe.each(STORES)('a scope on $name', ({ create }) => {
       'eventsOf',
       'moreEvents',
       'payload',
+      'routesOf',
     ]);
     await fixture.deleteAccount(theirs);
     expect(namesOf(await seenBy(scope), 0)).toEqual(Object.keys(await seenBy(scope)).toSorted());

@@ -121,13 +121,24 @@ export const CLEANING: CleaningStatements = {
           ) a limit ${attemptsMax}
         )) returning 1`,
       sql`
-        delete from delivery where id = any(array(
-          select d.id from unnest(${ids}::uuid[]) as p (id) cross join lateral (
-            select x.id from delivery x
-            where x.id = p.id and not exists (select from attempt where delivery_id = x.id)
-            limit 1 for update skip locked
-          ) d
-        )) returning 1`,
+        with removed as (
+          delete from delivery where id = any(array(
+            select d.id from unnest(${ids}::uuid[]) as p (id) cross join lateral (
+              select x.id from delivery x
+              where x.id = p.id and not exists (select from attempt where delivery_id = x.id)
+              limit 1 for update skip locked
+            ) d
+          )) returning event_id, destination_id
+        ), kept as (
+          insert into removed_route (event_id, destination_id)
+          select distinct r.event_id, r.destination_id from removed r cross join lateral (
+            select account_id from event where id = r.event_id limit 1
+          ) e cross join lateral (
+            select from account where id = e.account_id and deleted_at is null limit 1
+          ) a
+          on conflict do nothing
+        )
+        select 1 from removed`,
     ];
   },
 

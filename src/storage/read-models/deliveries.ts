@@ -259,7 +259,7 @@ export class DeliveryReads {
 }
 
 /** The ids of an event's deliveries begin like its own, so they are a range of keys. */
-function ofEvent(eventId: string) {
+export function ofEvent(eventId: string) {
   return sql`(d.id > ${eventId} and d.id <= ${deliveryIdOf(eventId, ORDINAL_MAX)})`;
 }
 

@@ -1,10 +1,11 @@
-import { sql } from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
 import type { EntityManager } from '@mikro-orm/sql';
+import { DESTINATIONS_PER_ACCOUNT_MAX } from '../../core/inputs.ts';
 import type { RouteOutcome } from '../../core/routing.ts';
 import type { Scope } from '../../core/scope.ts';
 import { isVisibleAccount } from '../scope.ts';
-import type { DeliveryReads, DeliveryRow } from './deliveries.ts';
-import { type Meter, oneByKey, select } from './reading.ts';
+import { type DeliveryReads, type DeliveryRow, ofEvent } from './deliveries.ts';
+import { manyByKey, type Meter, oneByKey, select } from './reading.ts';
 
 /** How an event was routed to a destination. */
 export interface RouteRow {
@@ -21,6 +22,12 @@ interface SkippedRow {
   readonly skipped: string | null;
 }
 
+/** A delivery's destination that was deleted. */
+interface RemovedRow {
+  readonly eventId: string;
+  readonly destinationId: string;
+}
+
 type Skipped = readonly (readonly [destinationId: string, outcome: RouteOutcome, path?: string])[];
 
 /** Up to 24 KiB each: 100 destinations with an id, an outcome and a path of 200 characters. */
@@ -30,6 +37,7 @@ const EVENTS_PER_STATEMENT = 50;
 export class RouteReads {
   readonly #deliveries: DeliveryReads;
   readonly #skipped;
+  readonly #removed;
 
   constructor(em: EntityManager, scope: Scope, meter: Meter, deliveries: DeliveryReads) {
     this.#deliveries = deliveries;
@@ -45,13 +53,20 @@ export class RouteReads {
       ({ id }: SkippedRow) => id,
       EVENTS_PER_STATEMENT,
     );
+    this.#removed = manyByKey(
+      meter,
+      (ids) => findRemoved(em, scope, ids),
+      ({ eventId }: RemovedRow) => eventId,
+      DESTINATIONS_PER_ACCOUNT_MAX,
+    );
   }
 
-  /** In the order of the destinations' creation. Routes with a delivery are those of destinations that still exist. */
+  /** In the order of the destinations' creation. A deleted destination has no delivery any more. */
   async routesOf(eventId: string): Promise<RouteRow[]> {
-    const [deliveries, event] = await Promise.all([
+    const [deliveries, event, removed] = await Promise.all([
       this.#deliveries.deliveriesOfEvent(eventId),
       this.#skipped.load(eventId),
+      this.#removed.load(eventId),
     ]);
     const routed = deliveries.map(
       (delivery): RouteRow => ({ destinationId: delivery.destination.id, outcome: 'ROUTED', path: null, delivery }),
@@ -59,8 +74,35 @@ export class RouteReads {
     const skipped = skippedOf(event).map(
       ([destinationId, outcome, path = null]): RouteRow => ({ destinationId, outcome, path, delivery: null }),
     );
-    return [...routed, ...skipped].toSorted((one, other) => (one.destinationId < other.destinationId ? -1 : 1));
+    const gone = removed.map(
+      ({ destinationId }): RouteRow => ({ destinationId, outcome: 'ROUTED', path: null, delivery: null }),
+    );
+    return [...routed, ...skipped, ...gone].toSorted((one, other) =>
+      one.destinationId < other.destinationId ? -1 : 1,
+    );
   }
+}
+
+/** Rows of a deleted destination stay in `delivery` until the cleaner has removed them. */
+function findRemoved(em: EntityManager, scope: Scope, eventIds: readonly string[]): Promise<RemovedRow[]> {
+  return select(
+    em,
+    sql<RemovedRow>`
+    select r.event_id as "eventId", r.destination_id as "destinationId" from removed_route r
+    where r.event_id in (${sql.join(eventIds)}) and ${isVisibleEvent(sql`r.event_id`, scope)}
+    union
+    select d.event_id, d.destination_id from delivery d
+    where (${sql.join(
+      eventIds.map((id) => ofEvent(id)),
+      sql` or `,
+    )})
+      and (select x.deleted_at is not null from destination x where x.id = d.destination_id)
+      and ${isVisibleEvent(sql`d.event_id`, scope)}`,
+  );
+}
+
+function isVisibleEvent(eventId: RawBuilder<unknown>, scope: Scope) {
+  return sql`(select ${isVisibleAccount(sql`e.account_id`, scope)} from event e where e.id = ${eventId})`;
 }
 
 function skippedOf(event: SkippedRow | undefined): Skipped {

@@ -106,6 +106,8 @@ export const CLEANING: CleaningStatements = {
 
   removeDeliveries(ids, attemptsMax) {
     const list = JSON.stringify(ids);
+    const isBare = sql`id in (select value from json_each(${list}))
+          and not exists (select 1 from attempt where delivery_id = delivery.id)`;
     return [
       sql`
         delete from attempt where (delivery_id, number) in (
@@ -113,9 +115,13 @@ export const CLEANING: CleaningStatements = {
           limit ${attemptsMax}
         ) returning 1`,
       sql`
-        delete from delivery where id in (select value from json_each(${list}))
-          and not exists (select 1 from attempt where delivery_id = delivery.id)
-        returning 1`,
+        insert into removed_route (event_id, destination_id)
+        select event_id, destination_id from delivery
+        where ${isBare} and exists (
+          select 1 from event e join account a on a.id = e.account_id where e.id = event_id and a.deleted_at is null
+        )
+        on conflict do nothing`,
+      sql`delete from delivery where ${isBare} returning 1`,
     ];
   },
 

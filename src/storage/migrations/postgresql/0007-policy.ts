@@ -25,5 +25,13 @@ export class Policy extends Migration {
     this.addSql(
       'create table destination_rate (destination_id uuid not null primary key, next_at double precision not null)',
     );
+    this.addSql(`create table removed_route (
+      event_id uuid not null,
+      destination_id uuid not null,
+      primary key (event_id, destination_id)
+    )`);
+    this.addSql(
+      'alter table removed_route add constraint removed_route_event_id_foreign foreign key (event_id) references event (id) on delete cascade',
+    );
   }
 }

@@ -23,5 +23,11 @@ export class Policy extends Migration {
       'create index queue_order_index on queue (destination_id, order_key, order_seq) where order_key is not null',
     );
     this.addSql('create table destination_rate (destination_id text not null primary key, next_at double not null)');
+    this.addSql(`create table removed_route (
+      event_id text not null,
+      destination_id text not null,
+      constraint removed_route_event_id_foreign foreign key (event_id) references event (id) on delete cascade,
+      primary key (event_id, destination_id)
+    ) without rowid`);
   }
 }
