@@ -1,5 +1,7 @@
 type Status = 'PENDING' | 'SUCCEEDED';
 
+type Fields = Readonly<Record<string, unknown>>;
+
 const LIST = 'totalCount nodes { id } pageInfo { hasNextPage endCursor }';
 
 interface List {
@@ -31,18 +33,20 @@ export class GraphqlClient {
     this.#url = url;
   }
 
-  async createAccount(): Promise<{ id: string; token: string }> {
+  /** @param input fields besides the required ones */
+  async createAccount(input: Fields = {}): Promise<{ id: string; token: string }> {
     const { createAccount } = await this.#ask<{ createAccount: { id: string; appSecretToken: string } }>(
       'mutation ($input: CreateAccountInput!) { createAccount(input: $input) { id appSecretToken } }',
-      { input: { email: `${crypto.randomUUID()}@example.com`, name: 'Bench' } },
+      { input: { email: `${crypto.randomUUID()}@example.com`, name: 'Bench', ...input } },
     );
     return { id: createAccount.id, token: createAccount.appSecretToken };
   }
 
-  async createDestination(accountId: string, url: string): Promise<string> {
+  /** @param input fields besides the required ones */
+  async createDestination(accountId: string, url: string, input: Fields = {}): Promise<string> {
     const { createDestination } = await this.#ask<{ createDestination: { id: string } }>(
       `mutation ($input: CreateDestinationInput!) { createDestination(input: $input) { id } }`,
-      { input: { accountId, url, httpMethod: 'POST', headers: { 'X-Bench': '1' } } },
+      { input: { accountId, url, httpMethod: 'POST', headers: { 'X-Bench': '1' }, ...input } },
     );
     return createDestination.id;
   }

@@ -6,14 +6,14 @@
  *   npm run bench -- --profile rabbitmq    the same with RabbitMQ between them
  *   npm run bench -- --smoke               a few seconds; shows that everything works, the figures say little
  *   npm run bench -- --cpu-profile         also prints what the server spent its time on (and costs some speed)
- *   npm run bench -- --scenario mixed      one of accept, deliver, latency, mixed, statements, which are run by
- *                                          default, or many; may be given several times
+ *   npm run bench -- --scenario mixed      one of accept, routed, deliver, latency, mixed, statements, which are
+ *                                          run by default, or many; may be given several times
  *
  * For all scenarios: --workers 2 (worker processes, or sender threads on SQLite), --rounds 3.
  * For deliver: --backlog 100000 (events to be worked off, in one round).
- * For mixed: --seconds 60, --destinations 10, --finished 5000000 (deliveries that were finished before), and
- *   --against DIR, a checkout of another version that has been built: both are measured, in turn, and the other
- *   stands in the column of the bare limit.
+ * For mixed: --seconds 60, --destinations 10, --finished 5000000 (deliveries that were finished before).
+ * For mixed and routed: --against DIR, a checkout of another version that has been built: both are measured, in
+ *   turn, and the other stands in the column of the bare limit.
  * For many: --accounts 100, --destinations 100 (of each account), --pending 100 (for each destination).
  *
  * The services are those that DATABASE_URL and QUEUE_URL name (`npm run services` starts some); there the
@@ -26,6 +26,9 @@
  *   events accepted    64 keep-alive connections post an event of 300 bytes to an account without
  *                      destinations, and every 202 means a durable commit. Bare: an Express route that reads
  *                      and checks the same body and answers the same, but stores nothing.
+ *   by rules           the same for events that make one delivery: ten destinations have types and a filter of
+ *                      five conditions, and one takes them. In the column of the bare limit: one destination
+ *                      without rules.
  *   deliveries         one destination works off a backlog of stored events, 32 requests at a time (for each
  *                      worker process), each claimed and recorded in the database. Bare: as many loops of got
  *                      as there are senders, with as many requests at a time. A sender is a thread

@@ -4,9 +4,11 @@ import { type Profile, PROFILES } from './backing.ts';
 import { FULL, type Sizes, SMOKE } from './sizes.ts';
 import { UsageError } from './usage-error.ts';
 
-export const SCENARIOS = ['accept', 'deliver', 'latency', 'mixed', 'many', 'statements'] as const;
+export const SCENARIOS = ['accept', 'deliver', 'latency', 'mixed', 'many', 'routed', 'statements'] as const;
 export type Scenario = (typeof SCENARIOS)[number];
-const DEFAULT_SCENARIOS: readonly Scenario[] = ['accept', 'deliver', 'latency', 'mixed', 'statements'];
+const DEFAULT_SCENARIOS: readonly Scenario[] = ['accept', 'routed', 'deliver', 'latency', 'mixed', 'statements'];
+/** Those that measure another build beside this one. */
+const COMPARING: ReadonlySet<Scenario> = new Set(['mixed', 'routed']);
 
 /** What was asked for on the command line. */
 export interface Options {
@@ -26,11 +28,12 @@ export function parseOptions(): Options {
   const sizes = flags.smoke ? SMOKE : FULL;
   const count = (name: keyof typeof flags, otherwise: number) => countOf(name, flags[name] as string, otherwise);
   const backlogEvents = count('backlog', sizes.backlogEvents);
-  const scenarios = flags.scenario?.map((name) => oneOf('scenario', SCENARIOS, name)) ?? DEFAULT_SCENARIOS;
+  const named = flags.scenario?.map((name) => oneOf('scenario', SCENARIOS, name));
+  const scenarios = named ?? (flags.against === undefined ? DEFAULT_SCENARIOS : ['mixed' as const]);
   const mixedRounds = flags.against === undefined ? 1 : 2;
   return {
     profile: oneOf('profile', PROFILES, flags.profile),
-    scenarios: flags.against === undefined ? scenarios : ['mixed'],
+    scenarios: flags.against === undefined ? scenarios : scenarios.filter((name) => COMPARING.has(name)),
     sizes: {
       ...sizes,
       rounds: count('rounds', flags.backlog === undefined ? sizes.rounds : 1),

@@ -4,9 +4,17 @@ import { measureDeliver } from './measure-deliver.ts';
 import { measureLatency } from './measure-latency.ts';
 import { measureMany } from './measure-many.ts';
 import { measureMixed } from './measure-mixed.ts';
+import { measureRouted } from './measure-routed.ts';
 import { measureStatements } from './measure-statements.ts';
 import type { Scenario } from './options.ts';
-import { acceptFindings, deliverFindings, type Findings, latencyFindings, statementFindings } from './report.ts';
+import {
+  acceptFindings,
+  deliverFindings,
+  type Findings,
+  latencyFindings,
+  routedFindings,
+  statementFindings,
+} from './report.ts';
 import { manyFindings } from './report-many.ts';
 import { mixedFindings } from './report-mixed.ts';
 
@@ -36,6 +44,10 @@ export const PLAYS: Readonly<Record<Scenario, Play>> = {
   many: {
     title: 'Delivering to many destinations',
     run: async (context) => manyFindings(await measureMany(context)),
+  },
+  routed: {
+    title: 'Accepting events by rules',
+    run: async (context) => routedFindings(await measureRouted(context)),
   },
   statements: {
     title: 'Counting statements',
