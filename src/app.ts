@@ -224,6 +224,7 @@ async function startApi(base: Base, dispatch: Dispatch | undefined, started: Rel
         commands: commandsOf(caller),
         previews: new DeliveryPreviews({ vault, clock, newId, userAgent: USER_AGENT, isPayload }),
         vault,
+        policyDefaults: { ...config.delivery, maxConcurrency: config.delivery.maxConcurrencyPerDestination },
       }),
     authenticator: new Authenticator({ adminToken, isExposed, accountIdOf }),
     cors: { origins, isExposed },

@@ -34,6 +34,31 @@ export interface DeliveryPolicy {
 /** A field that is absent stays as it is. */
 export type PolicyPatch = Partial<DeliveryPolicy>;
 
+/** The server's defaults, for what a destination leaves open. */
+export interface PolicyDefaults {
+  readonly timeoutMs: number;
+  readonly retrySchedule: readonly number[];
+  readonly maxConcurrency: number;
+}
+
+/** What holds for a destination. */
+export interface EffectivePolicy extends PolicyDefaults {
+  readonly rateLimit: Rate | null;
+  readonly stopOn: readonly number[];
+  readonly orderBy: string | null;
+}
+
+export function withDefaults(policy: DeliveryPolicy, defaults: PolicyDefaults): EffectivePolicy {
+  return {
+    timeoutMs: policy.timeoutMs ?? defaults.timeoutMs,
+    retrySchedule: policy.retrySchedule ?? defaults.retrySchedule,
+    maxConcurrency: policy.maxConcurrency ?? defaults.maxConcurrency,
+    rateLimit: policy.rateLimit,
+    stopOn: policy.stopOn ?? [],
+    orderBy: policy.orderBy,
+  };
+}
+
 /** @throws DomainError BAD_USER_INPUT, which names the field */
 export function parsePolicy(patch: PolicyPatch): PolicyPatch {
   requireTimeout(patch.timeoutMs);
@@ -42,40 +67,46 @@ export function parsePolicy(patch: PolicyPatch): PolicyPatch {
   requireRate(patch.rateLimit);
   requireStatuses(patch.stopOn);
   if (typeof patch.orderBy === 'string' && patch.orderBy !== ORDER_BY_EVERYTHING) {
-    parseDottedPath(patch.orderBy, 'orderBy');
+    parseDottedPath(patch.orderBy, 'policy.orderBy');
   }
   return patch;
 }
 
 function requireTimeout(ms: number | null | undefined): void {
   if (isSet(ms) && !isWithin(ms, TIMEOUT_MS)) {
-    throw DomainError.badInput('timeout', 'The timeout is from PT0.1S to PT2M.');
+    throw DomainError.badInput('policy.timeout', 'The timeout is from PT0.1S to PT2M.');
   }
 }
 
 function requireSchedule(waits: readonly number[] | null | undefined): void {
   if (isSet(waits) && (waits.length > WAITS_MAX || waits.some((ms) => ms < 0 || ms > WAIT_MS_MAX))) {
-    throw DomainError.badInput('retrySchedule', `A retry schedule has 0 to ${WAITS_MAX} waits of up to P7D each.`);
+    throw DomainError.badInput(
+      'policy.retrySchedule',
+      `A retry schedule has 0 to ${WAITS_MAX} waits of up to P7D each.`,
+    );
   }
 }
 
 function requireConcurrency(count: number | null | undefined): void {
   if (isSet(count) && !isWithin(count, { min: 1, max: CONCURRENCY_MAX })) {
-    throw DomainError.badInput('maxConcurrency', `The concurrency is from 1 to ${CONCURRENCY_MAX}.`);
+    throw DomainError.badInput('policy.maxConcurrency', `The concurrency is from 1 to ${CONCURRENCY_MAX}.`);
   }
 }
 
 function requireRate(rate: Rate | null | undefined): void {
   if (isSet(rate) && !(isWithin(rate.count, { min: 1, max: RATE_COUNT_MAX }) && isWithin(rate.perMs, RATE_PER_MS))) {
-    throw DomainError.badInput('rateLimit', `A rate limit allows 1 to ${RATE_COUNT_MAX} attempts per PT1S to P1D.`);
+    throw DomainError.badInput(
+      'policy.rateLimit',
+      `A rate limit allows 1 to ${RATE_COUNT_MAX} attempts per PT1S to P1D.`,
+    );
   }
 }
 
 function requireStatuses(statuses: readonly number[] | null | undefined): void {
   if (isSet(statuses) && (statuses.length > STOP_ON_MAX || !statuses.every((status) => isWithin(status, STATUS)))) {
     throw DomainError.badInput(
-      'stopOn',
-      `At most ${STOP_ON_MAX} statuses end a delivery, each from ${STATUS.min} to ${STATUS.max}.`,
+      'policy.stopOn',
+      `The statuses that end a delivery are at most ${STOP_ON_MAX}, each from ${STATUS.min} to ${STATUS.max}.`,
     );
   }
 }

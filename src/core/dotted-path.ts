@@ -26,7 +26,7 @@ export function isForbiddenKey(name: string): boolean {
  * @param field the input that the path was given in
  * @throws DomainError BAD_USER_INPUT
  */
-export function parseDottedPath(text: string, field: 'eventTypePath' | 'orderBy'): DottedPath {
+export function parseDottedPath(text: string, field: 'eventTypePath' | 'policy.orderBy'): DottedPath {
   const names = text.split('.', PATH_KEYS_MAX + 1);
   const isPath =
     text.length <= PATH_CHARACTERS_MAX &&

@@ -2,6 +2,7 @@ import type { AccountCommands } from '../manage/account-commands.ts';
 import type { DeliveryCommands } from '../manage/delivery-commands.ts';
 import type { DeliveryPreviews } from '../manage/delivery-previews.ts';
 import type { DestinationCommands } from '../manage/destination-commands.ts';
+import type { PolicyDefaults } from '../core/delivery-policy.ts';
 import type { Vault } from '../core/vault.ts';
 import type { Meter } from '../storage/read-models/reading.ts';
 import type { Reads } from '../storage/read-models/reads.ts';
@@ -24,9 +25,11 @@ export interface GraphQLContext extends Reads {
   readonly budget: Budget;
   /** Opens the secrets that the request has read. */
   readonly vault: Vault;
+  readonly policyDefaults: PolicyDefaults;
 }
 
-interface ContextDependencies extends Pick<GraphQLContext, 'caller' | 'commands' | 'previews' | 'vault'> {
+interface ContextDependencies
+  extends Pick<GraphQLContext, 'caller' | 'commands' | 'previews' | 'vault' | 'policyDefaults'> {
   /** In the caller's scope, as the commands are. */
   readonly reads: (meter: Meter) => Reads;
 }

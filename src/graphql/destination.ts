@@ -1,12 +1,21 @@
 import { GraphQLJSONObject } from 'graphql-scalars';
 import { Arg, Ctx, Field, FieldResolver, ID, InputType, Int, Mutation, Query, Resolver, Root } from 'type-graphql';
 import { type HeaderEntry, type HttpMethod as Method, OVERLAP_DEFAULT_MS } from '../core/inputs.ts';
-import { Account, DeliveryConnection, DeliveryStatus, Destination, HttpMethod } from './object-types.ts';
+import {
+  Account,
+  DeliveryConnection,
+  DeliveryPolicy,
+  DeliveryStatus,
+  Destination,
+  HttpMethod,
+} from './object-types.ts';
 import type { DeliveryStatus as Status } from '../core/delivery.ts';
 import { isId } from '../core/ids.ts';
 import type { DestinationEntity } from '../storage/entities.ts';
+import { policyOf } from '../storage/policy-columns.ts';
 import { parsePage, toConnection } from './connection.ts';
 import type { GraphQLContext } from './context.ts';
+import { DeliveryPolicyInput, policyPatch, shownPolicy } from './delivery-policy.ts';
 import { toPatch } from './patch.ts';
 import { Duration } from './scalars.ts';
 import { requireRow } from './errors.ts';
@@ -20,6 +29,7 @@ const EVENT_TYPES_DESCRIPTION =
   'The event types that it takes, 1 to 50. Each is exact, or ends in .* and takes all types below: order.* takes order.paid. Null takes all events, also those without a type, but no reserved types.';
 const FILTER_DESCRIPTION =
   'Conditions on the payload, at most 8 KiB. Paths lead to values or to operators: $eq, $ne, $in, $nin, $gt, $gte, $lt, $lte, $exists, $startsWith, $endsWith, $contains, $not, $and, $or, $nor. Null and {} take everything.';
+const POLICY_DESCRIPTION = "How deliveries are made. Null for a field, or for all, is the server's default.";
 
 @InputType({ description: 'A new destination of an account.' })
 class CreateDestinationInput {
@@ -46,6 +56,9 @@ class CreateDestinationInput {
 
   @Field(() => GraphQLJSONObject, { nullable: true, description: FILTER_DESCRIPTION })
   filter?: Record<string, unknown> | null;
+
+  @Field(() => DeliveryPolicyInput, { nullable: true, description: POLICY_DESCRIPTION })
+  policy?: DeliveryPolicyInput | null;
 }
 
 @InputType({ description: 'Changes to a destination. Fields that are left out stay unchanged.' })
@@ -70,6 +83,12 @@ class UpdateDestinationInput {
 
   @Field(() => GraphQLJSONObject, { nullable: true, description: FILTER_DESCRIPTION })
   filter?: Record<string, unknown> | null;
+
+  @Field(() => DeliveryPolicyInput, {
+    nullable: true,
+    description: `${POLICY_DESCRIPTION} Fields that are left out stay as they are.`,
+  })
+  policy?: DeliveryPolicyInput | null;
 
   @Field(() => Boolean, {
     nullable: true,
@@ -105,10 +124,11 @@ export class DestinationResolver {
       'Creates a destination of an account. It gets the events that arrive from now on and that it asks for.',
   })
   createDestination(
-    @Arg('input', () => CreateDestinationInput, { description: 'The new destination.' }) input: CreateDestinationInput,
+    @Arg('input', () => CreateDestinationInput, { description: 'The new destination.' })
+    { policy, ...fields }: CreateDestinationInput,
     @Ctx() { commands }: GraphQLContext,
   ) {
-    return commands.destinations.create(input);
+    return commands.destinations.create({ ...fields, policy: policyPatch(policy) });
   }
 
   @Mutation(() => Destination, {
@@ -117,10 +137,14 @@ export class DestinationResolver {
   })
   updateDestination(
     @Arg('id', () => ID, { description: "The destination's id." }) id: string,
-    @Arg('input', () => UpdateDestinationInput, { description: 'The changes.' }) input: UpdateDestinationInput,
+    @Arg('input', () => UpdateDestinationInput, { description: 'The changes.' })
+    { policy, ...fields }: UpdateDestinationInput,
     @Ctx() { commands }: GraphQLContext,
   ) {
-    return commands.destinations.update(id, toPatch(input, ['name', 'description', 'eventTypes', 'filter']));
+    return commands.destinations.update(id, {
+      ...toPatch(fields, ['name', 'description', 'eventTypes', 'filter']),
+      policy: policyPatch(policy),
+    });
   }
 
   @Mutation(() => ID, { description: 'Deletes a destination with its deliveries and attempts. Returns its id.' })
@@ -175,6 +199,11 @@ export class DestinationResolver {
   })
   filter(@Root() { filter }: DestinationEntity) {
     return parsed(filter);
+  }
+
+  @FieldResolver(() => DeliveryPolicy, { description: 'How deliveries to it are made.' })
+  policy(@Root() destination: DestinationEntity, @Ctx() { policyDefaults }: GraphQLContext) {
+    return shownPolicy(policyOf(destination), policyDefaults);
   }
 
   @FieldResolver(() => String, {

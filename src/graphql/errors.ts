@@ -1,8 +1,9 @@
 import { unwrapResolverError } from '@apollo/server/errors';
-import { type ASTNode, GraphQLError, type GraphQLFormattedError, Kind } from 'graphql';
+import { GraphQLError, type GraphQLFormattedError, Kind } from 'graphql';
 import { publicError } from '../access/http-error.ts';
 import { DomainError } from '../core/errors.ts';
 import type { Telemetry } from '../observe/telemetry.ts';
+import { type InputPath, pathInVariable, pathToLiteral } from './input-path.ts';
 import { RefusedValue } from './scalars.ts';
 
 /**
@@ -82,12 +83,19 @@ function badValue(error: GraphQLError): BadValue | undefined {
     return undefined;
   }
   const named = NAMED_FIELD.exec(error.message)?.groups;
-  const field = named?.['name'] ?? (isVariable ? fieldOfVariable(error.message) : fieldOfLiteral(value));
+  const place = isVariable ? pathInVariable(error.message) : pathToLiteral(value);
+  const field = fieldAt(place, named?.['name']);
   const refused = refusedValueOf(error);
   return {
     message: refused === undefined ? ruleOf(field, named?.['fault']) : `The ${field ?? 'value'} ${refused.rule}`,
     extensions: { code: 'BAD_USER_INPUT', ...(field !== undefined && { field }) },
   };
+}
+
+/** Callers know what their argument or variable is called, so its name says nothing in front of a field. */
+function fieldAt(place: InputPath, named: string | undefined): string | undefined {
+  const [root, ...fields] = named === undefined ? place : [...place, named];
+  return fields.length === 0 ? root : fields.join('.');
 }
 
 /** For a missing or unknown field, GraphQL reports the position of the whole input. */
@@ -112,24 +120,6 @@ function ruleOf(field: string | undefined, fault: string | undefined): string {
     return `The ${name} does not have the type that the schema asks for.`;
   }
   return fault === 'of required type' ? `The ${name} is required.` : `The ${name} does not exist in this input.`;
-}
-
-// `Variable "$input" got invalid value 5 at "input.email"; ...` or, for a variable of its own, `Variable "$id" ...`.
-// Quotes inside a value are escaped, so no text in it can look like the position.
-function fieldOfVariable(message: string): string | undefined {
-  const place = / at "(?:[\w.[\]]*\.)?(\w+)(?:\[\d+\])*"; /;
-  return place.exec(message)?.[1] ?? /^Variable "\$(\w+)"/.exec(message)?.[1];
-}
-
-const IN_LISTS: ReadonlySet<string> = new Set(['[', 'String', 'BlockString', 'Int', 'Float', 'Name']);
-
-// The tokens before the value are the field's name and a colon, and then perhaps the beginning of a list.
-function fieldOfLiteral(value: ASTNode | undefined): string | undefined {
-  let colon = value?.loc?.startToken.prev;
-  while (colon && IN_LISTS.has(colon.kind)) {
-    colon = colon.prev;
-  }
-  return colon?.kind === ':' ? colon.prev?.value : undefined;
 }
 
 /** A foreign key guarantees the row. It is missing only if it was deleted while the query ran. */

@@ -1,7 +1,7 @@
 import { GraphQLEmailAddress } from 'graphql-scalars';
 import { Field, ID, Int, ObjectType, registerEnumType } from 'type-graphql';
 import { connectionType } from './connection.ts';
-import { DateTime } from './scalars.ts';
+import { DateTime, Duration } from './scalars.ts';
 import { HTTP_METHODS } from '../core/inputs.ts';
 import { DELIVERY_STATUSES } from '../core/delivery.ts';
 import { ROUTE_OUTCOMES, type RouteOutcome as Outcome } from '../core/routing.ts';
@@ -51,6 +51,43 @@ registerEnumType(HttpMethod, {
     DELETE: { description: 'The payload is sent as the body.' },
   },
 });
+
+@ObjectType({ description: 'At most so many attempts, by all workers together, spread evenly over the time.' })
+class RateLimit {
+  @Field(() => Int, { description: 'How many attempts, from 1 to 10,000. Retries count too.' })
+  count!: number;
+
+  @Field(() => Duration, { description: 'In how long, from PT1S to P1D.' })
+  per!: number;
+}
+
+@ObjectType({
+  description:
+    "How a destination gets its deliveries. What it leaves open is the server's default, and is shown as such.",
+})
+export class DeliveryPolicy {
+  @Field(() => Duration, { description: 'How long one request may take, connecting included.' })
+  timeout!: number;
+
+  @Field(() => [Duration], { description: 'The wait before each retry; an empty list means no retries.' })
+  retrySchedule!: readonly number[];
+
+  @Field(() => Int, { description: 'How many requests may be under way at the same time, in each worker process.' })
+  maxConcurrency!: number;
+
+  @Field(() => RateLimit, { nullable: true, description: 'Null for no limit.' })
+  rateLimit!: RateLimit | null;
+
+  @Field(() => [Int], { description: 'Status codes that end a delivery at once, besides 410, which always does.' })
+  stopOn!: readonly number[];
+
+  @Field(() => String, {
+    nullable: true,
+    description:
+      'A dotted path in the payload: deliveries with an equal value there go one at a time, in the order in which their events were stored. "*" for all of them; null for no order.',
+  })
+  orderBy!: string | null;
+}
 
 @ObjectType({ description: 'A URL that gets the events of its account: all of them, or those that it asks for.' })
 export class Destination {

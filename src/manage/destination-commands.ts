@@ -28,7 +28,7 @@ export class DestinationCommands {
   async create({ accountId, ...fields }: NewDestination): Promise<DestinationEntity> {
     const { fork, scope, clock, newId, vault, addressRule } = this.#dependencies;
     const now = new Date(clock.now());
-    const { labels, routes, headers } = parseDestination(fields, addressRule);
+    const { labels, routes, policy, headers } = parseDestination(fields, addressRule);
     requireId(accountId, 'account');
     return fork(scope).transactional(async (em) => {
       // Without the lock, two commands at the same time would not count each other's destination.
@@ -46,6 +46,7 @@ export class DestinationCommands {
         httpMethod: fields.httpMethod,
         ...labels,
         ...routes,
+        ...policy,
         sealedHeaders: vault.seal(JSON.stringify(headers), accountId),
         sealedSigningSecret: vault.seal(generateSigningSecret(), accountId),
         createdAt: now,
@@ -57,12 +58,13 @@ export class DestinationCommands {
   /** Attempts that begin later use the new settings. @throws DomainError BAD_USER_INPUT, NOT_FOUND */
   async update(id: string, patch: DestinationPatch): Promise<DestinationEntity> {
     const { vault, addressRule } = this.#dependencies;
-    const { labels, routes, requests, headers } = parseDestination(patch, addressRule);
+    const { labels, routes, policy, requests, headers } = parseDestination(patch, addressRule);
     const changesRequests = headers !== undefined || Object.keys(requests).length > 0;
     const changesRoutes = patch.enabled !== undefined || Object.keys(routes).length > 0;
     const changed = await this.#change(id, changesRoutes, (destination, now) => ({
       ...labels,
       ...routes,
+      ...policy,
       ...requests,
       ...(changesRequests && { version: destination.version + 1 }),
       ...(headers && { sealedHeaders: vault.seal(JSON.stringify(headers), destination.account.id) }),

@@ -1,4 +1,5 @@
 import type { AddressRule } from '../core/address-rule.ts';
+import { parsePolicy, type PolicyPatch } from '../core/delivery-policy.ts';
 import { parseEventTypes } from '../core/event-type.ts';
 import { parseFilter } from '../core/filter-input.ts';
 import {
@@ -10,6 +11,7 @@ import {
   parseHeaders,
 } from '../core/inputs.ts';
 import type { DestinationEntity } from '../storage/entities.ts';
+import { type PolicyColumns, policyColumns } from '../storage/policy-columns.ts';
 
 /** What people call it, and what it wants. `null` clears a field. */
 interface OptionalFields {
@@ -17,6 +19,7 @@ interface OptionalFields {
   readonly description?: string | null;
   readonly eventTypes?: readonly string[] | null;
   readonly filter?: Readonly<Record<string, unknown>> | null;
+  readonly policy?: PolicyPatch | undefined;
 }
 
 export interface NewDestination extends OptionalFields {
@@ -38,8 +41,10 @@ export interface DestinationPatch extends OptionalFields {
 export interface ParsedPatch {
   /** Shown, and otherwise without an effect. */
   readonly labels: Partial<Pick<DestinationEntity, 'name' | 'description'>>;
-  /** Which events it gets. */
-  readonly routes: Partial<Pick<DestinationEntity, 'eventTypes' | 'filter'>>;
+  /** Which events it gets, and in which order. Events are stored with these. */
+  readonly routes: Partial<Pick<DestinationEntity, 'eventTypes' | 'filter' | 'orderBy'>>;
+  /** How its deliveries are made. */
+  readonly policy: Partial<Omit<PolicyColumns, 'orderBy'>>;
   /** How its requests look. */
   readonly requests: Partial<Pick<DestinationEntity, 'url' | 'httpMethod'>>;
   readonly headers: readonly HeaderEntry[] | undefined;
@@ -48,7 +53,9 @@ export interface ParsedPatch {
 /** @throws DomainError BAD_USER_INPUT */
 export function parseDestination(patch: DestinationPatch, addressRule: AddressRule | undefined): ParsedPatch {
   const { url, httpMethod, headers, name, description, eventTypes, filter } = patch;
+  const { orderBy, ...policy } = policyColumns(parsePolicy(patch.policy ?? {}));
   return {
+    policy,
     requests: {
       ...(url !== undefined && { url: parseDestinationUrl(url, addressRule) }),
       ...(httpMethod !== undefined && { httpMethod }),
@@ -61,6 +68,7 @@ export function parseDestination(patch: DestinationPatch, addressRule: AddressRu
     routes: {
       ...(eventTypes !== undefined && { eventTypes: eventTypes === null ? null : eventTypesText(eventTypes) }),
       ...(filter !== undefined && { filter: filter === null ? null : filterText(filter) }),
+      ...(orderBy !== undefined && { orderBy }),
     },
   };
 }

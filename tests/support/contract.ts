@@ -18,6 +18,7 @@ export const CONTRACT = /* GraphQL */ `
   type Destination {
     id: ID!  account: Account!  url: String!  httpMethod: HttpMethod!  headers: JSONObject!
     name: String  description: String  eventTypes: [String!]  filter: JSONObject
+    policy: DeliveryPolicy!
     signingSecret: String!  disabledAt: DateTime  createdAt: DateTime!  updatedAt: DateTime!
     deliveries(first: Int = 20, after: String, status: DeliveryStatus): DeliveryConnection!
   }
@@ -26,6 +27,11 @@ export const CONTRACT = /* GraphQL */ `
     payload: JSON!  payloadText: String!  deliveries: [Delivery!]!
     type: String  routes: [Route!]!
   }
+  type DeliveryPolicy {
+    timeout: Duration!  retrySchedule: [Duration!]!  maxConcurrency: Int!  rateLimit: RateLimit
+    stopOn: [Int!]!  orderBy: String
+  }
+  type RateLimit { count: Int!  per: Duration! }
   type Route {
     destinationId: ID!  destination: Destination  outcome: RouteOutcome!  path: String  delivery: Delivery
   }
@@ -74,10 +80,15 @@ export const CONTRACT = /* GraphQL */ `
   input UpdateAccountInput { email: EmailAddress  name: String  website: String  eventTypePath: String }
   input CreateDestinationInput {
     accountId: ID!  url: String!  httpMethod: HttpMethod!  headers: JSONObject!
-    name: String  description: String  eventTypes: [String!]  filter: JSONObject
+    name: String  description: String  eventTypes: [String!]  filter: JSONObject  policy: DeliveryPolicyInput
   }
   input UpdateDestinationInput {
     url: String  httpMethod: HttpMethod  headers: JSONObject  enabled: Boolean
-    name: String  description: String  eventTypes: [String!]  filter: JSONObject
+    name: String  description: String  eventTypes: [String!]  filter: JSONObject  policy: DeliveryPolicyInput
   }
+  input DeliveryPolicyInput {
+    timeout: Duration  retrySchedule: [Duration!]  maxConcurrency: Int  rateLimit: RateLimitInput
+    stopOn: [Int!]  orderBy: String
+  }
+  input RateLimitInput { count: Int!  per: Duration! }
 `;

@@ -42,6 +42,8 @@ describe('a policy', () => {
     ['orderBy', { orderBy: '' }],
     ['orderBy', { orderBy: 'a..b' }],
   ])('is refused with the name of the field: %s in %p', (field, patch) => {
-    expect(() => parsePolicy(patch)).toThrow(expect.objectContaining({ code: 'BAD_USER_INPUT', field }));
+    expect(() => parsePolicy(patch)).toThrow(
+      expect.objectContaining({ code: 'BAD_USER_INPUT', field: `policy.${field}` }),
+    );
   });
 });
