@@ -3,7 +3,7 @@ import { type Config, version } from './config/config.ts';
 import { AddressRule, type AddressRuleOptions } from './core/address-rule.ts';
 import { ReleaseStack } from './core/release-stack.ts';
 import { type Clock, systemClock } from './core/clock.ts';
-import { createIdSource } from './core/ids.ts';
+import { createIdSource, type IdSource } from './core/ids.ts';
 import { EVERYTHING, type Scope } from './core/scope.ts';
 import { type Dispatch, startDispatch } from './dispatch/dispatch.ts';
 import { Authenticator } from './access/authentication.ts';
@@ -12,11 +12,14 @@ import { startGraphqlServer } from './graphql/server.ts';
 import { connectionBounds } from './http/connections.ts';
 import { type ApiRoutes, createHttpApp, GRAPHQL_PATH, INGEST_PATH } from './http/http-app.ts';
 import { HttpServer, ownAddresses } from './http/http-server.ts';
+import { createAcceptBatch } from './ingest/accept-batch.ts';
 import { createAcceptEvent } from './ingest/accept-event.ts';
 import { AccountQuota, FailureLimit } from './access/limits.ts';
 import { Bodies } from './ingest/body.ts';
 import { EventRouter } from './ingest/event-router.ts';
 import { isPayload } from './ingest/payload-check.ts';
+import { receiveBatch } from './ingest/receive-batch.ts';
+import { receiveEvent } from './ingest/receive-event.ts';
 import { ingestRoute } from './ingest/route.ts';
 import { AccountCommands } from './manage/account-commands.ts';
 import { DeliveryCommands } from './manage/delivery-commands.ts';
@@ -230,13 +233,39 @@ async function startApi(base: Base, dispatch: Dispatch | undefined, started: Rel
     cors: { origins, isExposed },
     failureLimit,
     trustProxy: limits.trustProxy,
-    ingest: ingestRoute({
-      acceptEvent: createAcceptEvent({ events, router, queue, clock, newId, telemetry }),
-      accountIdOf,
-      bodies: new Bodies(config.ingest.maxBodyBytes),
-      quota: limits.ingest && new AccountQuota({ ...limits.ingest, clock, accountIdOf }),
-      failureLimit,
-      telemetry,
+    ...createIngest(base, { accountIdOf, router, newId, failureLimit }),
+  };
+}
+
+interface IngestParts {
+  readonly accountIdOf: (token: string) => Promise<string | undefined>;
+  readonly router: EventRouter;
+  readonly newId: IdSource;
+  readonly failureLimit: FailureLimit | undefined;
+}
+
+/** Both routes share the limits and the memory for bodies. */
+function createIngest(base: Base, parts: IngestParts): Pick<ApiRoutes, 'ingest' | 'ingestBatch'> {
+  const { config, clock, telemetry, storage, queue } = base;
+  const { accountIdOf, router, newId, failureLimit } = parts;
+  const { maxBodyBytes, maxBatchBytes } = config.ingest;
+  const quota = config.limits.ingest && new AccountQuota({ ...config.limits.ingest, clock, accountIdOf });
+  const accepting = { events: storage.events, router, queue, clock, newId, telemetry };
+  const reading = { accountIdOf, bodies: new Bodies() };
+  const acceptEvent = createAcceptEvent(accepting);
+  const acceptBatch = createAcceptBatch(accepting);
+  const limits = { quota, failureLimit, telemetry };
+  return {
+    ingest: ingestRoute({ receive: receiveEvent({ acceptEvent, ...reading, maxBytes: maxBodyBytes }), ...limits }),
+    ingestBatch: ingestRoute({
+      receive: receiveBatch({
+        acceptBatch,
+        ...reading,
+        quota,
+        maxBytes: maxBatchBytes,
+        eventMaxBytes: maxBodyBytes,
+      }),
+      ...limits,
     }),
   };
 }

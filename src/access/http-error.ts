@@ -30,6 +30,11 @@ export class HttpError extends Error {
     return new HttpError(400, invalidData(detail));
   }
 
+  /** @param index of the event in its batch */
+  static invalidEvent(detail: string, index: number): HttpError {
+    return new HttpError(400, { ...invalidData(detail), index });
+  }
+
   static methodNotAllowed(): HttpError {
     return new HttpError(405, invalidData('Send events with the method POST.'), { Allow: 'POST' });
   }
@@ -39,6 +44,18 @@ export class HttpError extends Error {
       413,
       invalidData(`The body must not be larger than ${maxBytes} bytes, before and after decompression.`),
     );
+  }
+
+  /** @param index of the event in its batch */
+  static eventTooLarge(maxBytes: number, index: number): HttpError {
+    return new HttpError(413, {
+      ...invalidData(`An event of a batch must not be larger than ${maxBytes} bytes.`),
+      index,
+    });
+  }
+
+  static tooManyEvents(max: number): HttpError {
+    return new HttpError(413, invalidData(`A batch must not have more than ${max} events.`));
   }
 
   static conflict(detail: string): HttpError {

@@ -3,7 +3,7 @@ import type { Request } from 'express';
 import { LRUCache } from 'lru-cache';
 import { parseAddress } from '../core/address-rule.ts';
 import type { Clock } from '../core/clock.ts';
-import { type Bucket, type Rate, takeToken } from '../core/token-bucket.ts';
+import { type Bucket, type Rate, takeTokens } from '../core/token-bucket.ts';
 import { hashToken } from '../core/secrets.ts';
 import { HttpError } from './http-error.ts';
 
@@ -94,6 +94,7 @@ interface QuotaOptions {
 
 /** The sender's limit: the burst, the rest of it, and the seconds until the bucket is full. */
 type QuotaHeaders = Map<'RateLimit-Limit' | 'RateLimit-Remaining' | 'RateLimit-Reset', number>;
+type SetHeaders = (headers: QuotaHeaders) => void;
 
 /**
  * Limits how many events each account may send to this process. A token belongs to one account for ever, so its owner
@@ -114,10 +115,30 @@ export class AccountQuota {
    * @param setHeaders gets the headers of the answer, whether it is a 202 or an error
    * @throws HttpError 401, 429
    */
-  async take(token: string, setHeaders: (headers: QuotaHeaders) => void): Promise<void> {
-    const { rate, burst, clock } = this.#options;
+  async take(token: string, setHeaders: SetHeaders): Promise<void> {
     const accountId = await this.#accountIdOf(token);
-    const result = takeToken(this.#buckets.get(accountId), rate, burst, clock.now());
+    this.#take(this.#buckets.get(accountId), { accountId, events: 1 }, setHeaders);
+  }
+
+  /**
+   * Counts the events of a batch. One of them is counted already, because their number is known late.
+   *
+   * @throws HttpError 401, 429; none of them is counted then
+   */
+  async takeBatch(token: string, events: number, setHeaders: SetHeaders): Promise<void> {
+    const accountId = await this.#accountIdOf(token);
+    const bucket = this.#buckets.get(accountId);
+    const before = bucket && { ...bucket, units: bucket.units + this.#options.rate.perMs };
+    this.#take(before, { accountId, events }, setHeaders);
+  }
+
+  #take(
+    bucket: Bucket | undefined,
+    { accountId, events }: { readonly accountId: string; readonly events: number },
+    setHeaders: SetHeaders,
+  ): void {
+    const { rate, burst, clock } = this.#options;
+    const result = takeTokens(bucket, { ...rate, burst }, clock.now(), events);
     this.#buckets.set(accountId, result.bucket);
     setHeaders(
       new Map([

@@ -29,7 +29,7 @@ export interface Config {
   /** `api` accepts events and serves the API, `worker` makes deliveries. */
   readonly roles: readonly Role[];
   readonly logLevel: LogLevel;
-  readonly ingest: { readonly maxBodyBytes: number };
+  readonly ingest: { readonly maxBodyBytes: number; readonly maxBatchBytes: number };
   readonly limits: LimitsConfig;
   readonly delivery: DeliveryConfig;
   readonly egress: EgressConfig;
@@ -59,6 +59,7 @@ interface DeliveryConfig {
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 type LogLevel = (typeof LOG_LEVELS)[number];
 
+const MIB = 1_048_576;
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
 
@@ -88,7 +89,10 @@ export function parseConfig(variables: Readonly<Record<string, string | undefine
     queueName: environment.text('QUEUE_NAME', 'data-pusher.deliveries'),
     roles: environment.someOf('ROLES', ROLES),
     logLevel: environment.oneOf('LOG_LEVEL', LOG_LEVELS, 'info'),
-    ingest: { maxBodyBytes: environment.integer('MAX_BODY_BYTES', 1_048_576, { min: 1, max: 64 * 1_048_576 }) },
+    ingest: {
+      maxBodyBytes: environment.integer('MAX_BODY_BYTES', MIB, { min: 1, max: 64 * MIB }),
+      maxBatchBytes: environment.integer('MAX_BATCH_BYTES', 8 * MIB, { min: 1, max: 64 * MIB }),
+    },
     limits: parseLimits(environment, isExposed),
     delivery: {
       timeoutMs: environment.duration('DELIVERY_TIMEOUT', '15s', { min: 100, max: HOUR }),

@@ -17,33 +17,36 @@ interface TakeResult {
   readonly bucket: Bucket;
   /** The number of whole tokens that are left. */
   readonly remaining: number;
-  /** Milliseconds until the next token; 0 when there is one. */
+  /** Milliseconds until what was refused can be granted, or after a grant until the next token; 0 when there is one. */
   readonly retryMs: number;
   /** Milliseconds until the bucket is full. */
   readonly fullMs: number;
 }
 
 /**
- * Takes one token. A bucket starts full and refills at the rate, up to the burst. A clock that is set back neither fills
+ * Takes tokens. A bucket starts full and refills at the rate, up to the burst. A clock that is set back neither fills
  * nor empties it. Packages such as limiter read the system clock themselves; here the clock is injected.
+ *
+ * @param tokens more than the burst are granted by a full bucket, which then owes the rest
  */
-export function takeToken(
+export function takeTokens(
   previous: Bucket | undefined,
-  { count, perMs }: Rate,
-  burst: number,
+  { count, perMs, burst }: Rate & { readonly burst: number },
   now: number,
+  tokens = 1,
 ): TakeResult {
   const token = perMs;
   const full = burst * token;
   const filled =
     previous === undefined ? full : Math.min(full, previous.units + Math.max(0, now - previous.at) * count);
-  const isGranted = filled >= token;
-  const units = isGranted ? filled - token : filled;
+  const needed = Math.min(tokens * token, full);
+  const isGranted = filled >= needed;
+  const units = isGranted ? filled - tokens * token : filled;
   return {
     isGranted,
     bucket: { units, at: now },
-    remaining: Math.floor(units / token),
-    retryMs: Math.ceil(Math.max(0, token - units) / count),
+    remaining: Math.max(0, Math.floor(units / token)),
+    retryMs: Math.ceil(Math.max(0, (isGranted ? token : needed) - units) / count),
     fullMs: Math.ceil((full - units) / count),
   };
 }

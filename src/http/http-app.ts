@@ -11,10 +11,12 @@ import type { Telemetry } from '../observe/telemetry.ts';
 export const GRAPHQL_PATH = '/graphql';
 export const INGEST_PATH = '/server/incoming_data';
 const INGEST_PATHS = [INGEST_PATH, '/incoming_data'];
+const BATCH_PATHS = INGEST_PATHS.map((path) => `${path}/batch`);
 const GRAPHQL_BODY_MAX = '256kb';
 
 export interface ApiRoutes {
   readonly ingest: RequestHandler;
+  readonly ingestBatch: RequestHandler;
   readonly graphql: ApolloServer<GraphQLContext>;
   readonly graphqlContext: (caller: Caller) => GraphQLContext;
   readonly authenticator: Authenticator;
@@ -39,6 +41,7 @@ export function createHttpApp({ api, isReady, telemetry }: HttpAppDependencies):
   if (api !== undefined) {
     app.set('trust proxy', api.trustProxy);
     app.route(INGEST_PATHS).all(api.ingest);
+    app.route(BATCH_PATHS).all(api.ingestBatch);
   }
   app.use('/health', healthRoutes(isReady));
   if (api !== undefined) {

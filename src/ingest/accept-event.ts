@@ -6,6 +6,7 @@ import type { DeliveryQueue } from '../queue/delivery-queue.ts';
 import type { EventStore, Route } from '../storage/event-store.ts';
 import type { EarlierEvent } from '../storage/statements.ts';
 import type { EventRouter } from './event-router.ts';
+import type { EventHead } from './request.ts';
 
 export interface Acceptance {
   readonly eventId: string;
@@ -14,14 +15,9 @@ export interface Acceptance {
   readonly duplicate?: true;
 }
 
-export interface IncomingEvent {
+interface IncomingEvent extends EventHead {
   readonly token: string;
   readonly payload: Buffer;
-  /** The type that the sender named. */
-  readonly type: string | null;
-  readonly idempotencyKey: string | null;
-  /** How many times the event was delivered before it arrived here. */
-  readonly hops: number;
 }
 
 export type AcceptEvent = (incoming: IncomingEvent) => Promise<Acceptance | undefined>;
@@ -61,11 +57,19 @@ export function createAcceptEvent({ events, router, queue, clock, newId, telemet
   };
 }
 
-function repeated({ id, deliveries, hasSamePayload, hasSameType }: EarlierEvent): Acceptance {
+function repeated({ id, deliveries, ...earlier }: EarlierEvent): Acceptance {
+  requireSame(earlier);
+  return { eventId: id, deliveries, duplicate: true };
+}
+
+/** @throws HttpError 409 when the key was used for something else */
+export function requireSame({
+  hasSamePayload,
+  hasSameType,
+}: Pick<EarlierEvent, 'hasSamePayload' | 'hasSameType'>): void {
   if (!hasSamePayload || !hasSameType) {
     throw HttpError.conflict(
-      `Another event with this idempotency key was accepted before, and its ${hasSamePayload ? 'type' : 'body'} was different.`,
+      `This idempotency key was used before, and the ${hasSamePayload ? 'type' : 'body'} was different.`,
     );
   }
-  return { eventId: id, deliveries, duplicate: true };
 }

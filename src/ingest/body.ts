@@ -1,10 +1,9 @@
 import type { IncomingMessage } from 'node:http';
-import { promisify } from 'node:util';
-import { brotliDecompress, gunzip, type ZlibOptions } from 'node:zlib';
 import { HttpError } from '../access/http-error.ts';
 import { SharedMemory } from '../core/shared-memory.ts';
 import { LARGE_BYTES_TOTAL_MAX, LargeBodies, type Reservation, SmallBodies } from './body-memory.ts';
-import { checkPayload, PayloadCheck } from './payload-check.ts';
+import { type Decompress, decompressorOf } from './decompression.ts';
+import { type BodyCheck, checkInTurns } from './payload-check.ts';
 
 /** Larger bodies need a sender with a valid token, and may have to wait for memory. */
 const SMALL_BYTES_MAX = 256 * 1_024;
@@ -21,59 +20,58 @@ export interface Sender {
   readonly isKnown: () => Promise<boolean>;
 }
 
-interface IncomingBody {
-  readonly request: IncomingMessage;
-  readonly sender: Sender;
-  readonly decompress: Decompress | undefined;
-  /** `undefined` for compressed bodies: they are checked after decompression. */
-  readonly check: PayloadCheck | undefined;
+/** What a body may be. */
+export interface BodyRule {
+  /** Before and after decompression. */
+  readonly maxBytes: number;
+  /** For this body alone. */
+  readonly check: BodyCheck;
 }
 
-/** Reads, decompresses and checks the bodies of events. Bounds the memory that all of them use together. */
+interface IncomingBody extends BodyRule {
+  readonly request: IncomingMessage;
+  readonly sender: Sender;
+  /** `undefined` for bodies that are not compressed. Others are checked after decompression. */
+  readonly decompress: Decompress | undefined;
+}
+
+/** Reads, decompresses and checks bodies. Bounds the memory that all of them use together. */
 export class Bodies {
-  readonly #maxBytes: number;
-  readonly #smallMaxBytes: number;
   readonly #small = new SmallBodies();
   readonly #large = new LargeBodies();
   readonly #memory = new SharedMemory(LARGE_BYTES_TOTAL_MAX);
-
-  /** @param maxBytes of one body, before and after decompression */
-  constructor(maxBytes: number) {
-    this.#maxBytes = maxBytes;
-    this.#smallMaxBytes = Math.min(SMALL_BYTES_MAX, maxBytes);
-  }
 
   /**
    * @throws HttpError 413 as soon as the limit is exceeded; 400 for an invalid payload or encoding; 401 for a large body
    * without a valid token; 503 when there is no memory for it
    */
-  async read(request: IncomingMessage, sender: Sender): Promise<Body> {
+  async read(request: IncomingMessage, sender: Sender, { maxBytes, check }: BodyRule): Promise<Body> {
     const decompress = decompressorOf(request.headers['content-encoding']);
-    const check = decompress === undefined ? new PayloadCheck() : undefined;
     const declared = Number(request.headers['content-length'] ?? 0);
-    if (declared > this.#maxBytes) {
-      throw HttpError.tooLarge(this.#maxBytes);
+    if (declared > maxBytes) {
+      throw HttpError.tooLarge(maxBytes);
     }
-    const incoming = { request, sender, decompress, check };
-    return declared > this.#smallMaxBytes ? this.#readLarge(incoming, declared) : this.#readSmall(incoming);
+    const incoming = { request, sender, decompress, check, maxBytes };
+    return declared > smallMaxBytesOf(incoming) ? this.#readLarge(incoming, declared) : this.#readSmall(incoming);
   }
 
   async #readSmall(incoming: IncomingBody): Promise<Body> {
-    const { request, check, decompress } = incoming;
+    const { request, check, decompress, maxBytes } = incoming;
     const reservation = this.#small.reserve();
     try {
       const chunks: Buffer[] = [];
       const take = (chunk: Buffer): void => void chunks.push(chunk);
-      const isComplete = await receive(request, { reservation, take, check, maxBytes: this.#smallMaxBytes });
+      const reception = { reservation, take, check: streamedCheckOf(incoming), maxBytes: smallMaxBytesOf(incoming) };
+      const isComplete = await receive(request, reception);
       const [first = EMPTY, ...rest] = chunks;
       const bytes = rest.length === 0 ? first : Buffer.concat(chunks);
       if (isComplete && decompress === undefined) {
-        check?.end(bytes);
+        check.end(bytes);
         return { bytes, release: () => reservation.release() };
       }
       const body = await (isComplete && decompress !== undefined
         ? this.#decompressSmall(incoming, decompress, bytes)
-        : this.#readLarge(incoming, this.#maxBytes, bytes));
+        : this.#readLarge(incoming, maxBytes, bytes));
       reservation.release();
       return body;
     } catch (error) {
@@ -82,12 +80,15 @@ export class Bodies {
     }
   }
 
-  /** @param beginning the part that has already arrived of a body without Content-Length */
-  async #readLarge(incoming: IncomingBody, maxBytes: number, beginning = EMPTY): Promise<Body> {
-    const { request, decompress, check } = incoming;
-    const reservation = await this.#reserve(incoming, maxBytes + (decompress ? this.#decompressionBytes : 0));
+  /**
+   * @param lengthMax the length of the body, if it is known
+   * @param beginning the part that has already arrived of a body without Content-Length
+   */
+  async #readLarge(incoming: IncomingBody, lengthMax: number, beginning = EMPTY): Promise<Body> {
+    const { request, decompress } = incoming;
+    const reservation = await this.#reserve(incoming, lengthMax + (decompress ? decompressionBytesOf(incoming) : 0));
     // The operating system assigns memory only when it is written to.
-    const target = this.#memory.allocate(maxBytes) ?? Buffer.allocUnsafeSlow(maxBytes);
+    const target = this.#memory.allocate(lengthMax) ?? Buffer.allocUnsafeSlow(lengthMax);
     const release = (): void => {
       this.#release(target);
       reservation.release();
@@ -99,14 +100,17 @@ export class Bodies {
       };
       take(beginning);
       reservation.add(length);
-      if (!(await receive(request, { reservation, take, check, maxBytes: maxBytes - length }))) {
-        throw HttpError.tooLarge(this.#maxBytes);
+      const reception = { reservation, take, check: streamedCheckOf(incoming), maxBytes: lengthMax - length };
+      if (!(await receive(request, reception))) {
+        throw HttpError.tooLarge(incoming.maxBytes);
       }
       const bytes = target.subarray(0, length);
       if (decompress !== undefined) {
-        return await this.#decompressLarge(bytes, decompress, reservation);
+        const body = await this.#decompressLarge(incoming, { decompress, compressed: bytes, reservation });
+        this.#release(target);
+        return body;
       }
-      check?.end(bytes);
+      incoming.check.end(bytes);
       return { bytes, release };
     } catch (error) {
       release();
@@ -116,28 +120,31 @@ export class Bodies {
 
   /** A small compressed body may become a large one. */
   async #decompressSmall(incoming: IncomingBody, decompress: Decompress, compressed: Buffer): Promise<Body> {
-    const bytes = await decompress(compressed, this.#smallMaxBytes);
+    const bytes = await decompress(compressed, smallMaxBytesOf(incoming));
     if (bytes === undefined) {
-      const large = await this.#reserve(incoming, this.#decompressionBytes);
-      large.complete();
-      return this.#decompressLarge(compressed, decompress, large);
+      const reservation = await this.#reserve(incoming, decompressionBytesOf(incoming));
+      reservation.complete();
+      return this.#decompressLarge(incoming, { decompress, compressed, reservation });
     }
     const small = this.#small.reserve();
     small.complete();
     small.add(bytes.length);
-    return checked(bytes, small);
+    return checked(bytes, incoming.check, small);
   }
 
-  async #decompressLarge(compressed: Buffer, decompress: Decompress, reservation: Reservation): Promise<Body> {
-    const bytes = await decompress(compressed, this.#maxBytes).catch((error: unknown) => {
+  async #decompressLarge(
+    { maxBytes, check }: IncomingBody,
+    { decompress, compressed, reservation }: Decompression,
+  ): Promise<Body> {
+    const bytes = await decompress(compressed, maxBytes).catch((error: unknown) => {
       reservation.release();
       throw error;
     });
     if (bytes === undefined) {
       reservation.release();
-      throw HttpError.tooLarge(this.#maxBytes);
+      throw HttpError.tooLarge(maxBytes);
     }
-    return checked(bytes, reservation);
+    return checked(bytes, check, reservation);
   }
 
   #release(target: Buffer): void {
@@ -150,14 +157,10 @@ export class Bodies {
     }
   }
 
-  /** zlib collects chunks and concatenates them at the end. */
-  get #decompressionBytes(): number {
-    return 2 * this.#maxBytes;
-  }
-
-  async #reserve({ request, sender }: IncomingBody, bytes: number): Promise<Reservation> {
-    if (this.#smallMaxBytes === this.#maxBytes) {
-      throw HttpError.tooLarge(this.#maxBytes);
+  async #reserve(incoming: IncomingBody, bytes: number): Promise<Reservation> {
+    const { request, sender, maxBytes } = incoming;
+    if (smallMaxBytesOf(incoming) === maxBytes) {
+      throw HttpError.tooLarge(maxBytes);
     }
     if (!(await sender.isKnown())) {
       throw HttpError.unauthenticated();
@@ -173,9 +176,28 @@ export class Bodies {
   }
 }
 
-async function checked(bytes: Buffer, reservation: Reservation): Promise<Body> {
+interface Decompression {
+  readonly decompress: Decompress;
+  readonly compressed: Buffer;
+  readonly reservation: Reservation;
+}
+
+function smallMaxBytesOf({ maxBytes }: BodyRule): number {
+  return Math.min(SMALL_BYTES_MAX, maxBytes);
+}
+
+/** zlib collects chunks and concatenates them at the end. */
+function decompressionBytesOf({ maxBytes }: BodyRule): number {
+  return 2 * maxBytes;
+}
+
+function streamedCheckOf({ check, decompress }: IncomingBody): BodyCheck | undefined {
+  return decompress === undefined ? check : undefined;
+}
+
+async function checked(bytes: Buffer, check: BodyCheck, reservation: Reservation): Promise<Body> {
   try {
-    await checkPayload(bytes);
+    await checkInTurns(bytes, check);
   } catch (error) {
     reservation.release();
     throw error;
@@ -188,7 +210,7 @@ interface Reception {
   /** Gets each chunk as it arrives. */
   readonly take: (chunk: Buffer) => void;
   /** `undefined` for compressed bodies. */
-  readonly check: PayloadCheck | undefined;
+  readonly check: BodyCheck | undefined;
   readonly maxBytes: number;
 }
 
@@ -240,46 +262,4 @@ function receive(request: IncomingMessage, { reservation, take, check, maxBytes 
     reservation.onRevoked = fail;
     request.on('data', onData).once('end', onEnd).once('aborted', onAborted).resume();
   });
-}
-
-/**
- * @returns `undefined` when the result would be longer than `maxBytes`
- * @throws HttpError 400 for invalid data
- */
-type Decompress = (bytes: Buffer, maxBytes: number) => Promise<Buffer | undefined>;
-
-const DECOMPRESSORS: ReadonlyMap<string, (bytes: Buffer, options: ZlibOptions) => Promise<Buffer>> = new Map([
-  ['gzip', promisify<Buffer, ZlibOptions, Buffer>(gunzip)],
-  ['x-gzip', promisify<Buffer, ZlibOptions, Buffer>(gunzip)],
-  ['br', promisify<Buffer, ZlibOptions, Buffer>(brotliDecompress)],
-]);
-
-/**
- * @param header the request's Content-Encoding
- * @returns `undefined` for a body that is not compressed
- * @throws HttpError 400 for an unknown encoding
- */
-function decompressorOf(header: string | undefined): Decompress | undefined {
-  const encoding = header?.trim().toLowerCase() ?? '';
-  if (encoding === '' || encoding === 'identity') {
-    return undefined;
-  }
-  const decompress = DECOMPRESSORS.get(encoding);
-  if (decompress === undefined) {
-    throw HttpError.invalid('The content encoding must be gzip, br or identity.');
-  }
-  return async (bytes, maxBytes) => {
-    try {
-      return await decompress(bytes, { maxOutputLength: maxBytes });
-    } catch (error) {
-      if (isTooLarge(error)) {
-        return undefined;
-      }
-      throw HttpError.invalid(`The body is not valid ${encoding} data.`);
-    }
-  };
-}
-
-function isTooLarge(error: unknown): boolean {
-  return typeof error === 'object' && error !== null && 'code' in error && error.code === 'ERR_BUFFER_TOO_LARGE';
 }

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import {
   type AccountRoutes,
@@ -16,6 +17,9 @@ export interface RoutingOrder {
 
 /** What it answers. */
 export type RoutingAnswer = { readonly type: string | null; readonly fanOut: FanOut } | { readonly message: string };
+
+/** The work of one turn of the event loop; a single event may take longer. */
+const TURN_MS = 5;
 
 interface Job {
   readonly order: RoutingOrder;
@@ -37,6 +41,20 @@ export class EventRouter {
   /** @throws Error when the thread has died or is stopped */
   route(routes: AccountRoutes, event: RoutableEvent): RoutedEvent | Promise<RoutedEvent> {
     return routes.isLongWork(event) ? this.#routeInThread(routes.stored, event) : routes.route(event);
+  }
+
+  /** Events that come together are routed in turns, so that all of them together do not block the event loop either. */
+  async routeAll(routes: AccountRoutes, events: readonly RoutableEvent[]): Promise<RoutedEvent[]> {
+    const routed: RoutedEvent[] = [];
+    let turnEndsAt = performance.now() + TURN_MS;
+    for (const event of events) {
+      routed.push(await this.route(routes, event));
+      if (performance.now() > turnEndsAt) {
+        await nextTurn();
+        turnEndsAt = performance.now() + TURN_MS;
+      }
+    }
+    return routed;
   }
 
   async stop(): Promise<void> {

@@ -6,20 +6,25 @@ import { faultInEventType } from '../core/event-type.ts';
 /**
  * JSON is UTF-8 (RFC 8259, section 8.1). Any other declared charset is refused.
  *
+ * @param allowed media types
+ * @returns the media type, without parameters
  * @throws HttpError 400
  */
-export function checkContentType(value: string | undefined): void {
-  if (value === 'application/json') {
-    return;
+export function mediaTypeOf<Type extends string>(value: string | undefined, allowed: readonly Type[]): Type {
+  const plain = allowed.find((type) => type === value);
+  if (plain !== undefined) {
+    return plain;
   }
   const type = parse(value);
-  if (type?.essence !== 'application/json') {
-    throw HttpError.invalid('The content type must be application/json.');
+  const known = allowed.find((one) => one === type?.essence);
+  if (type === undefined || known === undefined) {
+    throw HttpError.invalid(`The content type must be ${allowed.join(' or ')}.`);
   }
   const charset = type.params.get('charset')?.toLowerCase() ?? 'utf-8';
   if (charset !== 'utf-8' && charset !== 'utf8') {
     throw HttpError.invalid('The charset must be UTF-8.');
   }
+  return known;
 }
 
 function parse(value: string | undefined): MIMEType | undefined {

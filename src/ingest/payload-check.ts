@@ -27,27 +27,56 @@ export class JsonCheck {
   /** Whether each open level is an object or an array. */
   #levels = new Uint8Array(LEVELS_INITIAL);
 
+  /** The fault in the text so far, if nothing that follows can repair it. */
+  get fault(): JsonFault | undefined {
+    return this.#fault;
+  }
+
+  /** Whether the object's last brace was read. */
+  get isComplete(): boolean {
+    return this.#state === grammar.END;
+  }
+
   /** @returns the fault in the text so far, if nothing that follows can repair it */
   write(bytes: Uint8Array): JsonFault | undefined {
-    if (this.#fault !== undefined) {
-      return this.#fault;
+    let from = 0;
+    while (from < bytes.length && this.#fault === undefined) {
+      from = this.writeObject(bytes, from, bytes.length);
     }
+    return this.#fault;
+  }
+
+  /**
+   * Reads on from `from`, up to `to` at most.
+   *
+   * @returns where it stopped: after the last brace of the object, after a fault, or at `to`
+   */
+  writeObject(bytes: Uint8Array, from: number, to: number): number {
     let state = this.#state;
-    for (let at = 0; at < bytes.length; at += 1) {
+    let at = from;
+    while (at < to) {
       const next = TABLE[state * 256 + (bytes[at] as number)] as number;
-      state = next >= grammar.FIRST_STATE ? next : this.#act(next);
-      if (state === grammar.INVALID) {
-        this.#fault ??= 'NOT_JSON';
-        break;
+      at += 1;
+      if (next >= grammar.FIRST_STATE) {
+        state = next;
+      } else {
+        state = this.#act(next);
+        if (state === grammar.INVALID) {
+          this.#fault ??= 'NOT_JSON';
+          break;
+        }
+        if (state === grammar.END) {
+          break;
+        }
       }
     }
     this.#state = state;
-    return this.#fault;
+    return at;
   }
 
   /** @returns the fault in the whole text */
   end(): JsonFault | undefined {
-    return this.#fault ?? (this.#state === grammar.END ? undefined : 'NOT_JSON');
+    return this.#fault ?? (this.isComplete ? undefined : 'NOT_JSON');
   }
 
   /** @returns the next state */
@@ -99,27 +128,38 @@ export class JsonCheck {
 const CHUNK_BYTES = 512 * 1_024;
 
 const DETAILS: Readonly<Record<JsonFault, string>> = {
-  NOT_JSON: 'The body is not valid JSON.',
-  NOT_AN_OBJECT: 'The body must be a JSON object, not a list or a single value.',
-  TOO_DEEP: `The body is nested more than ${DEPTH_MAX} levels deep.`,
+  NOT_JSON: 'is not valid JSON.',
+  NOT_AN_OBJECT: 'must be a JSON object, not a list or a single value.',
+  TOO_DEEP: `is nested more than ${DEPTH_MAX} levels deep.`,
 };
 
-/**
- * Checks chunk by chunk that a body is one JSON object in valid UTF-8. One check of a whole large body would block the
- * event loop. The body itself is not changed: the program stores and sends its original bytes.
- */
-export class PayloadCheck {
-  readonly #json = new JsonCheck();
+/** @param what has the fault */
+export function detailOf(fault: JsonFault, what: 'The body' | 'The event'): string {
+  return `${what} ${DETAILS[fault]}`;
+}
 
-  /** @throws HttpError 400 */
-  write(bytes: Buffer): void {
-    refuseFor(this.#json.write(bytes));
-  }
-
+/** Checks a body piece by piece. The body itself is not changed: the program stores and sends its original bytes. */
+export interface BodyCheck {
+  /** @throws HttpError 400, 413 */
+  write(bytes: Buffer): void;
   /**
    * @param bytes the whole body
    * @throws HttpError 400
    */
+  end(bytes: Buffer): void;
+}
+
+/**
+ * Checks chunk by chunk that a body is one JSON object in valid UTF-8. One check of a whole large body would block the
+ * event loop.
+ */
+export class PayloadCheck implements BodyCheck {
+  readonly #json = new JsonCheck();
+
+  write(bytes: Buffer): void {
+    refuseFor(this.#json.write(bytes));
+  }
+
   end(bytes: Buffer): void {
     if (bytes.length === 0) {
       throw HttpError.invalid('The body is empty; it must be a JSON object.');
@@ -134,10 +174,9 @@ export class PayloadCheck {
 /**
  * Checks a body that is already complete.
  *
- * @throws HttpError 400
+ * @throws HttpError 400, 413
  */
-export async function checkPayload(bytes: Buffer): Promise<void> {
-  const check = new PayloadCheck();
+export async function checkInTurns(bytes: Buffer, check: BodyCheck): Promise<void> {
   for (let at = 0; at < bytes.length; at += CHUNK_BYTES) {
     if (at > 0) {
       await nextTurn();
@@ -147,10 +186,10 @@ export async function checkPayload(bytes: Buffer): Promise<void> {
   check.end(bytes);
 }
 
-/** Whether `checkPayload` accepts the bytes. */
+/** Whether the bytes can be an event's payload. */
 export async function isPayload(bytes: Buffer): Promise<boolean> {
   try {
-    await checkPayload(bytes);
+    await checkInTurns(bytes, new PayloadCheck());
     return true;
   } catch (error) {
     if (error instanceof HttpError) {
@@ -162,6 +201,6 @@ export async function isPayload(bytes: Buffer): Promise<boolean> {
 
 function refuseFor(fault: JsonFault | undefined): void {
   if (fault !== undefined) {
-    throw HttpError.invalid(DETAILS[fault]);
+    throw HttpError.invalid(detailOf(fault, 'The body'));
   }
 }

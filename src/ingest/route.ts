@@ -1,17 +1,21 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { ServerResponse } from 'node:http';
 import type { Request, RequestHandler } from 'express';
 import { accountTokenOf } from '../access/authentication.ts';
 import { HttpError, refuse } from '../access/http-error.ts';
 import { type AccountQuota, clientAddressOf, type FailureLimit, TOO_MANY_FAILURES } from '../access/limits.ts';
 import type { Telemetry } from '../observe/telemetry.ts';
-import type { Acceptance, AcceptEvent, IncomingEvent } from './accept-event.ts';
-import type { Bodies, Body } from './body.ts';
-import { checkContentType, eventTypeOf, hopsOf, idempotencyKeyOf } from './headers.ts';
+import type { IngestRequest } from './request.ts';
+
+/**
+ * Stores what a request brings.
+ *
+ * @returns the fields of the answer; `undefined` when no account has the token
+ * @throws HttpError
+ */
+export type Receive = (request: IngestRequest) => Promise<object | undefined>;
 
 interface IngestDependencies {
-  readonly acceptEvent: AcceptEvent;
-  readonly accountIdOf: (token: string) => Promise<string | undefined>;
-  readonly bodies: Bodies;
+  readonly receive: Receive;
   /** `undefined` when accounts may send any number of events. */
   readonly quota: AccountQuota | undefined;
   /** `undefined` when failed attempts are not limited. */
@@ -20,7 +24,7 @@ interface IngestDependencies {
 }
 
 /**
- * `POST /server/incoming_data`. The method is checked first, then the token, then the rest. A sender without a valid
+ * `POST /server/incoming_data`, and the same with `/batch` below it. The method is checked first, then the token, then the rest. A sender without a valid
  * token learns nothing else about its request.
  */
 export function ingestRoute(dependencies: IngestDependencies): RequestHandler {
@@ -63,54 +67,19 @@ async function authenticated(
   }
 }
 
-interface IngestRequest {
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
-  readonly token: string | undefined;
-}
-
-async function ingest({ request, response, token }: IngestRequest, dependencies: IngestDependencies): Promise<string> {
-  const { acceptEvent, quota } = dependencies;
+async function ingest(
+  { request, response, token }: Omit<IngestRequest, 'token'> & { readonly token: string | undefined },
+  { receive, quota }: IngestDependencies,
+): Promise<string> {
   if (token === undefined) {
     throw HttpError.unauthenticated();
   }
   await quota?.take(token, (headers) => response.setHeaders(headers));
-  const { body, ...head } = await readEvent(request, token, dependencies);
-  let accepted: Acceptance | undefined;
-  try {
-    accepted = await acceptEvent({ token, payload: body.bytes, ...head });
-  } finally {
-    body.release();
-  }
-  if (accepted === undefined) {
+  const received = await receive({ request, response, token });
+  if (received === undefined) {
     throw HttpError.unauthenticated();
   }
-  return JSON.stringify({ success: true, message: 'Data Received', ...accepted });
-}
-
-interface EventRead extends Omit<IncomingEvent, 'token' | 'payload'> {
-  readonly body: Body;
-}
-
-async function readEvent(
-  request: IncomingMessage,
-  token: string,
-  { accountIdOf, bodies }: IngestDependencies,
-): Promise<EventRead> {
-  const isKnown = async () => (await accountIdOf(token)) !== undefined;
-  try {
-    const head = { idempotencyKey: idempotencyKeyOf(request), hops: hopsOf(request), type: eventTypeOf(request) };
-    checkContentType(request.headers['content-type']);
-    return { ...head, body: await bodies.read(request, { token, isKnown }) };
-  } catch (error) {
-    // The token is normally checked by the statement that stores the event. A refused request never reaches it.
-    throw !tellsDetails(error) || (await isKnown()) ? error : HttpError.unauthenticated();
-  }
-}
-
-/** Only senders with a valid token may see these errors. */
-function tellsDetails(error: unknown): boolean {
-  return error instanceof HttpError && error.status !== 401 && error.status !== 503;
+  return JSON.stringify({ success: true, message: 'Data Received', ...received });
 }
 
 function accept(response: ServerResponse, body: string): void {

@@ -43,6 +43,11 @@ export class Telemetry {
     this.#log.debug(fact, 'event accepted');
   }
 
+  /** One line, however many events there are. `eventId` is that of the first. */
+  batchAccepted(fact: { eventId: string | undefined; events: number; deliveries: number }): void {
+    this.#log.debug(fact, 'batch accepted');
+  }
+
   attemptMade(
     delivery: { deliveryId: string; destinationId: string; attempt: number },
     outcome: AttemptOutcome,

@@ -38,7 +38,12 @@ export function assembleStorage<Procedure>(parts: DatabaseParts<Procedure>): Sto
   const database = kyselyOf(em);
   return {
     vault,
-    events: new EventStore(eventWrites(groupCommit(), statements), { database, transact, statements }),
+    events: new EventStore(eventWrites(groupCommit(), groupCommit(), statements), {
+      database,
+      reading: kyselyOf(readingEm),
+      transact,
+      statements,
+    }),
     deliveries: new DeliveryStore(
       { claims: groupCommit(), laneClaims: groupCommit(), records: groupCommit(), releases: groupCommit() },
       { database, vault, statements },

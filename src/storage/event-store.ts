@@ -1,12 +1,14 @@
 import { type Kysely, sql } from 'kysely';
 import type { AccountRoutes, RoutableEvent, RoutedEvent } from '../core/account-routes.ts';
 import type { Ticket } from '../core/delivery.ts';
+import { type BatchMark, batchOf, type EarlierBatch, earlierBatch, type IncomingBatch } from './event-batch.ts';
 import { deliveryIdOf } from '../core/ids.ts';
 import { hashToken } from '../core/secrets.ts';
 import type { BatchKind, Commits } from './group-commit.ts';
 import type { Transact } from './typed-statement.ts';
 import { RouteCache } from './route-cache.ts';
 import {
+  type DeliveryCount,
   type EarlierEvent,
   type EarlierEventLookup,
   type EarlierEventRow,
@@ -21,7 +23,7 @@ export const KEY_LIFETIME_MS = 24 * 3_600_000;
 /** For so long routes may change, or a key be lost and taken again, while an event is stored. More than once is rare. */
 const PATIENCE_MS = 3_000;
 
-export interface IncomingEvent extends Omit<NewEvent, 'fanOut'> {
+export interface IncomingEvent extends Omit<NewEvent, 'fanOut' | 'follows' | 'batch'> {
   /** The token of the account that sends it. */
   readonly token: string;
 }
@@ -37,21 +39,43 @@ export interface AcceptedEvent {
 /** Decides where an event goes. */
 export type Route = (routes: AccountRoutes, event: RoutableEvent) => RoutedEvent | Promise<RoutedEvent>;
 
+/** Decides where the events of a batch go, in their order. */
+export type RouteAll = (
+  routes: AccountRoutes,
+  events: readonly RoutableEvent[],
+) => RoutedEvent[] | Promise<RoutedEvent[]>;
+
+export type AcceptedBatch =
+  | { readonly events: readonly NewEvent[] }
+  /** The batch or event that has the same idempotency key. If there is one, nothing was stored. */
+  | { readonly earlier: EarlierBatch };
+
 interface EventStoreParts {
   readonly database: Kysely<unknown>;
+  /** For reading alone. */
+  readonly reading: Kysely<unknown>;
   readonly transact: Transact;
-  readonly statements: Pick<Statements, 'findRoutes'>;
+  readonly statements: Pick<Statements, 'findRoutes' | 'countDeliveries'>;
+}
+
+/** An attempt to store events. */
+interface Attempt<Accepted> {
+  readonly result: StoreResult;
+  readonly stored: () => Accepted;
+  /** Finds what has the same idempotency key. @returns `undefined` when the key has become free. */
+  readonly repeated: () => Promise<Accepted | undefined>;
 }
 
 /** Stores events together with their fan-out. */
 export class EventStore {
   readonly #writes: EventWrites;
-  readonly #database: Kysely<unknown>;
+  readonly #parts: EventStoreParts;
   readonly #routes: RouteCache;
 
-  constructor(writes: EventWrites, { database, transact, statements }: EventStoreParts) {
+  constructor(writes: EventWrites, parts: EventStoreParts) {
+    const { transact, statements } = parts;
     this.#writes = writes;
-    this.#database = database;
+    this.#parts = parts;
     this.#routes = new RouteCache(async (tokenHash) => {
       const found = statements.findRoutes(tokenHash);
       const answers = await transact(found.map(({ query }) => query));
@@ -66,7 +90,48 @@ export class EventStore {
    * @param route called again when the routes have changed before the commit
    * @returns `undefined` when no account has this token; nothing is stored then.
    */
-  async accept({ token, ...incoming }: IncomingEvent, route: Route): Promise<AcceptedEvent | undefined> {
+  accept({ token, ...incoming }: IncomingEvent, route: Route): Promise<AcceptedEvent | undefined> {
+    return this.#untilSettled<AcceptedEvent>(token, async (routes) => {
+      const { type, fanOut } = await route(routes, incoming);
+      const event = { ...incoming, type, fanOut };
+      return {
+        result: await this.#writes.store(event),
+        stored: () => ({ type, tickets: ticketsOf(event) }),
+        repeated: async () => {
+          const earlier = await this.#findEarlierEvent(event);
+          return earlier && { type, tickets: [], earlier };
+        },
+      };
+    });
+  }
+
+  /**
+   * The same for the events of a batch: all are stored in one commit and by the same routes, or none is. The first one
+   * holds the idempotency key.
+   */
+  acceptBatch(token: string, incoming: IncomingBatch, route: RouteAll): Promise<AcceptedBatch | undefined> {
+    return this.#untilSettled<AcceptedBatch>(token, async (routes) => {
+      const { contents, type } = incoming;
+      const routed = await route(
+        routes,
+        contents.map(({ payload }) => ({ type, payload })),
+      );
+      const { events, mark } = batchOf(incoming, routed);
+      return {
+        result: await this.#writes.storeBatch(events),
+        stored: () => ({ events }),
+        repeated: async () => {
+          const earlier = await this.#findEarlierBatch(events[0] as NewEvent, mark);
+          return earlier && { earlier };
+        },
+      };
+    });
+  }
+
+  async #untilSettled<Accepted>(
+    token: string,
+    attempt: (routes: AccountRoutes) => Promise<Attempt<Accepted>>,
+  ): Promise<Accepted | undefined> {
     const tokenHash = hashToken(token);
     const giveUpAt = performance.now() + PATIENCE_MS;
     do {
@@ -74,16 +139,14 @@ export class EventStore {
       if (routes === undefined) {
         return undefined;
       }
-      const { type, fanOut } = await route(routes, incoming);
-      const event = { ...incoming, type, fanOut };
-      const result = await this.#writes.store(event);
+      const { result, stored, repeated } = await attempt(routes);
       if (result === 'stored') {
-        return { type, tickets: ticketsOf(event) };
+        return stored();
       }
       // The unique index decides which event is first. Only a later statement can see that event.
-      const earlier = result === 'duplicate' ? await this.#findEarlierEvent(event) : undefined;
+      const earlier = result === 'duplicate' ? await repeated() : undefined;
       if (earlier !== undefined) {
-        return { type, tickets: [], earlier };
+        return earlier;
       }
       if (result !== 'duplicate') {
         this.#routes.drop(routes);
@@ -95,18 +158,28 @@ export class EventStore {
     throw new Error('The routes of the account or the idempotency key changed too often while the event was stored.');
   }
 
-  /** @returns `undefined` when the key has become free. */
-  async #findEarlierEvent(event: NewEvent): Promise<EarlierEvent | undefined> {
+  async #findEarlierEvent(event: NewEvent, wantsBatch = false): Promise<EarlierEvent | undefined> {
     const { fanOut, idempotencyKey, payload, type, receivedAt } = event;
+    const { tokenHash } = fanOut;
     const expiredAt = receivedAt - KEY_LIFETIME_MS;
     return idempotencyKey === null
       ? undefined
-      : this.#writes.findEarlierEvent({ tokenHash: fanOut.tokenHash, idempotencyKey, payload, type, expiredAt });
+      : this.#writes.findEarlierEvent({ tokenHash, idempotencyKey, payload, type, expiredAt, wantsBatch });
+  }
+
+  async #findEarlierBatch(first: NewEvent, mark: BatchMark): Promise<EarlierBatch | undefined> {
+    const earlier = await this.#findEarlierEvent(first, true);
+    return earlier && earlierBatch(earlier.batch, mark, (eventIds) => this.#countDeliveries(eventIds));
+  }
+
+  async #countDeliveries(eventIds: readonly string[]): Promise<readonly DeliveryCount[]> {
+    const { reading, statements } = this.#parts;
+    return (await statements.countDeliveries(eventIds).execute(reading)).rows;
   }
 
   async accountIdOf(token: string): Promise<string | undefined> {
     const { rows } = await sql<{ id: string }>`select id from account where token_hash = ${hashToken(token)}`.execute(
-      this.#database,
+      this.#parts.database,
     );
     return rows[0]?.id;
   }
@@ -118,11 +191,19 @@ type StoreResult = 'stored' | 'duplicate' | 'stale' | 'unknown';
 /** What waits for a group commit. */
 export interface EventWrites {
   readonly store: (event: NewEvent) => Promise<StoreResult>;
+  /** All of them or none. */
+  readonly storeBatch: (events: readonly NewEvent[]) => Promise<StoreResult>;
   readonly findEarlierEvent: (lookup: EarlierEventLookup) => Promise<EarlierEvent | undefined>;
 }
 
+/**
+ * @param commits for single events
+ * @param batchCommits for batches. Each transaction has room for single events beside a batch, or has no batch: so they
+ * do not wait behind batches.
+ */
 export function eventWrites<Procedure>(
   commits: Commits<Procedure>,
+  batchCommits: Commits<Procedure>,
   { storeEvents, findEarlierEvents }: Pick<Statements<Procedure>, 'storeEvents' | 'findEarlierEvents'>,
 ): EventWrites {
   const events: BatchKind<NewEvent, StoreResult, StoredBatch, Procedure> = {
@@ -130,12 +211,36 @@ export function eventWrites<Procedure>(
     statements: (batch) => [storeEvents(batch)],
     results: storeResults,
   };
+  const batches: BatchKind<readonly NewEvent[], StoreResult, StoredBatch, Procedure> = {
+    bytesOf: (batch) => batch.reduce((sum, { payload }) => sum + payload.length, 0),
+    weightOf: ({ length }) => length,
+    statements: (all) => [storeEvents(all.flat())],
+    results: batchResults,
+  };
   const lookups: BatchKind<EarlierEventLookup, EarlierEvent | undefined, EarlierEventRow> = {
     bytesOf: ({ payload }) => payload.length,
     statements: findEarlierEvents,
     results: earlierEvents,
   };
-  return { store: commits.register(events), findEarlierEvent: commits.register(lookups) };
+  return {
+    store: commits.register(events),
+    storeBatch: batchCommits.register(batches),
+    findEarlierEvent: commits.register(lookups),
+  };
+}
+
+/** What has happened to the first event of a batch has happened to all. */
+function batchResults(
+  batches: readonly (readonly NewEvent[])[],
+  stored: readonly StoredBatch[],
+): readonly StoreResult[] {
+  const results = storeResults(batches.flat(), stored);
+  let first = 0;
+  return batches.map(({ length }) => {
+    const result = results[first] as StoreResult;
+    first += length;
+    return result;
+  });
 }
 
 function storeResults(events: readonly NewEvent[], [stored]: readonly StoredBatch[]): readonly StoreResult[] {
@@ -153,7 +258,10 @@ function storeResults(events: readonly NewEvent[], [stored]: readonly StoredBatc
   });
 }
 
-function ticketsOf({ id, fanOut: { accountId, destinationIds } }: NewEvent): readonly Ticket[] {
+export function ticketsOf({
+  id,
+  fanOut: { accountId, destinationIds },
+}: Pick<NewEvent, 'id' | 'fanOut'>): readonly Ticket[] {
   return destinationIds.map((destinationId, index) => ({
     deliveryId: deliveryIdOf(id, index + 1),
     destinationId,

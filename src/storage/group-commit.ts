@@ -11,6 +11,8 @@ export interface BatchKind<Item, Result, Row, Procedure = never> {
   readonly results: (items: readonly Item[], rows: readonly Row[]) => readonly Result[];
   /** The size of an item beyond a few hundred bytes; 0 if left out. */
   readonly bytesOf?: (item: Item) => number;
+  /** For how many items it counts; 1 if left out. */
+  readonly weightOf?: (item: Item) => number;
 }
 
 /** The database refuses this item because of its values, and would refuse it again. The cause says why. */
@@ -18,7 +20,7 @@ export class ItemRefusedError extends Error {
   override readonly name = 'ItemRefusedError';
 }
 
-/** Of one kind in one transaction, which keeps commits short. */
+/** Of one kind in one transaction, which keeps commits short. A single item may count for more. */
 const ITEMS_MAX = 512;
 /** A transaction carries more only when a single item does. PostgreSQL refuses parameters of 1 GB. */
 const BYTES_MAX = 8 * 1_048_576;
@@ -172,9 +174,11 @@ class WaitingItemsOf<Item, Result, Row, Procedure> implements WaitingItems<Proce
   takeBatch(): Batch<Procedure> | undefined {
     let count = 0;
     let bytes = 0;
+    let weight = 0;
     for (const { item } of this.#entries) {
       bytes += this.#kind.bytesOf?.(item) ?? 0;
-      if (count === ITEMS_MAX || (count > 0 && bytes > BYTES_MAX)) {
+      weight += this.#kind.weightOf?.(item) ?? 1;
+      if (count > 0 && (weight > ITEMS_MAX || bytes > BYTES_MAX)) {
         break;
       }
       count += 1;

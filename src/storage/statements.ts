@@ -18,6 +18,10 @@ export interface NewEvent {
   readonly hops: number;
   /** Events that go to the same destinations may share it, and it is then sent to the database once. */
   readonly fanOut: FanOut;
+  /** The id of an event that is stored by the same statement. This one is stored only if that one is. */
+  readonly follows?: string | null;
+  /** What the event that holds the idempotency key of a batch knows of it; see `BatchMark`. */
+  readonly batch?: string | null;
 }
 
 /** What the database has not stored of a batch of events, as one row. */
@@ -58,19 +62,29 @@ export interface EarlierEventLookup {
   readonly type: string | null;
   /** Events that were received until then have lost their keys. Milliseconds since the Unix epoch. */
   readonly expiredAt: number;
+  /** True if the later event is in a batch. */
+  readonly wantsBatch: boolean;
 }
 
 export interface EarlierEvent {
   readonly id: string;
   readonly deliveries: number;
+  /** False if it was sent in a batch. */
   readonly hasSamePayload: boolean;
   readonly hasSameType: boolean;
+  /** Of the event that holds the key of a batch, if the look-up asks for it. */
+  readonly batch: string | null;
 }
 
 /** The earlier event of one look-up. */
 export interface EarlierEventRow extends EarlierEvent {
   /** The index of the look-up in its batch. */
   readonly lookup: number;
+}
+
+export interface DeliveryCount {
+  readonly eventId: string;
+  readonly deliveries: number;
 }
 
 export interface ClaimRequest {
@@ -226,9 +240,12 @@ export interface Statements<Procedure = unknown> {
   readonly findRoutes: (tokenHash: string) => readonly Statement<StoredRoutes>[];
   /**
    * Stores events with their fan-out, if the version of their routes still holds at the commit: no change of the
-   * account's routes commits in between. An account has each key once.
+   * account's routes commits in between. An account has each key once. Events that belong together have routes of one
+   * version and follow the first of them, so all are stored or none.
    */
   readonly storeEvents: (events: readonly NewEvent[]) => Statement<StoredBatch, Procedure>;
+  /** How many deliveries each of the events has. */
+  readonly countDeliveries: (eventIds: readonly string[]) => RawBuilder<DeliveryCount>;
   /** Finds earlier events by their keys, and removes the keys that have expired. */
   readonly findEarlierEvents: (lookups: readonly EarlierEventLookup[]) => readonly Statement<EarlierEventRow>[];
   /**

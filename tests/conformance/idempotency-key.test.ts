@@ -35,7 +35,7 @@ describe.each(STORES)('events with a key on $name', ({ create }) => {
     const first = await accept({ token, key: 'k' });
     expect(first).toMatchObject({ tickets: [{}, {}] });
     expect(first.earlier).toBeUndefined();
-    const same = { id: first.id, deliveries: 2, hasSamePayload: true, hasSameType: true };
+    const same = { id: first.id, deliveries: 2, hasSamePayload: true, hasSameType: true, batch: null };
     expect((await accept({ token, key: 'k' })).earlier).toEqual(same);
     const other = await accept({ token, key: 'k', payload: Buffer.from('{"a":2}') });
     expect(other).toMatchObject({ tickets: [], earlier: { id: first.id, hasSamePayload: false } });

@@ -32,19 +32,35 @@ describePlans('statements of the pipeline on PostgreSQL', (store) => {
     const claimed = await storage.deliveries.claim({ ticket: other, leaseMs: 60_000, blame: 1 });
     const made = { deliveryId: other.deliveryId, attempt: claimed?.attempt ?? 0 };
     const state = { status: 'SUCCEEDED', retryInMs: null, completedAt: NOW } as const;
-    const { findRoutes, storeEvents, claim, claimLanes, claimLost, record, release, findLanes, findRetries } =
-      POSTGRESQL_STATEMENTS;
+    const {
+      findRoutes,
+      storeEvents,
+      countDeliveries,
+      claim,
+      claimLanes,
+      claimLost,
+      record,
+      release,
+      findLanes,
+      findRetries,
+    } = POSTGRESQL_STATEMENTS;
     const tokenHash = hashToken(token);
     const [lock, read] = findRoutes(tokenHash) as [Statement<StoredRoutes>, Statement<StoredRoutes>];
     const [routes] = read.read((await read.query.execute(database)).rows);
     const version = routes?.version ?? 0;
     const fanOut = { tokenHash, accountId: account.id, version, destinationIds: [destinationId], skipped: null };
+    const leader = fixture.newId();
     const event = { type: null, payload: Buffer.from('{}'), receivedAt: NOW, hops: 0, fanOut };
     return {
       lockRoutes: lock.query,
       findRoutes: read.query,
       storeEvents: storeEvents([{ ...event, id: fixture.newId(), idempotencyKey: null }]).query,
       storeKeyedEvents: storeEvents([{ ...event, id: fixture.newId(), idempotencyKey: 'k' }]).query,
+      storeBatch: storeEvents([
+        { ...event, id: leader, idempotencyKey: 'b', batch: '{}' },
+        { ...event, id: fixture.newId(), idempotencyKey: null, follows: leader },
+      ]).query,
+      countDeliveries: countDeliveries([other.deliveryId]),
       claim: claim([{ ticket, leaseMs: 60_000, blame: 1 }]).query,
       claimLanes: claimLanes([{ destinationId, limit: 8, from: 0, leaseMs: 60_000, blame: 1 }])[0]?.query,
       claimLost: claimLost([{ destinationId, lostMost: 9, leaseMs: 60_000, blame: 1 }])[0]?.query,

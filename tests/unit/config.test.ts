@@ -18,7 +18,7 @@ describe('parseConfig', () => {
       queueName: 'data-pusher.deliveries',
       roles: ['api', 'worker'],
       logLevel: 'info',
-      ingest: { maxBodyBytes: 1_048_576 },
+      ingest: { maxBodyBytes: 1_048_576, maxBatchBytes: 8_388_608 },
       limits: { ingest: undefined, authFailures: undefined, trustProxy: false },
       delivery: {
         timeoutMs: 15_000,
@@ -122,6 +122,7 @@ describe('parseConfig', () => {
     ['DATABASE_URL', 'postgresql://x/y', 'With a PostgreSQL DATABASE_URL all processes need the same ENCRYPTION_KEY'],
     ['LISTEN_DATABASE_URL', 'postgresql://x/y', 'LISTEN_DATABASE_URL must be'],
     ['SENDER_THREADS', '65', 'SENDER_THREADS must be a whole number from 0 to 64.'],
+    ['MAX_BATCH_BYTES', '8MiB', 'MAX_BATCH_BYTES must be a whole number'],
     ['MAX_BODY_BYTES', '-1', 'MAX_BODY_BYTES must be a whole number'],
     ['ROLES', 'api,cook', 'ROLES must be one or more of api, worker, separated by commas.'],
     ['ROLES', 'worker', 'QUEUE_URL and ROLES are for several processes, which need a PostgreSQL DATABASE_URL'],

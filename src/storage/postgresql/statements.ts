@@ -5,7 +5,7 @@ import { type FoundLane, type FoundRetry, type KeyedId, LOST_AMONG_MAX, type Sta
 import { command } from '../typed-statement.ts';
 import type { CleaningStatements } from '../cleaning.ts';
 import { claim, claimLanes, claimLost } from './claims.ts';
-import { findEarlierEvents, findRoutes, storeEvents } from './events.ts';
+import { countDeliveries, findEarlierEvents, findRoutes, storeEvents } from './events.ts';
 import { record } from './records.ts';
 
 const LISTS: Pick<Statements, 'eventIdsOf' | 'deliveryIdsOf'> = {
@@ -53,6 +53,7 @@ export const POSTGRESQL_STATEMENTS: Statements<never> = {
   findRoutes,
   storeEvents,
   findEarlierEvents,
+  countDeliveries,
   claim,
   claimLanes,
   claimLost,

@@ -54,6 +54,9 @@ export type EventRow = readonly [
   /** Of the payload, among all payloads. */
   start: number,
   end: number,
+  /** Left out unless the event is in a batch. */
+  follows?: string | null,
+  batch?: string | null,
 ];
 
 export interface StatementResult {

@@ -5,7 +5,14 @@ import { EVERYTHING } from '../../core/scope.ts';
 import { isVisibleDestination } from '../scope.ts';
 import { command, PackedBytes, statement } from '../typed-statement.ts';
 import type { StoredRoutes } from '../../core/account-routes.ts';
-import { type EarlierEventRow, fanOutsOf, type NewEvent, type Statements, type StoredBatch } from '../statements.ts';
+import {
+  type DeliveryCount,
+  type EarlierEventRow,
+  fanOutsOf,
+  type NewEvent,
+  type Statements,
+  type StoredBatch,
+} from '../statements.ts';
 import type { EventRow, FanOutRow, StoreEvents } from './connection.ts';
 
 type RoutesColumns = Omit<StoredRoutes, 'tokenHash' | 'destinations'> & { readonly destinations: string };
@@ -73,10 +80,11 @@ function packed(
 }
 
 function toRow(
-  { id, receivedAt, idempotencyKey, hops, type }: NewEvent,
+  { id, receivedAt, idempotencyKey, hops, type, follows, batch }: NewEvent,
   ...[fanOut, start, end]: readonly [fanOut: number, start: number, end: number]
 ): EventRow {
-  return [id, fanOut, receivedAt, idempotencyKey, hops, type, start, end];
+  const row = [id, fanOut, receivedAt, idempotencyKey, hops, type, start, end] as const;
+  return follows === undefined && batch === undefined ? [...row] : [...row, follows ?? null, batch ?? null];
 }
 
 function isShared(bytes: Buffer): bytes is Buffer<SharedArrayBuffer> {
@@ -88,15 +96,25 @@ interface EarlierEventColumns extends Omit<EarlierEventRow, 'hasSamePayload' | '
   readonly hasSameType: 0 | 1;
 }
 
+const DELIVERIES_OF_EVENT = sql`
+          (select count(*) from delivery
+           where id > e.id and id <= substr(e.id, 1, ${sql.lit(ID_STEM_CHARACTERS)}) || 'fff'
+             and ${isVisibleDestination(sql`destination_id`, EVERYTHING)})`;
+
+export const countDeliveries: Statements['countDeliveries'] = (eventIds) => sql<DeliveryCount>`
+    select e.id as "eventId", ${DELIVERIES_OF_EVENT} as deliveries
+    from (select key, value as id from json_each(${JSON.stringify(eventIds)})) e order by e.key`;
+
 export const findEarlierEvents: Statements['findEarlierEvents'] = (lookups) => {
   const payloads = new PackedBytes();
   const rows = JSON.stringify(
-    lookups.map(({ tokenHash, idempotencyKey, expiredAt, payload, type }) => [
+    lookups.map(({ tokenHash, idempotencyKey, expiredAt, payload, type, wantsBatch }) => [
       tokenHash,
       idempotencyKey,
       expiredAt,
       ...payloads.add(payload),
       type,
+      wantsBatch,
     ]),
   );
   const earlierEvents = sql`
@@ -105,16 +123,15 @@ export const findEarlierEvents: Statements['findEarlierEvents'] = (lookups) => {
       cross join event e on e.account_id = a.id and e.idempotency_key = l.value ->> 1`;
   return [
     command(sql`
-      update event set idempotency_key = null
+      update event set idempotency_key = null, batch = null
       where id in (select e.id ${earlierEvents} where e.received_at <= l.value ->> 2)`),
     statement(
       sql<EarlierEventColumns>`
         select l.key as lookup, e.id,
-          (select count(*) from delivery
-           where id > e.id and id <= substr(e.id, 1, ${sql.lit(ID_STEM_CHARACTERS)}) || 'fff'
-             and ${isVisibleDestination(sql`destination_id`, EVERYTHING)}) as deliveries,
-          e.payload = substr(${payloads.toBuffer()}, l.value ->> 3, l.value ->> 4) as "hasSamePayload",
-          e.type is l.value ->> 5 as "hasSameType"
+          ${DELIVERIES_OF_EVENT} as deliveries,
+          e.batch is null and e.payload = substr(${payloads.toBuffer()}, l.value ->> 3, l.value ->> 4) as "hasSamePayload",
+          e.type is l.value ->> 5 as "hasSameType",
+          iif(l.value ->> 6, e.batch, null) as batch
         ${earlierEvents}`,
       ({ hasSamePayload, hasSameType, ...row }) => ({
         ...row,

@@ -6,7 +6,7 @@ import type { Clock } from '../../core/clock.ts';
 import type { CleaningStatements } from '../cleaning.ts';
 import { command } from '../typed-statement.ts';
 import { claimBy, claimLanesBy, claimLostBy } from './claims.ts';
-import { findEarlierEvents, findRoutes, storeEventsBy } from './events.ts';
+import { countDeliveries, findEarlierEvents, findRoutes, storeEventsBy } from './events.ts';
 import type { StoreEvents } from './connection.ts';
 import { recordBy } from './records.ts';
 
@@ -38,6 +38,7 @@ export function sqliteStatements(clock: Clock): Statements<StoreEvents> {
     findRoutes,
     storeEvents: storeEventsBy(clock),
     findEarlierEvents,
+    countDeliveries,
     claim: claimBy(clock),
     claimLanes: claimLanesBy(clock),
     claimLost: claimLostBy(clock),

@@ -118,8 +118,8 @@ type Prepare = (sql: string) => Database.Statement;
 
 const FIND_ACCOUNT = 'select id, routing_version as version from account where token_hash = ?';
 const INSERT_EVENT = `
-  insert into event (id, account_id, payload, received_at, idempotency_key, hops, type, skipped)
-  values (?, ?, ?, ?, ?, ?, ?, ?)
+  insert into event (id, account_id, payload, received_at, idempotency_key, hops, type, skipped, batch)
+  values (?, ?, ?, ?, ?, ?, ?, ?, ?)
   on conflict (account_id, idempotency_key) where idempotency_key is not null do nothing`;
 const INSERT_DELIVERY = `
   insert into delivery (id, event_id, destination_id, status, attempt_count) values (?, ?, ?, 'PENDING', 0)`;
@@ -144,14 +144,16 @@ export function storeEvents(prepare: Prepare, { rows, fanOuts, payloads, now }: 
   });
   const insertEvent = prepare(INSERT_EVENT);
   const insert = { delivery: prepare(INSERT_DELIVERY), queued: prepare(INSERT_QUEUED) };
+  const refused = new Set<string>();
   for (const [index, row] of (JSON.parse(rows) as EventRow[]).entries()) {
-    const [id, fanOut, receivedAt, idempotencyKey, hops, type, start, end] = row;
+    const [id, fanOut, receivedAt, idempotencyKey, hops, type, start, end, follows = null, batch = null] = row;
     const accountId = accountIds[fanOut];
-    if (accountId !== undefined) {
+    if (accountId !== undefined && (follows === null || !refused.has(follows))) {
       const [, , destinationIds, skipped] = lists[fanOut] as FanOutRow;
       const payload = bytesOf(payloads, start, end);
-      const { changes } = insertEvent.run(id, accountId, payload, receivedAt, idempotencyKey, hops, type, skipped);
-      if (changes === 0) {
+      const values = [id, accountId, payload, receivedAt, idempotencyKey, hops, type, skipped, batch];
+      if (insertEvent.run(values).changes === 0) {
+        refused.add(id);
         stored.duplicates.push(index);
       } else {
         insertFanOut(insert, { id, now }, destinationIds);
