@@ -7,12 +7,15 @@ export interface LoadOrder {
   readonly url: string;
   readonly token: string;
   readonly connections: number;
+  /** Events in one request; an event alone if it is left out. */
+  readonly batch?: number;
   /** Either how long, or how many events. */
   readonly seconds?: number;
   readonly events?: number;
 }
 
 export interface LoadResult {
+  /** Requests. */
   readonly accepted: number;
   readonly perSecond: number;
   /** Accepted in each second. */
@@ -22,7 +25,7 @@ export interface LoadResult {
   readonly p99: number;
 }
 
-async function post({ url, token, connections, seconds, events }: LoadOrder): Promise<LoadResult> {
+async function post({ url, token, connections, batch, seconds, events }: LoadOrder): Promise<LoadResult> {
   const startedAt = nowMs();
   const eachSecond: number[] = [];
   const result = await new Promise<autocannon.Result>((resolve, reject) => {
@@ -32,7 +35,7 @@ async function post({ url, token, connections, seconds, events }: LoadOrder): Pr
         connections,
         method: 'POST',
         headers: { 'content-type': 'application/json', 'cl-x-token': token },
-        body: PAYLOAD,
+        body: batch === undefined ? PAYLOAD : `[${Array(batch).fill(PAYLOAD).join(',')}]`,
         ...(events === undefined ? { duration: seconds ?? 1 } : { amount: events }),
       },
       (error: Error | null, done) => (error === null ? resolve(done) : reject(error)),

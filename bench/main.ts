@@ -6,8 +6,8 @@
  *   npm run bench -- --profile rabbitmq    the same with RabbitMQ between them
  *   npm run bench -- --smoke               a few seconds; shows that everything works, the figures say little
  *   npm run bench -- --cpu-profile         also prints what the server spent its time on (and costs some speed)
- *   npm run bench -- --scenario mixed      one of accept, routed, deliver, latency, mixed, statements, which are
- *                                          run by default, or many; may be given several times
+ *   npm run bench -- --scenario mixed      one of accept, batch, routed, deliver, latency, mixed, statements,
+ *                                          which are run by default, or many; may be given several times
  *
  * For all scenarios: --workers 2 (worker processes, or sender threads on SQLite), --rounds 3.
  * For deliver: --backlog 100000 (events to be worked off, in one round).
@@ -26,6 +26,7 @@
  *   events accepted    64 keep-alive connections post an event of 300 bytes to an account without
  *                      destinations, and every 202 means a durable commit. Bare: an Express route that reads
  *                      and checks the same body and answers the same, but stores nothing.
+ *   in batches         the same for batches of 100 of these events. In the column of the bare limit: single ones.
  *   by rules           the same for events that make one delivery: ten destinations have types and a filter of
  *                      five conditions, and one takes them. In the column of the bare limit: one destination
  *                      without rules.

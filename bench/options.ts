@@ -4,9 +4,17 @@ import { type Profile, PROFILES } from './backing.ts';
 import { FULL, type Sizes, SMOKE } from './sizes.ts';
 import { UsageError } from './usage-error.ts';
 
-export const SCENARIOS = ['accept', 'deliver', 'latency', 'mixed', 'many', 'routed', 'statements'] as const;
+export const SCENARIOS = ['accept', 'deliver', 'latency', 'mixed', 'many', 'routed', 'batch', 'statements'] as const;
 export type Scenario = (typeof SCENARIOS)[number];
-const DEFAULT_SCENARIOS: readonly Scenario[] = ['accept', 'routed', 'deliver', 'latency', 'mixed', 'statements'];
+const DEFAULT_SCENARIOS: readonly Scenario[] = [
+  'accept',
+  'batch',
+  'routed',
+  'deliver',
+  'latency',
+  'mixed',
+  'statements',
+];
 /** Those that measure another build beside this one. */
 const COMPARING: ReadonlySet<Scenario> = new Set(['mixed', 'routed']);
 

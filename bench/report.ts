@@ -1,5 +1,6 @@
 import type { Profile } from './backing.ts';
 import type { AcceptFigures } from './measure-accept.ts';
+import { BATCH_EVENTS, type BatchFigures } from './measure-batch.ts';
 import type { DeliverFigures } from './measure-deliver.ts';
 import type { LatencyFigures } from './measure-latency.ts';
 import type { RoutedFigures } from './measure-routed.ts';
@@ -18,6 +19,8 @@ const SHARE_AIM = 0.7;
 /** What rules may cost, and what is lost to them where there are none. */
 const ROUTED_AIM = 0.75;
 const PLAIN_AIM = 0.97;
+/** How many times more events batches bring. */
+const BATCH_AIM = 5;
 const CORES_AIM = 1.5;
 const IDLE_P50_AIM_MS = 50;
 /** For the one process on SQLite, where nothing travels between processes. */
@@ -73,6 +76,13 @@ export function routedFindings({ plain, routed, other }: RoutedFigures): Finding
       roundsLine('  without rules', plain),
       ...(other.length === 0 ? [] : [roundsLine('  other build', other)]),
     ],
+  };
+}
+
+export function batchFindings({ batched, single }: BatchFigures): Findings {
+  return {
+    rows: [rateRow(`events in batches of ${BATCH_EVENTS}, beside single ones`, batched, single, BATCH_AIM)],
+    lines: [roundsLine('in batches', batched), roundsLine('  single', single)],
   };
 }
 

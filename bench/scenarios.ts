@@ -1,5 +1,6 @@
 import type { Context } from './context.ts';
 import { measureAccept } from './measure-accept.ts';
+import { measureBatch } from './measure-batch.ts';
 import { measureDeliver } from './measure-deliver.ts';
 import { measureLatency } from './measure-latency.ts';
 import { measureMany } from './measure-many.ts';
@@ -9,6 +10,7 @@ import { measureStatements } from './measure-statements.ts';
 import type { Scenario } from './options.ts';
 import {
   acceptFindings,
+  batchFindings,
   deliverFindings,
   type Findings,
   latencyFindings,
@@ -48,6 +50,10 @@ export const PLAYS: Readonly<Record<Scenario, Play>> = {
   routed: {
     title: 'Accepting events by rules',
     run: async (context) => routedFindings(await measureRouted(context)),
+  },
+  batch: {
+    title: 'Accepting events in batches',
+    run: async (context) => batchFindings(await measureBatch(context)),
   },
   statements: {
     title: 'Counting statements',
