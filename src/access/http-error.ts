@@ -58,6 +58,13 @@ export class HttpError extends Error {
     return new HttpError(413, invalidData(`A batch must not have more than ${max} events.`));
   }
 
+  static routingTooLong(): HttpError {
+    return new HttpError(
+      413,
+      invalidData('To find out where the events of the batch go takes too long. Send fewer events in one request.'),
+    );
+  }
+
   static conflict(detail: string): HttpError {
     return new HttpError(409, { success: false, message: 'Conflict', detail });
   }

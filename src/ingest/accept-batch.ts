@@ -40,7 +40,7 @@ interface Dependencies {
  * Stores the events of a batch in one commit, or none of them. Otherwise it is like `createAcceptEvent`.
  *
  * @returns `undefined` when no account has the token.
- * @throws HttpError 409 when another event or batch has the key
+ * @throws HttpError 413 when routing takes too long; 409 when another event or batch has the key
  */
 export function createAcceptBatch({ events, router, queue, clock, newId, telemetry }: Dependencies): AcceptBatch {
   const route: RouteAll = (routes, all) => router.routeAll(routes, all);

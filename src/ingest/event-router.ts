@@ -1,5 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
+import { HttpError } from '../access/http-error.ts';
 import {
   type AccountRoutes,
   type FanOut,
@@ -20,6 +21,8 @@ export type RoutingAnswer = { readonly type: string | null; readonly fanOut: Fan
 
 /** The work of one turn of the event loop; a single event may take longer. */
 const TURN_MS = 5;
+/** Far more than a batch with common filters takes. */
+const BATCH_MS_MAX = 10_000;
 
 interface Job {
   readonly order: RoutingOrder;
@@ -43,13 +46,22 @@ export class EventRouter {
     return routes.isLongWork(event) ? this.#routeInThread(routes.stored, event) : routes.route(event);
   }
 
-  /** Events that come together are routed in turns, so that all of them together do not block the event loop either. */
+  /**
+   * Events that come together are routed in turns, so that all of them together do not block the event loop either.
+   *
+   * @throws HttpError 413 when it takes too long: their bodies hold memory that others wait for
+   */
   async routeAll(routes: AccountRoutes, events: readonly RoutableEvent[]): Promise<RoutedEvent[]> {
     const routed: RoutedEvent[] = [];
-    let turnEndsAt = performance.now() + TURN_MS;
+    const startedAt = performance.now();
+    let turnEndsAt = startedAt + TURN_MS;
     for (const event of events) {
       routed.push(await this.route(routes, event));
-      if (performance.now() > turnEndsAt) {
+      const now = performance.now();
+      if (now > startedAt + BATCH_MS_MAX) {
+        throw HttpError.routingTooLong();
+      }
+      if (now > turnEndsAt) {
         await nextTurn();
         turnEndsAt = performance.now() + TURN_MS;
       }

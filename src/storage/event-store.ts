@@ -198,8 +198,7 @@ export interface EventWrites {
 
 /**
  * @param commits for single events
- * @param batchCommits for batches. Each transaction has room for single events beside a batch, or has no batch: so they
- * do not wait behind batches.
+ * @param batchCommits for batches, which are a kind of their own: single events do not queue behind them
  */
 export function eventWrites<Procedure>(
   commits: Commits<Procedure>,
@@ -208,12 +207,14 @@ export function eventWrites<Procedure>(
 ): EventWrites {
   const events: BatchKind<NewEvent, StoreResult, StoredBatch, Procedure> = {
     bytesOf: ({ payload }) => payload.length,
+    weightOf,
     statements: (batch) => [storeEvents(batch)],
     results: storeResults,
   };
   const batches: BatchKind<readonly NewEvent[], StoreResult, StoredBatch, Procedure> = {
     bytesOf: (batch) => batch.reduce((sum, { payload }) => sum + payload.length, 0),
-    weightOf: ({ length }) => length,
+    weightOf: (batch) => batch.reduce((sum, event) => sum + weightOf(event), 0),
+    ownerOf: ([first]) => first?.fanOut.accountId,
     statements: (all) => [storeEvents(all.flat())],
     results: batchResults,
   };
@@ -227,6 +228,13 @@ export function eventWrites<Procedure>(
     storeBatch: batchCommits.register(batches),
     findEarlierEvent: commits.register(lookups),
   };
+}
+
+/** So many deliveries take about as long as an event without any. */
+const DELIVERIES_PER_EVENT = 4;
+
+function weightOf({ fanOut }: NewEvent): number {
+  return 1 + fanOut.destinationIds.length / DELIVERIES_PER_EVENT;
 }
 
 /** What has happened to the first event of a batch has happened to all. */

@@ -11,8 +11,10 @@ export interface BatchKind<Item, Result, Row, Procedure = never> {
   readonly results: (items: readonly Item[], rows: readonly Row[]) => readonly Result[];
   /** The size of an item beyond a few hundred bytes; 0 if left out. */
   readonly bytesOf?: (item: Item) => number;
-  /** For how many items it counts; 1 if left out. */
+  /** How much longer than a common item it makes a transaction; 1 if left out. */
   readonly weightOf?: (item: Item) => number;
+  /** Owners take turns. If it is left out, the oldest item goes first. */
+  readonly ownerOf?: (item: Item) => unknown;
 }
 
 /** The database refuses this item because of its values, and would refuse it again. The cause says why. */
@@ -20,8 +22,8 @@ export class ItemRefusedError extends Error {
   override readonly name = 'ItemRefusedError';
 }
 
-/** Of one kind in one transaction, which keeps commits short. A single item may count for more. */
-const ITEMS_MAX = 512;
+/** Of the items of one kind in one transaction, which keeps commits short. */
+const WEIGHT_MAX = 512;
 /** A transaction carries more only when a single item does. PostgreSQL refuses parameters of 1 GB. */
 const BYTES_MAX = 8 * 1_048_576;
 /** When a commit fails, callers that have waited longer are refused too: the next commit may take as long. */
@@ -42,6 +44,9 @@ export type Commits<Procedure = never> = Pick<GroupCommit<Procedure>, 'register'
  * Writes that arrive while a commit is under way share the next one, which pays the price of a durable commit once
  * for all of them. Kinds that are registered with the same group commit share transactions too.
  *
+ * An item that takes long by itself gets a transaction of its own, and everything else that waits goes before the next
+ * one. So nobody waits for two of them.
+ *
  * When a commit fails because of its items, its halves are tried again: one bad item fails alone. When it fails
  * because the database is away, all its items fail, and so do those that have waited for more than a second.
  */
@@ -50,6 +55,7 @@ export class GroupCommit<Procedure = never> {
   readonly #waiting: WaitingItems<Procedure>[] = [];
   #underWay = 0;
   #isScheduled = false;
+  #wasLong = false;
 
   constructor(options: GroupCommitOptions<Procedure>) {
     this.#options = options;
@@ -79,7 +85,7 @@ export class GroupCommit<Procedure = never> {
 
   #next(): void {
     while (this.#underWay < this.#options.underWayMax) {
-      const batches = this.#waiting.flatMap((waiting) => waiting.takeBatch() ?? []);
+      const batches = this.#takeBatches();
       if (batches.length === 0) {
         return;
       }
@@ -90,6 +96,20 @@ export class GroupCommit<Procedure = never> {
         this.#next();
       });
     }
+  }
+
+  /** Long items and all others take turns. */
+  #takeBatches(): readonly Batch<Procedure>[] {
+    const long = this.#waiting.find(({ isLongNext }) => isLongNext);
+    if (long === undefined || this.#wasLong) {
+      const batches = this.#waiting.flatMap((waiting) => waiting.takeBatch() ?? []);
+      if (long === undefined || batches.length > 0) {
+        this.#wasLong = false;
+        return batches;
+      }
+    }
+    this.#wasLong = true;
+    return [long.takeLong()];
   }
 
   async #commit(batches: readonly Batch<Procedure>[], ended: () => void): Promise<void> {
@@ -132,7 +152,11 @@ export class GroupCommit<Procedure = never> {
 
 /** Items of one kind, as the group commit sees them: it has no use for their types. */
 interface WaitingItems<Procedure> {
+  /** Whether the next item gets a transaction of its own. */
+  readonly isLongNext: boolean;
+  /** @returns `undefined` also if a long item is next */
   takeBatch(): Batch<Procedure> | undefined;
+  takeLong(): Batch<Procedure>;
   /** @param before on the clock of `performance.now` */
   rejectOlder(before: number, cause: unknown): void;
 }
@@ -152,6 +176,8 @@ interface PreparedBatch<Procedure> {
 
 interface Entry<Item, Result> {
   readonly item: Item;
+  /** The round of turns in which it goes; 0 if there are no owners. */
+  readonly round: number;
   readonly since: number;
   readonly resolve: (result: Result | PromiseLike<Result>) => void;
   readonly reject: (cause: unknown) => void;
@@ -159,7 +185,8 @@ interface Entry<Item, Result> {
 
 class WaitingItemsOf<Item, Result, Row, Procedure> implements WaitingItems<Procedure> {
   readonly #kind: BatchKind<Item, Result, Row, Procedure>;
-  readonly #entries: Entry<Item, Result>[] = [];
+  /** In the order in which they go. */
+  #entries: Entry<Item, Result>[] = [];
 
   constructor(kind: BatchKind<Item, Result, Row, Procedure>) {
     this.#kind = kind;
@@ -167,18 +194,33 @@ class WaitingItemsOf<Item, Result, Row, Procedure> implements WaitingItems<Proce
 
   add(item: Item): Promise<Result> {
     return new Promise((resolve, reject) => {
-      this.#entries.push({ item, since: performance.now(), resolve, reject });
+      const entry = { item, round: this.#roundOf(item), since: performance.now(), resolve, reject };
+      const before = this.#kind.ownerOf && this.#entries.findIndex(({ round }) => round > entry.round);
+      if (before === undefined || before === -1) {
+        this.#entries.push(entry);
+      } else {
+        this.#entries.splice(before, 0, entry);
+      }
     });
+  }
+
+  get isLongNext(): boolean {
+    const [first] = this.#entries;
+    return first !== undefined && this.#weightOf(first) > WEIGHT_MAX;
+  }
+
+  takeLong(): Batch<Procedure> {
+    return new BatchOf(this.#kind, this.#entries.splice(0, 1));
   }
 
   takeBatch(): Batch<Procedure> | undefined {
     let count = 0;
     let bytes = 0;
     let weight = 0;
-    for (const { item } of this.#entries) {
-      bytes += this.#kind.bytesOf?.(item) ?? 0;
-      weight += this.#kind.weightOf?.(item) ?? 1;
-      if (count > 0 && (weight > ITEMS_MAX || bytes > BYTES_MAX)) {
+    for (const entry of this.#entries) {
+      bytes += this.#kind.bytesOf?.(entry.item) ?? 0;
+      weight += this.#weightOf(entry);
+      if (weight > WEIGHT_MAX || (count > 0 && bytes > BYTES_MAX)) {
         break;
       }
       count += 1;
@@ -186,11 +228,25 @@ class WaitingItemsOf<Item, Result, Row, Procedure> implements WaitingItems<Proce
     return count === 0 ? undefined : new BatchOf(this.#kind, this.#entries.splice(0, count));
   }
 
-  rejectOlder(before: number, cause: unknown): void {
-    const from = this.#entries.findIndex(({ since }) => since > before);
-    for (const { reject } of this.#entries.splice(0, from < 0 ? this.#entries.length : from)) {
-      reject(cause);
+  #weightOf({ item }: Entry<Item, Result>): number {
+    return this.#kind.weightOf?.(item) ?? 1;
+  }
+
+  /** An item goes a round after those of its owner that wait. Kinds that have owners have few items. */
+  #roundOf(item: Item): number {
+    const { ownerOf } = this.#kind;
+    if (ownerOf === undefined) {
+      return 0;
     }
+    const owner = ownerOf(item);
+    const own = this.#entries.filter((entry) => ownerOf(entry.item) === owner).length;
+    return (this.#entries[0]?.round ?? 0) + own;
+  }
+
+  rejectOlder(before: number, cause: unknown): void {
+    const older = this.#entries.filter(({ since }) => since <= before);
+    this.#entries = this.#entries.filter(({ since }) => since > before);
+    older.forEach(({ reject }) => reject(cause));
   }
 }
 

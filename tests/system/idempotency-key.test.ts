@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { numberedBatch, postBatch } from '../support/batch.ts';
 import { createTemporaryDatabase, TEST_DATABASE_URL, type TemporaryDatabase } from '../support/postgresql.ts';
 import type { ServerProcess } from '../support/server-process.ts';
 import { ENCRYPTION_KEY } from '../support/vault.ts';
@@ -54,5 +55,20 @@ interface Answer {
     expect(answers.filter(({ isDuplicate }) => !isDuplicate)).toHaveLength(1);
     expect(await stored()).toBe(1);
     await receiver.arrived(1);
+  });
+
+  test('the same batch at both at once: it is stored once, and everyone learns the ids of its events', async () => {
+    const answers = await Promise.all(
+      Array.from({ length: AT_ONCE }, (_, index) => {
+        const { urls } = servers[index % 2] as ServerProcess;
+        const headers = ['Idempotency-Key', 'k'];
+        return postBatch(urls, { token: account.token, body: numberedBatch(100), headers });
+      }),
+    );
+    expect(servers.map(({ stderr }) => stderr).join('')).not.toContain('failed');
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([202]));
+    expect(new Set(answers.map(({ json }) => JSON.stringify(json.events))).size).toBe(1);
+    expect(answers.filter(({ json }) => json.duplicate !== true)).toHaveLength(1);
+    expect(await stored()).toBe(100);
   });
 });

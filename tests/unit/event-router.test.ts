@@ -97,6 +97,29 @@ describe('an event', () => {
   });
 });
 
+test('the events of a batch are routed in their order, and other work goes on in between', async () => {
+  let turns = 0;
+  let isDone = false;
+  const turn = (): void => {
+    turns += 1;
+    if (!isDone) {
+      setImmediate(turn);
+    }
+  };
+  setImmediate(turn);
+  const padding = 'x'.repeat(30_000);
+  const payloads = Array.from({ length: 1_000 }, (_, n) =>
+    n === 500 ? LARGE : Buffer.from(JSON.stringify({ padding, type: n % 2 === 0 ? 'order.paid' : 'login', n })),
+  );
+  const events = payloads.map((payload) => ({ type: null, payload }));
+  const routed = await router.routeAll(new AccountRoutes(RULED), events);
+  isDone = true;
+  expect(routed.map(({ type }) => type)).toEqual(events.map((_, n) => (n % 2 === 0 ? 'order.paid' : 'login')));
+  expect(routed[500]?.fanOut.destinationIds).toEqual(['one', 'three']);
+  expect(routed[501]?.fanOut.destinationIds).toEqual([]);
+  expect(turns).toBeGreaterThan(2);
+});
+
 test('accounts take turns in the thread', async () => {
   const ended: string[] = [];
   const routeOf = async (accountId: string) => {
