@@ -132,6 +132,19 @@ while [ -z "$DELIVERY_ID" ]; do
   esac
 done
 
+echo '--- several events'
+ANSWER=$(curl -sS "$BASE_URL/server/incoming_data/batch" \
+  -H 'Content-Type: application/json' \
+  -H "CL-X-TOKEN: $TOKEN" \
+  -H "Idempotency-Key: curl-$$-orders" \
+  -H 'X-Event-Type: order.paid' \
+  -d '[{ "order": 4712, "total": 12.50, "paid": true }, { "order": 4713, "total": 20, "paid": true }]')
+echo "$ANSWER"
+case $ANSWER in
+  *'"success":true'*) ;;
+  *) refused ;;
+esac
+
 graphql delivery '{
   "query": "query ($id: ID!) { delivery(id: $id) { id status attemptCount completedAt attempts { number startedAt durationMs statusCode error responseBody } } }",
   "variables": { "id": "'"$DELIVERY_ID"'" }
