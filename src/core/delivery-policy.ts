@@ -34,6 +34,13 @@ export interface DeliveryPolicy {
 /** A field that is absent stays as it is. */
 export type PolicyPatch = Partial<DeliveryPolicy>;
 
+/** This share of a rate, or one, may come at once. */
+export const RATE_BURST_SHARE = 0.1;
+
+export function burstOf({ count }: Rate): number {
+  return Math.max(Math.floor(count * RATE_BURST_SHARE), 1);
+}
+
 /** The server's defaults, for what a destination leaves open. */
 export interface PolicyDefaults {
   readonly timeoutMs: number;
@@ -41,21 +48,19 @@ export interface PolicyDefaults {
   readonly maxConcurrency: number;
 }
 
-/** What holds for a destination. */
+/** What holds for deliveries to a destination. */
 export interface EffectivePolicy extends PolicyDefaults {
   readonly rateLimit: Rate | null;
   readonly stopOn: readonly number[];
-  readonly orderBy: string | null;
 }
 
-export function withDefaults(policy: DeliveryPolicy, defaults: PolicyDefaults): EffectivePolicy {
+export function withDefaults(policy: Omit<DeliveryPolicy, 'orderBy'>, defaults: PolicyDefaults): EffectivePolicy {
   return {
     timeoutMs: policy.timeoutMs ?? defaults.timeoutMs,
     retrySchedule: policy.retrySchedule ?? defaults.retrySchedule,
     maxConcurrency: policy.maxConcurrency ?? defaults.maxConcurrency,
     rateLimit: policy.rateLimit,
     stopOn: policy.stopOn ?? [],
-    orderBy: policy.orderBy,
   };
 }
 

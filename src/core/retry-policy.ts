@@ -16,13 +16,24 @@ export interface AttemptResult extends Pick<ExchangeOutcome, 'error' | 'statusCo
   readonly now: number;
 }
 
+export interface RetryPolicy {
+  readonly retrySchedule: RetrySchedule;
+  /** Statuses that end a delivery at once. */
+  readonly stopOn: readonly number[];
+}
+
 /** @param random a number in [0, 1) */
-export function stateAfterAttempt(result: AttemptResult, schedule: RetrySchedule, random: number): DeliveryState {
+export function stateAfterAttempt(
+  result: AttemptResult,
+  { retrySchedule, stopOn }: RetryPolicy,
+  random: number,
+): DeliveryState {
   if (result.error === null) {
     return { status: 'SUCCEEDED', retryInMs: null, completedAt: result.now };
   }
-  const wait = schedule[result.attempt - 1];
-  if (wait === undefined || saysGone(result) || isFinal(result)) {
+  const wait = retrySchedule[result.attempt - 1];
+  const mustStop = result.statusCode !== null && stopOn.includes(result.statusCode);
+  if (wait === undefined || mustStop || saysGone(result) || isFinal(result)) {
     return { status: 'FAILED', retryInMs: null, completedAt: result.now };
   }
   const spread = 1 + JITTER * (2 * random - 1);

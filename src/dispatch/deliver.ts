@@ -1,23 +1,20 @@
 import type { Clock, Timer } from '../core/clock.ts';
 import { type ExchangeOutcome, outcomeUnsent, saysGone, type Ticket } from '../core/delivery.ts';
-import { type RetrySchedule, stateAfterAttempt } from '../core/retry-policy.ts';
+import { type EffectivePolicy, type PolicyDefaults, withDefaults } from '../core/delivery-policy.ts';
+import { stateAfterAttempt } from '../core/retry-policy.ts';
 import type { Telemetry } from '../observe/telemetry.ts';
-import type { DeliveryStore } from '../storage/delivery-store.ts';
-import type { AttemptRecord, Blame, ClaimedDelivery } from '../storage/statements.ts';
+import type { DeliveryStore, RateNotice } from '../storage/delivery-store.ts';
+import { type AttemptRecord, type Blame, type ClaimedDelivery, leaseMsOf } from '../storage/statements.ts';
 import type { Sender } from './http-sender.ts';
 import type { Payloads } from './payloads.ts';
 import { STORE_PAUSE_MS, StorePause } from './store-pause.ts';
 
-/** Added to the time of two requests: a claim may wait for a slot while another request uses it. */
-const LEASE_MARGIN_MS = 15_000;
-
 export interface DeliverOptions {
-  readonly deliveries: Pick<DeliveryStore, 'claim' | 'claimLane' | 'claimLost' | 'record' | 'release'>;
+  readonly deliveries: Pick<DeliveryStore, 'claim' | 'claimLane' | 'claimLost' | 'claimRated' | 'record' | 'release'>;
   readonly sender: Sender;
   readonly payloads: Payloads;
-  /** Upper bound of one request. The lease is derived from it, before the claim tells which destination it is. */
-  readonly timeoutMs: number;
-  readonly retrySchedule: RetrySchedule;
+  /** What holds for destinations without a policy of their own. */
+  readonly policyDefaults: PolicyDefaults;
   readonly clock: Clock;
   readonly timer: Timer;
   /** A number in [0, 1). */
@@ -25,15 +22,38 @@ export interface DeliverOptions {
   readonly telemetry: Telemetry;
 }
 
-/** Which deliveries to claim: that of a ticket, the oldest due ones of a destination, or one whose worker died. */
+/**
+ * Which deliveries to claim: that of a ticket, the oldest due ones of a destination, or one whose worker died. A rated
+ * claim keeps to the rate limit of the destination; the others get nothing if there is one.
+ */
 export type ClaimOrder =
   | { readonly by: 'ticket'; readonly ticket: Ticket }
-  | { readonly by: 'look-up'; readonly destinationId: string; readonly from: number; readonly limit: number }
-  | { readonly by: 'rescue'; readonly destinationId: string; readonly lostMost: number };
+  | {
+      readonly by: 'look-up';
+      readonly destinationId: string;
+      readonly from: number;
+      readonly limit: number;
+      readonly isRated: boolean;
+    }
+  | { readonly by: 'rescue'; readonly destinationId: string; readonly lostMost: number; readonly isRated: boolean };
+
+/** What the store has answered. */
+export interface ClaimAnswer {
+  readonly found: readonly Leased[];
+  /** Set if the destination has a rate limit. */
+  readonly limit: ClaimLimit | undefined;
+}
+
+export interface ClaimLimit {
+  readonly policy: EffectivePolicy;
+  /** Milliseconds until the next attempt is allowed; see `RateNotice`. */
+  readonly limitedForMs: number;
+}
 
 /** A claimed delivery and the lease that this worker has on it. */
 export interface Leased {
   readonly delivery: ClaimedDelivery;
+  readonly policy: EffectivePolicy;
   /** On the monotonic clock, in milliseconds. */
   readonly leaseUntil: number;
   /** Called when the request has ended. */
@@ -56,13 +76,13 @@ export type Sent =
 export class DeliverySteps {
   readonly #options: DeliverOptions;
   readonly #pause: StorePause;
-  readonly #leaseMs: number;
+  readonly #policies: EffectivePolicies;
   #isStopping = false;
 
   constructor(options: DeliverOptions) {
     this.#options = options;
     this.#pause = new StorePause(options.telemetry, options.timer);
-    this.#leaseMs = 2 * options.timeoutMs + LEASE_MARGIN_MS;
+    this.#policies = new EffectivePolicies(options.policyDefaults);
   }
 
   /** True for a while after the store has failed. */
@@ -76,25 +96,41 @@ export class DeliverySteps {
    * @param blame what the attempt counts if this worker dies during it
    * @returns `undefined` when the store failed. Deliveries may be leased all the same, if only the answer was lost.
    */
-  async claim(order: ClaimOrder, blame: Blame): Promise<Leased[] | undefined> {
-    const leaseUntil = this.#options.timer.now() + this.#leaseMs;
+  async claim(order: ClaimOrder, blame: Blame): Promise<ClaimAnswer | undefined> {
+    const askedAt = this.#options.timer.now();
+    let limit: ClaimLimit | undefined;
+    const onLimited = ({ policy, limitedForMs }: RateNotice): void => {
+      limit = { policy: this.#policies.of(policy), limitedForMs };
+    };
     const found = await this.#pause.run(
       order.by === 'ticket' ? 'claim' : order.by,
-      () => this.#claim(order, blame),
+      () => this.#claim(order, blame, onLimited),
       [],
     );
-    return found?.map((delivery) => ({ delivery, leaseUntil }));
+    return found && { found: found.map((delivery) => this.#leased(delivery, askedAt)), limit };
   }
 
-  async #claim(order: ClaimOrder, blame: Blame): Promise<readonly ClaimedDelivery[]> {
-    const { deliveries } = this.#options;
-    const lease = { leaseMs: this.#leaseMs, blame };
+  #leased(delivery: ClaimedDelivery, askedAt: number): Leased {
+    const policy = this.#policies.of(delivery.policy);
+    return { delivery, policy, leaseUntil: askedAt + leaseMsOf(policy.timeoutMs) };
+  }
+
+  async #claim(
+    order: ClaimOrder,
+    blame: Blame,
+    onLimited: (notice: RateNotice) => void,
+  ): Promise<readonly ClaimedDelivery[]> {
+    const { deliveries, policyDefaults } = this.#options;
+    const lease = { leaseMs: leaseMsOf(policyDefaults.timeoutMs), blame };
+    if (order.by !== 'ticket' && order.isRated) {
+      return deliveries.claimRated({ limit: 1, from: 0, lostMost: null, ...order, ...lease }, onLimited);
+    }
     if (order.by === 'look-up') {
-      return deliveries.claimLane({ ...order, ...lease });
+      return deliveries.claimLane({ ...order, ...lease }, onLimited);
     }
     const one = await (order.by === 'ticket'
-      ? deliveries.claim({ ...order, ...lease })
-      : deliveries.claimLost({ ...order, ...lease }));
+      ? deliveries.claim({ ...order, ...lease }, onLimited)
+      : deliveries.claimLost({ ...order, ...lease }, onLimited));
     return one === undefined ? [] : [one];
   }
 
@@ -103,21 +139,21 @@ export class DeliverySteps {
    *
    * @param isWithdrawn checked last before the request begins
    */
-  async send({ delivery, leaseUntil }: Leased, isWithdrawn: () => boolean): Promise<Sent> {
-    const { timer, timeoutMs } = this.#options;
-    // If the process stood still for long, another worker may have the delivery by now.
-    if (timer.now() + timeoutMs >= leaseUntil) {
-      return { next: 'nothing' };
+  async send(leased: Leased, isWithdrawn: () => boolean): Promise<Sent> {
+    const now = this.#options.timer.now();
+    if (now + leased.policy.timeoutMs >= leased.leaseUntil) {
+      // It has waited for its slot for too long. If the process stood still, another worker may have it by now.
+      return { next: now < leased.leaseUntil ? 'release' : 'nothing' };
     }
-    const sent = await this.#pause.run('payload', () => this.#exchange(delivery, isWithdrawn));
+    const sent = await this.#pause.run('payload', () => this.#exchange(leased, isWithdrawn));
     if (sent === undefined || sent === 'withdrawn') {
       return { next: 'release' };
     }
-    return sent === 'no outcome' ? { next: 'nothing' } : { next: 'record', record: this.#judge(delivery, sent) };
+    return sent === 'no outcome' ? { next: 'nothing' } : { next: 'record', record: this.#judge(leased, sent) };
   }
 
   async #exchange(
-    delivery: ClaimedDelivery,
+    { delivery, policy }: Leased,
     isWithdrawn: () => boolean,
   ): Promise<ExchangeOutcome | 'withdrawn' | 'no outcome'> {
     const { sender, payloads, clock, telemetry } = this.#options;
@@ -133,7 +169,7 @@ export class DeliverySteps {
         return 'withdrawn';
       }
       try {
-        return (await sender.send({ ...delivery, payload }, clock.now())) ?? 'no outcome';
+        return (await sender.send({ ...delivery, payload }, clock.now(), policy.timeoutMs)) ?? 'no outcome';
       } catch (error) {
         telemetry.unexpectedError('deliver', error);
         return outcomeUnsent(startedAt, 'UNKNOWN');
@@ -141,11 +177,11 @@ export class DeliverySteps {
     });
   }
 
-  #judge(delivery: ClaimedDelivery, outcome: ExchangeOutcome): AttemptRecord {
-    const { retrySchedule, clock, random, telemetry } = this.#options;
+  #judge({ delivery, policy }: Leased, outcome: ExchangeOutcome): AttemptRecord {
+    const { clock, random, telemetry } = this.#options;
     const state = stateAfterAttempt(
       { ...outcome, attempt: delivery.attemptInCycle, now: clock.now() },
-      retrySchedule,
+      policy,
       random(),
     );
     telemetry.attemptMade(delivery, outcome, state);
@@ -193,5 +229,21 @@ export class DeliverySteps {
   /** Aborts the requests under way. Their leases run out. */
   abort(): void {
     this.#options.sender.close();
+  }
+}
+
+/** Puts in the defaults once for each policy: the store gives equal policies as one object. */
+class EffectivePolicies {
+  readonly #defaults: PolicyDefaults;
+  readonly #known = new WeakMap<ClaimedDelivery['policy'], EffectivePolicy>();
+
+  constructor(defaults: PolicyDefaults) {
+    this.#defaults = defaults;
+  }
+
+  of(policy: ClaimedDelivery['policy']): EffectivePolicy {
+    const known = this.#known.get(policy) ?? withDefaults(policy, this.#defaults);
+    this.#known.set(policy, known);
+    return known;
   }
 }

@@ -63,6 +63,7 @@ export async function startDispatch(options: DispatchOptions): Promise<Dispatch>
   const dispatcher = new Dispatcher({
     ...options,
     sender: await createSender(options),
+    policyDefaults: { ...options, maxConcurrency: maxConcurrencyPerDestination },
     payloads: new Payloads((eventId, target) => options.deliveries.readPayload(eventId, target)),
     timer: systemTimer,
     bounds: { maxConcurrency, maxConcurrencyPerDestination, threads: Math.max(options.senderThreads, 1) },

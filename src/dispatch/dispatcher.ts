@@ -1,8 +1,10 @@
 import { saysGone, type Ticket, type TicketLane } from '../core/delivery.ts';
 import { type Blame, LOST_COUNT_MAX } from '../storage/statements.ts';
-import { type DeliverOptions, DeliverySteps, type Leased } from './deliver.ts';
+import { type ClaimAnswer, type DeliverOptions, DeliverySteps, type Leased } from './deliver.ts';
 import type { Lane, Priority, Rescue } from './lanes.ts';
-import { type Bounds, type LookUp, Scheduler, type TicketPick } from './scheduler.ts';
+import type { LookUp, TicketPick } from './picks.ts';
+import { isHeldBack, RateHolds } from './rate-holds.ts';
+import { type Bounds, Scheduler } from './scheduler.ts';
 import { TaskGroup } from './task-group.ts';
 
 /** A delivery that kills its worker is expected to do so within this time. */
@@ -22,6 +24,7 @@ export class Dispatcher {
   readonly #options: DispatcherOptions;
   readonly #scheduler: Scheduler;
   readonly #steps: DeliverySteps;
+  readonly #holds: RateHolds;
   readonly #claims = new TaskGroup();
   readonly #deliveries = new TaskGroup();
   #pumpIsDue = false;
@@ -32,6 +35,13 @@ export class Dispatcher {
     this.#options = options;
     this.#scheduler = new Scheduler(options.bounds);
     this.#steps = new DeliverySteps(options);
+    this.#holds = new RateHolds({
+      ...options,
+      hold: (lane, isHeld) => {
+        this.#scheduler.hold(lane, isHeld);
+        this.#pumpSoon();
+      },
+    });
   }
 
   /** Returns at once. Tickets that do not fit are dropped; their deliveries stay in the database. */
@@ -90,6 +100,7 @@ export class Dispatcher {
     this.#isStopping = true;
     this.#steps.stop();
     this.#cancelPump?.();
+    this.#holds.stop();
     this.#scheduler.clear();
     await this.#claims.settled();
     this.#releaseReady(this.#scheduler.lanes);
@@ -139,37 +150,48 @@ export class Dispatcher {
     return this.#scheduler.claimed <= FEW_UNDER_WAY ? 2 : 1;
   }
 
-  /** A ticket whose claim fails is dropped; its delivery is looked up instead. */
+  /** A ticket whose claim fails is dropped; its delivery is looked up instead. So is that of a limited destination. */
   async #claim({ lane, ticket }: TicketPick): Promise<void> {
     const { withdrawals } = lane;
-    const found = await this.#steps.claim({ by: 'ticket', ticket }, this.#blame);
-    if (found === undefined) {
-      this.#scheduler.offerLane(lane, 'fresh', true);
+    const answer = await this.#steps.claim({ by: 'ticket', ticket }, this.#blame);
+    if (answer === undefined || answer.limit !== undefined) {
+      this.#scheduler.offerLane(lane, 'fresh', answer === undefined);
     }
-    this.#claimed(lane, { asked: 1, found: found ?? [], withdrawals });
+    this.#claimed(lane, { asked: 1, answer, withdrawals });
   }
 
-  async #lookUp({ lane, limit }: LookUp): Promise<void> {
-    const { withdrawals, destinationId, cursor: from } = lane;
-    const found = await this.#steps.claim({ by: 'look-up', destinationId, from, limit }, this.#blame);
-    if (found === undefined) {
+  async #lookUp({ lane, limit: asked }: LookUp): Promise<void> {
+    const { withdrawals, destinationId, cursor: from, isRated } = lane;
+    const order = { by: 'look-up', destinationId, from, limit: asked, isRated } as const;
+    const answer = await this.#steps.claim(order, this.#blame);
+    const found = answer?.found ?? [];
+    const isLimited = isHeldBack(answer, isRated);
+    if (isLimited) {
+      this.#scheduler.offerLane(lane, lane.inStore ?? 'fresh', false);
+    } else if (answer === undefined) {
       this.#scheduler.offerLane(lane, 'fresh', from === 0);
+    } else if (isRated && answer.limit === undefined && found.length === 0) {
+      this.#scheduler.forgetLimits(lane);
     }
-    this.#scheduler.lookedUp(lane, found?.length === limit ? found.at(-1)?.delivery.dueAt : undefined);
-    this.#claimed(lane, { asked: limit, found: found ?? [], withdrawals });
+    this.#holds.hold(lane, answer);
+    const mayBeMore = found.length === asked || isLimited;
+    this.#scheduler.lookedUp(lane, mayBeMore ? found.at(-1)?.delivery.dueAt : undefined);
+    this.#claimed(lane, { asked, answer, withdrawals });
   }
 
   async #rescue(rescue: Rescue): Promise<void> {
     const { lane, isAlone } = rescue;
-    const { withdrawals, destinationId } = lane;
-    const order = { by: 'rescue', destinationId, lostMost: isAlone ? LOST_COUNT_MAX : 0 } as const;
-    const [found] = (await this.#steps.claim(order, this.#blame)) ?? [];
-    this.#scheduler.rescued(rescue, found !== undefined);
+    const { withdrawals, destinationId, isRated } = lane;
+    const order = { by: 'rescue', destinationId, lostMost: isAlone ? LOST_COUNT_MAX : 0, isRated } as const;
+    const answer = await this.#steps.claim(order, this.#blame);
+    const [found] = answer?.found ?? [];
+    this.#holds.hold(lane, answer);
+    this.#scheduler.rescued(rescue, found !== undefined || isHeldBack(answer, isRated));
     if (found === undefined) {
-      this.#claimed(lane, { asked: 1, found: [], withdrawals });
+      this.#claimed(lane, { asked: 1, answer, withdrawals });
     } else {
       const { promise: isSent, resolve: onSent } = Promise.withResolvers<void>();
-      this.#claimed(lane, { asked: 1, found: [{ ...found, onSent }], withdrawals });
+      this.#claimed(lane, { asked: 1, answer: { found: [{ ...found, onSent }], limit: answer?.limit }, withdrawals });
       const cancel = this.#options.timer.after(RESCUE_WATCHED_MS, onSent);
       await isSent;
       cancel();
@@ -180,9 +202,12 @@ export class Dispatcher {
 
   #claimed(
     lane: Lane,
-    { asked, found, withdrawals }: { asked: number; found: readonly Leased[]; withdrawals: number },
+    { asked, answer, withdrawals }: { asked: number; answer: ClaimAnswer | undefined; withdrawals: number },
   ): void {
-    this.#scheduler.claimAnswered(lane, asked, found);
+    const tooMany = this.#scheduler.claimAnswered(lane, asked, answer?.found ?? [], answer?.limit?.policy);
+    if (tooMany.length > 0) {
+      this.#claims.add(this.#giveBack(lane, tooMany));
+    }
     if (lane.withdrawals !== withdrawals) {
       this.#releaseReady([lane]);
     }
@@ -214,6 +239,12 @@ export class Dispatcher {
     this.#sendReady(lane);
     this.#pumpSoon();
     await this.#steps.record(leased, sent);
+  }
+
+  /** They are due, and no ticket tells of them any more. */
+  async #giveBack(lane: Lane, claims: readonly Leased[]): Promise<void> {
+    await this.#steps.release(claims);
+    this.offerLanes([lane], 'fresh', true);
   }
 
   #releaseReady(lanes: Iterable<Lane>): void {

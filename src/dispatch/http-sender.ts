@@ -10,6 +10,7 @@ import {
   type Target,
   targetOf,
 } from '../core/outgoing-request.ts';
+import { Deadlines } from './deadlines.ts';
 import { attemptErrorOf, Exchange } from './exchange.ts';
 import { type Egress, EgressAgents } from './egress.ts';
 
@@ -17,9 +18,10 @@ import { type Egress, EgressAgents } from './egress.ts';
 export interface Sender {
   /**
    * @param sentAt the request's timestamp, in milliseconds since the Unix epoch
+   * @param timeoutMs for the whole exchange, including the connection; the sender's own unless given
    * @returns `undefined` when the request was aborted because the sender was closed
    */
-  send(source: RequestSource, sentAt: number): Promise<ExchangeOutcome | undefined>;
+  send(source: RequestSource, sentAt: number, timeoutMs?: number): Promise<ExchangeOutcome | undefined>;
   /** Aborts the requests under way, at the latest within a second. */
   close(): void;
 }
@@ -33,7 +35,7 @@ const TARGETS_MAX = 512;
 
 interface SenderOptions {
   readonly userAgent: string;
-  /** For the whole exchange, including the connection. The same for all destinations; see `Deadlines`. */
+  /** For the whole exchange, including the connection, unless a request has a timeout of its own. */
   readonly timeoutMs: number;
   readonly egress: Egress;
   /** Resolves names instead of the name servers. */
@@ -53,7 +55,8 @@ export class HttpSender implements Sender {
   readonly #userAgent: string;
   readonly #got: Got;
   readonly #agents: EgressAgents;
-  readonly #exchanges: Deadlines<Exchange>;
+  readonly #timeoutMs: number;
+  readonly #exchanges = new Deadlines<Exchange>();
   readonly #longBuilds = new OncePerTurn();
   readonly #targets = new LRUCache<string, CachedTarget>({ max: TARGETS_MAX });
   #closed = false;
@@ -61,7 +64,7 @@ export class HttpSender implements Sender {
   constructor({ userAgent, timeoutMs, egress, lookup }: SenderOptions) {
     this.#userAgent = userAgent;
     this.#agents = new EgressAgents({ egress, lookup, idleMs: IDLE_CONNECTION_MS, connectTimeoutMs: timeoutMs });
-    this.#exchanges = new Deadlines(timeoutMs);
+    this.#timeoutMs = timeoutMs;
     // got's timeouts are off too: per request they cost more than Node's whole client.
     this.#got = got.extend({
       retry: { limit: 0 },
@@ -71,12 +74,16 @@ export class HttpSender implements Sender {
     });
   }
 
-  send(source: RequestSource, sentAt: number): Promise<ExchangeOutcome | undefined> {
-    return this.sendTo(this.#targetOf(source), source, sentAt);
+  send(source: RequestSource, sentAt: number, timeoutMs?: number): Promise<ExchangeOutcome | undefined> {
+    return this.sendTo(this.#targetOf(source), source, { sentAt, timeoutMs });
   }
 
   /** The same for a target that the caller caches. */
-  async sendTo(target: Target, message: MessageSource, sentAt: number): Promise<ExchangeOutcome | undefined> {
+  async sendTo(
+    target: Target,
+    message: MessageSource,
+    { sentAt, timeoutMs = this.#timeoutMs }: { sentAt: number; timeoutMs: number | undefined },
+  ): Promise<ExchangeOutcome | undefined> {
     if (message.payload.length >= LONG_BUILD_BYTES_MIN) {
       await this.#longBuilds.next();
     }
@@ -91,7 +98,7 @@ export class HttpSender implements Sender {
       return outcomeUnsent(sentAt, attemptErrorOf(error, 'INVALID_REQUEST'));
     }
     const exchange = new Exchange(request, { got: this.#got, agents: this.#agents });
-    this.#exchanges.add(exchange);
+    this.#exchanges.add(exchange, timeoutMs);
     const answer = await exchange.ended;
     this.#exchanges.delete(exchange);
     return answer && { startedAt: sentAt, durationMs: Math.round(performance.now() - started), ...answer };
@@ -113,58 +120,6 @@ export class HttpSender implements Sender {
     const target = targetOf(source, this.#userAgent);
     this.#targets.set(source.destinationId, { version: source.destinationVersion, target });
     return target;
-  }
-}
-
-interface Expiring {
-  expire(): void;
-}
-
-/**
- * One timer for all entries, which have the same timeout: the entry that was added first expires first. The timer runs
- * for the oldest only, so adding and removing cost no more than with a Set. Entries with another timeout need a
- * `Deadlines` of their own.
- */
-class Deadlines<Entry extends Expiring> {
-  readonly #timeoutMs: number;
-  readonly #dueAt = new Map<Entry, number>();
-  #isTimed = false;
-
-  constructor(timeoutMs: number) {
-    this.#timeoutMs = timeoutMs;
-  }
-
-  entries(): Entry[] {
-    return [...this.#dueAt.keys()];
-  }
-
-  add(entry: Entry): void {
-    this.#dueAt.set(entry, performance.now() + this.#timeoutMs);
-    if (!this.#isTimed) {
-      this.#wakeIn(this.#timeoutMs);
-    }
-  }
-
-  delete(entry: Entry): void {
-    this.#dueAt.delete(entry);
-  }
-
-  #wakeIn(waitMs: number): void {
-    this.#isTimed = true;
-    setTimeout(() => this.#expireDue(), Math.ceil(waitMs)).unref();
-  }
-
-  #expireDue(): void {
-    this.#isTimed = false;
-    const now = performance.now();
-    for (const [entry, dueAt] of this.#dueAt) {
-      if (dueAt > now) {
-        this.#wakeIn(dueAt - now);
-        return;
-      }
-      this.#dueAt.delete(entry);
-      entry.expire();
-    }
   }
 }
 

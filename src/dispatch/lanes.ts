@@ -1,5 +1,6 @@
 import type { Ticket, TicketLane } from '../core/delivery.ts';
 import type { Leased } from './deliver.ts';
+import type { LaneLimits } from './lane-memory.ts';
 
 /** First attempts go before retries, so that failing deliveries do not hold up the others. */
 export type Priority = 'fresh' | 'retries';
@@ -24,8 +25,8 @@ const PREFETCH_IF_FINISHED_WITHIN_MS = 1_000;
 export class Lane implements TicketLane {
   readonly destinationId: string;
   readonly accountId: string;
-  /** Requests to this destination that may be under way at the same time. */
-  readonly slotsMax: number;
+  /** Changes with what claims tell of the destination's policy. */
+  limits: LaneLimits;
   /** Tickets that wait to be claimed. */
   readonly tickets: Readonly<Record<Priority, Ticket[]>> = { fresh: [], retries: [] };
   /** Set while the database may have due deliveries that there is no ticket for. */
@@ -52,12 +53,32 @@ export class Lane implements TicketLane {
   withdrawals = 0;
   /** When a request last ended, on the monotonic clock. */
   lastFinishedAt = Number.NEGATIVE_INFINITY;
+  /** True until the destination's rate limit allows the next attempt. Nothing is claimed meanwhile. */
+  isHeld = false;
+  /** The limit has become lower, and claims of before are not answered yet. */
+  #isShedding = false;
 
-  constructor({ destinationId, accountId }: TicketLane, slotsMax: number, cursor: number) {
+  constructor({ destinationId, accountId }: TicketLane, limits: LaneLimits, cursor: number) {
     this.destinationId = destinationId;
     this.accountId = accountId;
-    this.slotsMax = slotsMax;
+    this.limits = limits;
     this.cursor = cursor;
+  }
+
+  /** Requests to this destination that may be under way at the same time. */
+  get slotsMax(): number {
+    return this.limits.slotsMax;
+  }
+
+  /** Rate limits are kept by the database, and by rated claims only. */
+  get isRated(): boolean {
+    return this.limits.burst !== undefined;
+  }
+
+  /** Another delivery may be claimed for a slot. */
+  get hasSlot(): boolean {
+    const { burst, slotsMax } = this.limits;
+    return this.claimed < slotsMax && (burst === undefined || this.claiming < burst);
   }
 
   /** Deliveries this worker has leased, or is about to. */
@@ -77,6 +98,9 @@ export class Lane implements TicketLane {
 
   /** The priority of what can be claimed next; `undefined` when there is nothing. */
   get priority(): Priority | undefined {
+    if (this.isHeld) {
+      return undefined;
+    }
     const canLookUp = this.inStore !== undefined && !this.isLookingUp;
     if (this.tickets.fresh.length > 0 || (canLookUp && this.inStore === 'fresh')) {
       return 'fresh';
@@ -89,28 +113,61 @@ export class Lane implements TicketLane {
       this.claimed === 0 &&
       this.priority === undefined &&
       this.lost === undefined &&
+      !this.isHeld &&
       !this.isRescuing &&
       !this.isLookingUp
     );
   }
 
   mayPrefetch(now: number): boolean {
-    return this.prefetched < PREFETCH_PER_LANE_MAX && now - this.lastFinishedAt < PREFETCH_IF_FINISHED_WITHIN_MS;
+    return (
+      !this.isRated &&
+      !this.#isShedding &&
+      this.prefetched < PREFETCH_PER_LANE_MAX &&
+      now - this.lastFinishedAt < PREFETCH_IF_FINISHED_WITHIN_MS
+    );
   }
 
   /**
-   * While the lane looks in the database it takes no tickets, so that the oldest deliveries go first.
+   * @param asked the number of deliveries that the store was asked for
+   * @returns the claims to give back, because the destination allows fewer than was thought when they were asked for
+   */
+  claimAnswered(asked: number, found: readonly Leased[], limits: LaneLimits): Leased[] {
+    this.claiming -= asked;
+    this.ready.push(...found);
+    this.#isShedding ||= limits.slotsMax < this.slotsMax;
+    this.limits = limits;
+    const tooMany = this.#isShedding ? this.ready.splice(Math.max(this.slotsMax - this.active, 0)) : [];
+    this.#isShedding &&= this.claiming > 0;
+    return tooMany;
+  }
+
+  /**
+   * While the lane looks in the database it takes no tickets, so that the oldest deliveries go first. A rated lane does
+   * nothing else.
    *
    * @returns false when the ticket does not fit
    */
   addTicket(ticket: Ticket, hasRoom: boolean): boolean {
     const tickets = this.tickets[ticket.attempt === 0 ? 'fresh' : 'retries'];
     const max = hasRoom ? TICKETS_PER_LANE_MAX : TICKETS_PER_LANE_ALWAYS;
-    const fits = this.inStore === undefined && tickets.length < max;
+    const fits = this.inStore === undefined && !this.isRated && tickets.length < max;
     if (fits) {
       tickets.push(ticket);
     }
     return fits;
+  }
+
+  /** The database has their deliveries. @returns how many there were */
+  dropTickets(): number {
+    const { fresh, retries } = this.tickets;
+    const count = fresh.length + retries.length;
+    if (count > 0) {
+      this.lookInStore(fresh.length > 0 ? 'fresh' : 'retries');
+    }
+    fresh.length = 0;
+    retries.length = 0;
+    return count;
   }
 
   takeTicket(): Ticket | undefined {
@@ -170,8 +227,8 @@ export class LostLanes {
   #underWay = 0;
 
   /** Must be called when the lane has changed. */
-  update(lane: Lane, hasSlot: boolean): void {
-    const canClaim = hasSlot && !lane.isRescuing && lane.lost !== undefined;
+  update(lane: Lane): void {
+    const canClaim = lane.hasSlot && !lane.isHeld && !lane.isRescuing && lane.lost !== undefined;
     setMember(this.#once, lane, canClaim && lane.lost === 0);
     setMember(this.#again, lane, canClaim && lane.lost !== 0);
   }

@@ -1,16 +1,16 @@
-import { LRUCache } from 'lru-cache';
+import type { EffectivePolicy } from '../core/delivery-policy.ts';
 import type { Ticket, TicketLane } from '../core/delivery.ts';
 import { AccountRotation } from './account-rotation.ts';
 import { BurstLimiter } from './burst-limiter.ts';
 import type { Leased } from './deliver.ts';
+import { LaneMemory } from './lane-memory.ts';
 import { Lane, LostLanes, type Priority, type Rescue, setMember } from './lanes.ts';
+import type { Picks, TicketPick } from './picks.ts';
 
 /** Tickets in memory; about 3 MB. Deliveries whose tickets do not fit are looked up in the database. */
 const TICKETS_MAX = 16_384;
 /** About 20 MB. The sweeper finds the destinations beyond it again later. */
 const LANES_MAX = 50_000;
-/** Destinations whose cursor is remembered while they have no lane. About 2 MB. */
-const CURSORS_MAX = 10_000;
 /** Claims of all lanes together beyond their slots. */
 const PREFETCH_MAX = 128;
 /**
@@ -26,26 +26,6 @@ export interface Bounds {
   readonly threads: number;
 }
 
-export interface TicketPick {
-  readonly lane: Lane;
-  readonly ticket: Ticket;
-}
-
-/** A claim of the oldest due deliveries of a lane. */
-export interface LookUp {
-  readonly lane: Lane;
-  readonly limit: number;
-}
-
-/** What to claim now. */
-export interface Picks {
-  readonly tickets: readonly TicketPick[];
-  readonly lookUps: readonly LookUp[];
-  readonly rescues: readonly Rescue[];
-  /** Milliseconds until more requests may begin; `undefined` when none is held back. */
-  readonly heldBackFor: number | undefined;
-}
-
 /**
  * Hands out the slots: accounts take turns, and within an account its destinations. It is pure bookkeeping, without a
  * clock and without I/O. The cost of a call grows with the slots it hands out and not with the deliveries that wait:
@@ -57,7 +37,7 @@ export class Scheduler {
   readonly #lanes = new Map<string, Lane>();
   /** Lanes that have all their slots and more to claim. */
   readonly #full = new Set<Lane>();
-  readonly #cursors = new LRUCache<string, number>({ max: CURSORS_MAX });
+  readonly #memory: LaneMemory;
   readonly #lost = new LostLanes();
   readonly #bursts: BurstLimiter;
   #tickets = 0;
@@ -66,6 +46,7 @@ export class Scheduler {
 
   constructor(bounds: Bounds) {
     this.#bounds = bounds;
+    this.#memory = new LaneMemory(bounds);
     this.#freeSlots = bounds.maxConcurrency;
     const reserved = Math.floor(bounds.maxConcurrency * RESERVED_SHARE);
     this.#accounts = new AccountRotation(reserved);
@@ -169,7 +150,7 @@ export class Scheduler {
   lookedUp(lane: Lane, lastDueAt: number | undefined): void {
     lane.endLookUp(lastDueAt);
     if (lastDueAt !== undefined) {
-      this.#cursors.set(lane.destinationId, lane.cursor);
+      this.#memory.rememberCursor(lane.destinationId, lane.cursor);
     }
     this.#update(lane);
   }
@@ -185,12 +166,34 @@ export class Scheduler {
     this.#lost.ended();
   }
 
-  /** The store has answered a claim of `asked` deliveries. */
-  claimAnswered(lane: Lane, asked: number, found: readonly Leased[]): void {
+  /** The store has answered a claim; see `Lane.claimAnswered`. @param policy if the answer tells it */
+  claimAnswered(
+    lane: Lane,
+    asked: number,
+    found: readonly Leased[],
+    policy: EffectivePolicy | undefined = found.at(-1)?.policy,
+  ): Leased[] {
+    let tooMany: Leased[] = [];
     this.#change(lane, () => {
-      lane.claiming -= asked;
-      lane.ready.push(...found);
+      const limits = policy === undefined ? lane.limits : this.#memory.learn(lane.destinationId, policy);
+      tooMany = lane.claimAnswered(asked, found, limits);
+      if (lane.isRated) {
+        this.#tickets -= lane.dropTickets();
+      }
     });
+    return tooMany;
+  }
+
+  /** The destination has no rate limit any more. Its other limits come with the next claim. */
+  forgetLimits(lane: Lane): void {
+    lane.limits = this.#memory.forget(lane.destinationId);
+    this.#update(lane);
+  }
+
+  /** Nothing is claimed for the lane until it goes on. It takes no slot meanwhile. */
+  hold(lane: Lane, isHeld: boolean): void {
+    lane.isHeld = isHeld;
+    this.#update(lane);
   }
 
   /** Takes the claim whose request is to begin now; `undefined` when there is none, or no slot for it. */
@@ -252,12 +255,11 @@ export class Scheduler {
   /** Moves the lane to the sets it belongs to, or drops it when nothing is left of it. */
   #update(lane: Lane): void {
     const account = this.#accounts.of(lane.accountId);
-    const { priority } = lane;
-    const hasSlot = lane.claimed < lane.slotsMax;
+    const { priority, hasSlot } = lane;
     setMember(account.waiting.fresh, lane, hasSlot && priority === 'fresh');
     setMember(account.waiting.retries, lane, hasSlot && priority === 'retries');
     setMember(this.#full, lane, !hasSlot && priority !== undefined);
-    this.#lost.update(lane, hasSlot);
+    this.#lost.update(lane);
     // A dropped lane may still be in the hands of the dispatcher, and must not be counted off twice.
     if (lane.isIdle && this.#lanes.get(lane.destinationId) === lane) {
       this.#lanes.delete(lane.destinationId);
@@ -284,8 +286,8 @@ export class Scheduler {
     if (known !== undefined || this.#lanes.size >= LANES_MAX) {
       return known;
     }
-    const cursor = this.#cursors.get(reference.destinationId) ?? 0;
-    const lane = new Lane(reference, this.#bounds.maxConcurrencyPerDestination, cursor);
+    const { destinationId } = reference;
+    const lane = new Lane(reference, this.#memory.limitsOf(destinationId), this.#memory.cursorOf(destinationId));
     this.#lanes.set(lane.destinationId, lane);
     this.#accounts.of(lane.accountId).lanes += 1;
     return lane;

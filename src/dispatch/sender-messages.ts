@@ -7,7 +7,7 @@ import type { Egress } from './egress.ts';
 /** What a sender thread is started with; the same for all destinations. */
 export interface ThreadOptions {
   readonly userAgent: string;
-  /** For the whole exchange, including the connection. */
+  /** For the whole exchange, including the connection, unless a request has a timeout of its own. */
   readonly timeoutMs: number;
   readonly egress: Egress;
 }
@@ -19,6 +19,7 @@ export type ToThread = MessageBatch<RequestContent> | 'close';
 export interface RequestContent extends Omit<MessageSource, 'payload'> {
   readonly destination: Announcement;
   readonly sentAt: number;
+  readonly timeoutMs?: number | undefined;
 }
 /** The body of the message is the response body. `undefined` when the request was aborted. */
 export type OutcomeContent = Omit<ExchangeOutcome, 'responseBody'> | undefined;

@@ -31,9 +31,9 @@ export class SenderPool implements Sender {
     this.#workers = Array.from({ length: threads }, () => new SenderWorker(options));
   }
 
-  async send(source: RequestSource, sentAt: number): Promise<ExchangeOutcome | undefined> {
+  async send(source: RequestSource, sentAt: number, timeoutMs?: number): Promise<ExchangeOutcome | undefined> {
     const loads = this.#workers.map(({ load }) => load);
-    return this.#workers[route(source.url, loads)]?.send(source, sentAt);
+    return this.#workers[route(source.url, loads)]?.send(source, sentAt, timeoutMs);
   }
 
   close(): void {
@@ -100,7 +100,7 @@ class SenderWorker implements Sender {
     return this.#worker === undefined ? Number.POSITIVE_INFINITY : this.#underWay.size;
   }
 
-  async send(source: RequestSource, sentAt: number): Promise<ExchangeOutcome | undefined> {
+  async send(source: RequestSource, sentAt: number, timeoutMs?: number): Promise<ExchangeOutcome | undefined> {
     // Without an await while there is a thread, so that the next reader of `load` sees this request in it.
     while (this.#worker === undefined && !this.#closing.signal.aborted) {
       await this.#restarting;
@@ -114,7 +114,7 @@ class SenderWorker implements Sender {
       }
       this.#lastId += 1;
       this.#underWay.set(this.#lastId, resolve);
-      this.#post(this.#lastId, source, sentAt);
+      this.#post(this.#lastId, source, { sentAt, timeoutMs });
     });
   }
 
@@ -135,11 +135,11 @@ class SenderWorker implements Sender {
     }
   }
 
-  #post(id: number, source: RequestSource, sentAt: number): void {
+  #post(id: number, source: RequestSource, times: Pick<RequestContent, 'sentAt' | 'timeoutMs'>): void {
     const { deliveryId, eventId, eventType, attempt, hops, payload } = source;
     const destination = this.#destinations.announce(source);
     this.#batcher.add(
-      { id, content: { destination, deliveryId, eventId, eventType, attempt, hops, sentAt }, body: payload },
+      { id, content: { destination, deliveryId, eventId, eventType, attempt, hops, ...times }, body: payload },
       destination.source && charactersOf(destination.source),
     );
   }

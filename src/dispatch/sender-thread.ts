@@ -36,8 +36,8 @@ mainThread.on('message', (message: ToThread) => {
 });
 
 async function exchange({ id, content, body = Buffer.alloc(0) }: Message<RequestContent>): Promise<void> {
-  const { destination, sentAt, ...message } = content;
-  const outcome = await sender.sendTo(targetIn(destination), { ...message, payload: body }, sentAt);
+  const { destination, sentAt, timeoutMs, ...message } = content;
+  const outcome = await sender.sendTo(targetIn(destination), { ...message, payload: body }, { sentAt, timeoutMs });
   if (outcome === undefined) {
     outcomes.add({ id, content: undefined, body: undefined });
   } else {

@@ -77,5 +77,11 @@ export function policyPatch(input: DeliveryPolicyInput | null | undefined): Poli
 
 export function shownPolicy(policy: DeliveryPolicy, defaults: PolicyDefaults): ShownPolicy {
   const { timeoutMs, rateLimit, ...rest } = withDefaults(policy, defaults);
-  return { ...rest, timeout: timeoutMs, rateLimit: rateLimit && { count: rateLimit.count, per: rateLimit.perMs } };
+  const { orderBy } = policy;
+  return {
+    ...rest,
+    orderBy,
+    timeout: timeoutMs,
+    rateLimit: rateLimit && { count: rateLimit.count, per: rateLimit.perMs },
+  };
 }

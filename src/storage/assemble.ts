@@ -45,7 +45,13 @@ export function assembleStorage<Procedure>(parts: DatabaseParts<Procedure>): Sto
       statements,
     }),
     deliveries: new DeliveryStore(
-      { claims: groupCommit(), laneClaims: groupCommit(), records: groupCommit(), releases: groupCommit() },
+      {
+        claims: groupCommit(),
+        laneClaims: groupCommit(),
+        ratedClaims: groupCommit(),
+        records: groupCommit(),
+        releases: groupCommit(),
+      },
       { database, vault, statements },
     ),
     cleaning: new Cleaning({ database, transact, statements: cleaningStatements }),

@@ -155,6 +155,11 @@ export class Cleaning {
   }
 
   async #removeRow(kind: Deleted['kind'], id: string): Promise<boolean> {
+    const { database } = this.#parts;
+    if (kind === 'destination') {
+      // It does not come back: only a destination that is enabled gets one.
+      await sql`delete from destination_rate where destination_id = ${id}`.execute(database);
+    }
     const isBare =
       kind === 'destination'
         ? sql`not exists (select 1 from queue where destination_id = ${id})
@@ -163,7 +168,7 @@ export class Cleaning {
             and not exists (select 1 from event where account_id = ${id})`;
     const { rows } = await sql`
       delete from ${sql.table(kind)} where id = ${id} and deleted_at is not null and ${isBare}
-      returning id`.execute(this.#parts.database);
+      returning id`.execute(database);
     return rows.length > 0;
   }
 }

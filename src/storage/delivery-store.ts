@@ -4,18 +4,18 @@ import type { HeaderEntry } from '../core/inputs.ts';
 import type { SigningSecret } from '../core/signature.ts';
 import { type Vault, VaultError } from '../core/vault.ts';
 import type { BatchKind, Commits } from './group-commit.ts';
+import { claimKind, laneClaimKind, lostClaimKind, ratedClaimKind, type SealedClaims } from './claim-kinds.ts';
+import { ClaimedPolicies, type ClaimedPolicy } from './policy-columns.ts';
+import type { FoundLane, FoundRetry, LaneSearch, RetrySearch } from './searches.ts';
 import {
   type AttemptRecord,
   type Claim,
   type ClaimedDelivery,
   type ClaimRequest,
-  type FoundLane,
-  type FoundRetry,
   type LaneClaimRequest,
-  type LaneSearch,
   LOST_COUNT_MAX,
   type LostClaimRequest,
-  type RetrySearch,
+  type RatedClaimRequest,
   type SealedDelivery,
   type Statements,
 } from './statements.ts';
@@ -24,6 +24,8 @@ import {
 export interface DeliveryCommits {
   readonly claims: Commits;
   readonly laneClaims: Commits;
+  /** They wait for each other's locks. */
+  readonly ratedClaims: Commits;
   readonly records: Commits;
   readonly releases: Commits;
 }
@@ -34,14 +36,25 @@ interface DeliveryStoreParts {
   readonly vault: Vault;
 }
 
+/** The rate limit of a destination. */
+export interface RateNotice {
+  readonly policy: ClaimedPolicy;
+  /** Milliseconds until the next attempt is allowed; 0 if nobody has looked, as in claims that are not rated. */
+  readonly limitedForMs: number;
+}
+
+type OnLimited = (notice: RateNotice) => void;
+
 /** The durable truth about deliveries. The memory of queues and workers may be lost. */
 export class DeliveryStore {
   readonly #database: Kysely<unknown>;
   readonly #statements: Statements;
   readonly #secrets: OpenedSecrets;
-  readonly #claim: (request: ClaimRequest) => Promise<SealedDelivery | undefined>;
-  readonly #claimLane: (request: LaneClaimRequest) => Promise<readonly SealedDelivery[]>;
-  readonly #claimLost: (request: LostClaimRequest) => Promise<SealedDelivery | undefined>;
+  readonly #policies = new ClaimedPolicies();
+  readonly #claim: (request: ClaimRequest) => Promise<SealedClaims>;
+  readonly #claimLane: (request: LaneClaimRequest) => Promise<SealedClaims>;
+  readonly #claimLost: (request: LostClaimRequest) => Promise<SealedClaims>;
+  readonly #claimRated: (request: RatedClaimRequest) => Promise<SealedClaims>;
   readonly #record: (record: AttemptRecord) => Promise<boolean>;
   readonly #release: (claim: Claim) => Promise<void>;
 
@@ -52,6 +65,7 @@ export class DeliveryStore {
     this.#claim = commits.claims.register(claimKind(statements));
     this.#claimLane = commits.laneClaims.register(laneClaimKind(statements));
     this.#claimLost = commits.laneClaims.register(lostClaimKind(statements));
+    this.#claimRated = commits.ratedClaims.register(ratedClaimKind(statements));
     this.#record = commits.records.register(recordKind(statements));
     this.#release = commits.releases.register(releaseKind(statements));
   }
@@ -59,20 +73,20 @@ export class DeliveryStore {
   /**
    * The delivery is the caller's until the lease ends.
    *
+   * @param onLimited called when the destination has a rate limit, so that only rated claims get deliveries of it
    * @returns `undefined` when the delivery is finished, deleted, or leased to another worker.
    */
-  async claim(request: ClaimRequest): Promise<ClaimedDelivery | undefined> {
-    const sealed = await this.#claim(request);
-    return sealed && this.#open(sealed);
+  async claim(request: ClaimRequest, onLimited?: OnLimited): Promise<ClaimedDelivery | undefined> {
+    return this.#opened(await this.#claim(request), onLimited)[0];
   }
 
   /**
    * Claims the oldest due deliveries of a destination. No second call for it while one is under way.
    *
-   * @returns fewer than asked for only when there are no more from there on.
+   * @returns fewer than asked for only when there are no more from there on, or the destination has a rate limit.
    */
-  async claimLane(request: LaneClaimRequest): Promise<ClaimedDelivery[]> {
-    return (await this.#claimLane(request)).map((sealed) => this.#open(sealed));
+  async claimLane(request: LaneClaimRequest, onLimited?: OnLimited): Promise<ClaimedDelivery[]> {
+    return this.#opened(await this.#claimLane(request), onLimited);
   }
 
   /**
@@ -80,9 +94,17 @@ export class DeliveryStore {
    *
    * @returns `undefined` when there is none.
    */
-  async claimLost(request: LostClaimRequest): Promise<ClaimedDelivery | undefined> {
-    const sealed = await this.#claimLost(request);
-    return sealed && this.#open(sealed);
+  async claimLost(request: LostClaimRequest, onLimited?: OnLimited): Promise<ClaimedDelivery | undefined> {
+    return this.#opened(await this.#claimLost(request), onLimited)[0];
+  }
+
+  /**
+   * Claims what the rate limit of the destination allows now, over all workers together.
+   *
+   * @param onLimited not called if the destination has no limit any more
+   */
+  async claimRated(request: RatedClaimRequest, onLimited?: OnLimited): Promise<ClaimedDelivery[]> {
+    return this.#opened(await this.#claimRated(request), onLimited);
   }
 
   /** @returns false when the delivery was deleted, or a newer attempt has begun; nothing is recorded then. */
@@ -139,9 +161,17 @@ export class DeliveryStore {
     return true;
   }
 
+  #opened({ claimed, limited }: SealedClaims, onLimited: OnLimited | undefined): ClaimedDelivery[] {
+    if (limited !== undefined) {
+      onLimited?.({ policy: this.#policies.of(limited.policy), limitedForMs: limited.limitedForMs });
+    }
+    return claimed.map((sealed) => this.#open(sealed));
+  }
+
   /** A secret that cannot be opened fails this delivery, and no other. */
   #open(sealed: SealedDelivery): ClaimedDelivery {
-    const { sealedHeaders, sealedSigningSecret, sealedPreviousSecret, previousSecretUntil, ...delivery } = sealed;
+    const { sealedHeaders, sealedSigningSecret, sealedPreviousSecret, previousSecretUntil, ...columns } = sealed;
+    const delivery = { ...columns, policy: this.#policies.of(columns.policy) };
     const open = (text: string) => this.#secrets.open(text, delivery.accountId);
     try {
       const signingSecrets: SigningSecret[] = [{ secret: open(sealedSigningSecret), signsUntil: null }];
@@ -193,49 +223,6 @@ class OpenedSecrets {
     this.#opened.set(key, opened);
     return opened;
   }
-}
-
-function claimKind({ claim }: Statements): BatchKind<ClaimRequest, SealedDelivery | undefined, SealedDelivery> {
-  return {
-    statements: (requests) => [claim(requests)],
-    results(requests, rows) {
-      const byId = new Map(rows.map((row) => [row.deliveryId, row]));
-      return requests.map(({ ticket: { deliveryId } }) => {
-        const claimed = byId.get(deliveryId);
-        // Of several requests with the same ticket one gets the delivery.
-        byId.delete(deliveryId);
-        return claimed;
-      });
-    },
-  };
-}
-
-function laneClaimKind({
-  claimLanes,
-}: Statements): BatchKind<LaneClaimRequest, readonly SealedDelivery[], SealedDelivery> {
-  return {
-    statements: claimLanes,
-    results(requests, rows) {
-      const byDestination = Map.groupBy(rows, ({ destinationId }) => destinationId);
-      return requests.map(({ destinationId, limit }) => {
-        const claimed = (byDestination.get(destinationId) ?? []).toSorted((a, b) => a.dueAt - b.dueAt);
-        byDestination.set(destinationId, claimed.slice(limit));
-        return claimed.slice(0, limit);
-      });
-    },
-  };
-}
-
-function lostClaimKind({
-  claimLost,
-}: Statements): BatchKind<LostClaimRequest, SealedDelivery | undefined, SealedDelivery> {
-  return {
-    statements: claimLost,
-    results(requests, rows) {
-      const byDestination = Map.groupBy(rows, ({ destinationId }) => destinationId);
-      return requests.map(({ destinationId }) => byDestination.get(destinationId)?.shift());
-    },
-  };
 }
 
 function recordKind({ record }: Statements): BatchKind<AttemptRecord, boolean, Claim> {

@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache';
 import type { DeliveryPolicy, PolicyPatch } from '../core/delivery-policy.ts';
 import type { DestinationEntity } from './entities.ts';
 
@@ -43,4 +44,39 @@ function textOf(list: readonly number[] | null): string | null {
 
 function listOf(text: string | null | undefined): number[] | null {
   return typeof text === 'string' ? (JSON.parse(text) as number[]) : null;
+}
+
+/** A `DeliveryPolicy` as claims read it: one column for all, which is null where nothing is set. */
+type PolicyText = readonly [
+  timeoutMs: number | null,
+  retrySchedule: string | null,
+  maxConcurrency: number | null,
+  rateCount: number | null,
+  ratePerMs: number | null,
+  stopOn: string | null,
+];
+
+/** Who makes a delivery need not know its place in an order. */
+export type ClaimedPolicy = Omit<DeliveryPolicy, 'orderBy'>;
+
+const NO_POLICY: ClaimedPolicy = policyOf({});
+const POLICIES_MAX = 1_000;
+
+/** Equal texts give the same object. */
+export class ClaimedPolicies {
+  readonly #parsed = new LRUCache<string, ClaimedPolicy>({ max: POLICIES_MAX });
+
+  of(text: string | null): ClaimedPolicy {
+    if (text === null) {
+      return NO_POLICY;
+    }
+    const known = this.#parsed.get(text) ?? parsePolicyText(text);
+    this.#parsed.set(text, known);
+    return known;
+  }
+}
+
+function parsePolicyText(text: string): ClaimedPolicy {
+  const [timeoutMs, retrySchedule, maxConcurrency, rateCount, ratePerMs, stopOn] = JSON.parse(text) as PolicyText;
+  return policyOf({ timeoutMs, retrySchedule, maxConcurrency, rateCount, ratePerMs, stopOn });
 }

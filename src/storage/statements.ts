@@ -1,9 +1,11 @@
 import type { RawBuilder } from 'kysely';
-import type { AttemptOutcome, DeliveryState, DeliveryStatus, Ticket, TicketLane } from '../core/delivery.ts';
+import type { AttemptOutcome, DeliveryState, DeliveryStatus, Ticket } from '../core/delivery.ts';
 import type { FanOut, StoredRoutes } from '../core/account-routes.ts';
 import type { HttpMethod } from '../core/inputs.ts';
 import type { RequestSource } from '../core/outgoing-request.ts';
 import type { Scope } from '../core/scope.ts';
+import type { ClaimedPolicy } from './policy-columns.ts';
+import type { FoundLane, FoundRetry, LaneSearch, RetrySearch } from './searches.ts';
 import type { Statement } from './typed-statement.ts';
 
 export interface NewEvent {
@@ -87,22 +89,30 @@ export interface DeliveryCount {
   readonly deliveries: number;
 }
 
-export interface ClaimRequest {
-  readonly ticket: Ticket;
-  /** Milliseconds from now. */
+/** Added to the time of two requests: a claim may wait for a slot while another request uses it. */
+export const LEASE_MARGIN_MS = 15_000;
+
+/** A lease is long enough for its own delivery, and no longer: if the worker dies, the delivery waits for its end. */
+export function leaseMsOf(timeoutMs: number): number {
+  return 2 * timeoutMs + LEASE_MARGIN_MS;
+}
+
+interface LeaseRequest {
+  /** Milliseconds from now, for a destination without a timeout of its own. For others see `leaseMsOf`. */
   readonly leaseMs: number;
   readonly blame: Blame;
 }
 
+export interface ClaimRequest extends LeaseRequest {
+  readonly ticket: Ticket;
+}
+
 /** Asks for the oldest due deliveries of one destination. */
-export interface LaneClaimRequest {
+export interface LaneClaimRequest extends LeaseRequest {
   readonly destinationId: string;
   readonly limit: number;
   /** Deliveries that were due earlier are not looked at. Milliseconds since the Unix epoch. */
   readonly from: number;
-  /** Milliseconds from now. */
-  readonly leaseMs: number;
-  readonly blame: Blame;
 }
 
 interface ClaimedAttempt {
@@ -125,6 +135,8 @@ interface ClaimedAttempt {
 
 /** The result of a claim. */
 export interface ClaimedDelivery extends ClaimedAttempt, Omit<RequestSource, 'payload'> {
+  /** As the destination has it now. */
+  readonly policy: ClaimedPolicy;
   /** `null` if the payload is too large to come with every claim. */
   readonly payload: Buffer | null;
   /** Why nothing can be sent. It becomes the outcome of the attempt. */
@@ -138,6 +150,8 @@ export interface SealedDelivery extends ClaimedAttempt {
   readonly hops: number;
   readonly eventType: string | null;
   readonly payload: Buffer | null;
+  /** See `ClaimedPolicies`. */
+  readonly policy: string | null;
   readonly sealedHeaders: string;
   readonly sealedSigningSecret: string;
   readonly sealedPreviousSecret: string | null;
@@ -156,14 +170,31 @@ export type Blame = 1 | 2;
 export const LOST_COUNT_MAX = 6;
 
 /** Asks for a delivery of one destination whose lease ran out, because its worker died. */
-export interface LostClaimRequest {
+export interface LostClaimRequest extends LeaseRequest {
   readonly destinationId: string;
   /** Deliveries with a higher lost count are left alone. */
   readonly lostMost: number;
-  /** Milliseconds from now. */
-  readonly leaseMs: number;
-  readonly blame: Blame;
 }
+
+/** Claims of a destination with a rate limit: the oldest due deliveries, or one whose worker died. */
+export interface RatedClaimRequest extends LaneClaimRequest {
+  /** Null asks for due deliveries; a number asks for a lost one, see `LostClaimRequest`. */
+  readonly lostMost: number | null;
+}
+
+/** Tells of a destination with a rate limit. Only rated claims get deliveries of it. */
+export interface LimitedDestination {
+  readonly destinationId: string;
+  /** See `ClaimedPolicies`. */
+  readonly policy: string | null;
+  /** Milliseconds until the next attempt is allowed; 0 if it is now, or if nobody has looked. */
+  readonly limitedForMs: number;
+}
+
+export type ClaimRow = SealedDelivery | LimitedDestination;
+
+/** Attempts may come earlier by this share of their distance, because timers are late and the average would suffer. */
+export const RATE_SLACK = 0.1;
 
 /** So many of the oldest due deliveries of a destination are searched for lost ones: leased deliveries are the oldest. */
 export const LOST_AMONG_MAX = 64;
@@ -178,37 +209,6 @@ export interface AttemptRecord extends Claim {
   readonly destinationVersion: number;
   readonly outcome: AttemptOutcome;
   readonly state: DeliveryState;
-}
-
-/** Asks for destinations with pending deliveries, in the order of their ids. */
-export interface LaneSearch {
-  /** The last id of the search before; the empty text at the beginning. */
-  readonly after: string;
-  /** Of destinations. */
-  readonly limit: number;
-  /** Fresh deliveries that became due less than so many milliseconds ago are left to their tickets. */
-  readonly graceMs: number;
-}
-
-export interface FoundLane {
-  readonly destinationId: string;
-  /** `null` for a destination that was deleted. */
-  readonly accountId: string | null;
-  /** The kind of its oldest delivery that can be claimed now; `null` when there is none. */
-  readonly due: 'fresh' | 'retries' | null;
-  /** The lowest lost count among its deliveries whose lease ran out; `null` when there are none. */
-  readonly lost: number | null;
-}
-
-export interface RetrySearch {
-  /** Retries that were due by then are passed over. Milliseconds since the Unix epoch. */
-  readonly after: number;
-  readonly limit: number;
-}
-
-export interface FoundRetry extends TicketLane {
-  /** Milliseconds since the Unix epoch. */
-  readonly dueAt: number;
 }
 
 export interface KeyedId {
@@ -250,16 +250,22 @@ export interface Statements<Procedure = unknown> {
   readonly findEarlierEvents: (lookups: readonly EarlierEventLookup[]) => readonly Statement<EarlierEventRow>[];
   /**
    * Leases deliveries, begins their next attempt, and reads the parts of its request. The attempt number guards the
-   * claim: of all that have a ticket for the same attempt, one gets it. A disabled destination gets nothing.
+   * claim: of all that have a ticket for the same attempt, one gets it. A disabled destination gets nothing, and one
+   * with a rate limit gets a `LimitedDestination` instead: plain ones pay nothing for what rated claims do.
    */
-  readonly claim: (requests: readonly ClaimRequest[]) => Statement<SealedDelivery>;
+  readonly claim: (requests: readonly ClaimRequest[]) => readonly Statement<ClaimRow>[];
   /** The same for the oldest due deliveries of destinations. Rows that another claim is taking are passed over. */
-  readonly claimLanes: (requests: readonly LaneClaimRequest[]) => readonly Statement<SealedDelivery>[];
+  readonly claimLanes: (requests: readonly LaneClaimRequest[]) => readonly Statement<ClaimRow>[];
   /**
    * Takes over a lease that ran out, which counts as a lost attempt. The attempt that uses up what may be lost is
    * handed out once more, and its failure is then recorded.
    */
-  readonly claimLost: (requests: readonly LostClaimRequest[]) => readonly Statement<SealedDelivery>[];
+  readonly claimLost: (requests: readonly LostClaimRequest[]) => readonly Statement<ClaimRow>[];
+  /**
+   * Claims that keep to the rate limits of their destinations, over all workers together: by the generic cell rate
+   * algorithm, with its state locked and by the database's clock. A destination counts once in a batch.
+   */
+  readonly claimRated: (requests: readonly RatedClaimRequest[]) => readonly Statement<ClaimRow>[];
   /**
    * Writes attempts and the new states of their deliveries. The attempt number and the lease guard them, because a
    * late worker must not overwrite a newer attempt. A recorded attempt stays as it is, and counts as recorded. A

@@ -1,5 +1,6 @@
 import type { Ticket } from '../../src/core/delivery.ts';
-import type { AttemptRecord, Blame, ClaimedDelivery, FoundLane } from '../../src/storage/statements.ts';
+import type { FoundLane } from '../../src/storage/searches.ts';
+import type { AttemptRecord, Blame, ClaimedDelivery } from '../../src/storage/statements.ts';
 import type { Storage } from '../../src/storage/storage.ts';
 import { DELIVERED, NOW } from '../support/store-fixture.ts';
 

@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { EVERYTHING } from '../../src/core/scope.ts';
 import type { Ticket } from '../../src/core/delivery.ts';
+import { policyOf } from '../../src/storage/policy-columns.ts';
 import type { ClaimedDelivery } from '../../src/storage/statements.ts';
 import { NOW } from '../support/store-fixture.ts';
 import { storeForEachTest, STORES } from './backends.ts';
@@ -35,6 +36,7 @@ describe.each(STORES)('deliveries on $name', ({ create }) => {
       signingSecrets: [{ secret: expect.stringMatching(/^whsec_/u), signsUntil: null }],
       payload: Buffer.from('{"é":1.0}'),
       payloadLength: 10,
+      policy: policyOf({}),
       problem: null,
     });
   });

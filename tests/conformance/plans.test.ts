@@ -39,6 +39,7 @@ describePlans('statements of the pipeline on PostgreSQL', (store) => {
       claim,
       claimLanes,
       claimLost,
+      claimRated,
       record,
       release,
       findLanes,
@@ -51,6 +52,8 @@ describePlans('statements of the pipeline on PostgreSQL', (store) => {
     const fanOut = { tokenHash, accountId: account.id, version, destinationIds: [destinationId], skipped: null };
     const leader = fixture.newId();
     const event = { type: null, payload: Buffer.from('{}'), receivedAt: NOW, hops: 0, fanOut };
+    const rated = (lostMost: number | null) =>
+      claimRated([{ destinationId, limit: 8, from: 0, lostMost, leaseMs: 60_000, blame: 1 }]);
     return {
       lockRoutes: lock.query,
       findRoutes: read.query,
@@ -61,8 +64,11 @@ describePlans('statements of the pipeline on PostgreSQL', (store) => {
         { ...event, id: fixture.newId(), idempotencyKey: null, follows: leader },
       ]).query,
       countDeliveries: countDeliveries([other.deliveryId]),
-      claim: claim([{ ticket, leaseMs: 60_000, blame: 1 }]).query,
+      claim: claim([{ ticket, leaseMs: 60_000, blame: 1 }])[0]?.query,
       claimLanes: claimLanes([{ destinationId, limit: 8, from: 0, leaseMs: 60_000, blame: 1 }])[0]?.query,
+      makeRate: rated(null)[0]?.query,
+      claimRated: rated(null)[1]?.query,
+      claimRatedLost: rated(9)[1]?.query,
       claimLost: claimLost([{ destinationId, lostMost: 9, leaseMs: 60_000, blame: 1 }])[0]?.query,
       record: record([{ ...made, destinationVersion: 1, outcome: DELIVERED, state }])[0]?.query,
       recordGone: record([{ ...made, destinationVersion: 1, outcome: { ...DELIVERED, statusCode: 410 }, state }])[0]

@@ -107,11 +107,14 @@ export function createWorld(seed: number) {
     ...common,
     sender,
     payloads: new Payloads((eventId, target) => store.readPayload(eventId, target)),
-    retrySchedule: Array.from({ length: 30 }, () => 2_000),
+    policyDefaults: {
+      timeoutMs: TIMEOUT_MS,
+      retrySchedule: Array.from({ length: 30 }, () => 2_000),
+      maxConcurrency: BOUNDS.maxConcurrencyPerDestination,
+    },
     clock: chance,
     random: chance.random,
     bounds: BOUNDS,
-    timeoutMs: TIMEOUT_MS,
   });
   const sweeper = new Sweeper({
     ...common,

@@ -1,18 +1,45 @@
 import type { DeliveryStatus, Ticket, TicketLane } from '../../src/core/delivery.ts';
-import type { DeliveryStore } from '../../src/storage/delivery-store.ts';
+import { type ClaimedPolicy, policyOf } from '../../src/storage/policy-columns.ts';
+import { burstOf } from '../../src/core/delivery-policy.ts';
+import type { Rate } from '../../src/core/token-bucket.ts';
+import type { DeliveryStore, RateNotice } from '../../src/storage/delivery-store.ts';
+import type { FoundLane, FoundRetry } from '../../src/storage/searches.ts';
 import {
   type AttemptRecord,
   type Claim,
   type ClaimedDelivery,
   type ClaimRequest,
   LOST_COUNT_MAX,
-  type FoundLane,
-  type FoundRetry,
   type LaneClaimRequest,
   type LostClaimRequest,
+  type RatedClaimRequest,
 } from '../../src/storage/statements.ts';
 
+const NO_POLICY: ClaimedPolicy = policyOf({});
 const PAYLOAD = Buffer.from('{}');
+
+/** As the databases count: evenly, with a tenth at once. */
+class ModelRate {
+  readonly #everyMs: number;
+  readonly #burst: number;
+  #nextAt = 0;
+
+  constructor(rate: Rate) {
+    this.#everyMs = rate.perMs / rate.count;
+    this.#burst = burstOf(rate);
+  }
+
+  take(now: number, most: number): number {
+    const from = Math.max(this.#nextAt, now);
+    const count = Math.max(Math.min(most, Math.floor((now - from) / this.#everyMs) + this.#burst), 0);
+    this.#nextAt = from + count * this.#everyMs;
+    return count;
+  }
+
+  limitedForMs(now: number): number {
+    return Math.max(this.#nextAt - (this.#burst - 1) * this.#everyMs - now, 0);
+  }
+}
 
 interface Row extends TicketLane {
   readonly deliveryId: string;
@@ -35,6 +62,7 @@ export class ModelStore
       | 'claim'
       | 'claimLane'
       | 'claimLost'
+      | 'claimRated'
       | 'record'
       | 'release'
       | 'readPayload'
@@ -46,9 +74,11 @@ export class ModelStore
   readonly rows = new Map<string, Row>();
   readonly finished = new Map<string, DeliveryStatus>();
   readonly disabled = new Set<string>();
+  readonly policies = new Map<string, ClaimedPolicy>();
   /** Look-ups and claims so far, and deliveries that were handed out. */
   asked = 0;
   taken = 0;
+  readonly #rates = new Map<string, ModelRate>();
   readonly #attempts = new Set<string>();
   readonly #now: () => number;
   readonly #weather: Weather;
@@ -70,26 +100,78 @@ export class ModelStore
     }
   }
 
-  claim({ ticket: { deliveryId, attempt }, ...lease }: ClaimRequest): Promise<ClaimedDelivery | undefined> {
+  claim(
+    { ticket: { deliveryId, destinationId, attempt }, ...lease }: ClaimRequest,
+    onLimited?: (notice: RateNotice) => void,
+  ): Promise<ClaimedDelivery | undefined> {
     this.asked += 1;
     return this.#weather(() => {
+      if (this.#isLimited(destinationId, onLimited)) {
+        return undefined;
+      }
       const row = this.rows.get(deliveryId);
       return row !== undefined && row.attempt === attempt && this.#isFree(row) ? this.#take(row, lease) : undefined;
     });
   }
 
-  claimLane({ destinationId, limit, from, ...lease }: LaneClaimRequest): Promise<ClaimedDelivery[]> {
+  claimLane(
+    { destinationId, limit, from, ...lease }: LaneClaimRequest,
+    onLimited?: (notice: RateNotice) => void,
+  ): Promise<ClaimedDelivery[]> {
     this.asked += 1;
     return this.#weather(() =>
-      this.#dueOf(destinationId)
-        .filter(({ dueAt }) => dueAt >= from)
-        .slice(0, limit)
-        .map((row) => this.#take(row, lease)),
+      this.#isLimited(destinationId, onLimited)
+        ? []
+        : this.#dueOf(destinationId)
+            .filter(({ dueAt }) => dueAt >= from)
+            .slice(0, limit)
+            .map((row) => this.#take(row, lease)),
     );
   }
 
-  claimLost({ destinationId, lostMost, ...lease }: LostClaimRequest): Promise<ClaimedDelivery | undefined> {
+  claimRated(
+    { destinationId, limit, from, lostMost, ...lease }: RatedClaimRequest,
+    onLimited?: (notice: RateNotice) => void,
+  ): Promise<ClaimedDelivery[]> {
+    this.asked += 1;
     return this.#weather(() => {
+      const rows =
+        lostMost === null
+          ? this.#dueOf(destinationId).filter(({ dueAt }) => dueAt >= from)
+          : this.#lostOf(destinationId)
+              .filter(({ lostCount }) => lostCount <= lostMost)
+              .slice(0, 1);
+      const policy = this.policyOf(destinationId);
+      const rate = this.#rates.get(destinationId);
+      const allowed = rate?.take(this.#now(), Math.min(limit, rows.length)) ?? limit;
+      if (rate !== undefined) {
+        onLimited?.({ policy, limitedForMs: rate.limitedForMs(this.#now()) });
+      }
+      return rows.slice(0, allowed).map((row) => this.#take(row, lease));
+    });
+  }
+
+  #isLimited(destinationId: string, onLimited: ((notice: RateNotice) => void) | undefined): boolean {
+    const isLimited = this.#rates.has(destinationId);
+    if (isLimited) {
+      onLimited?.({ policy: this.policyOf(destinationId), limitedForMs: 0 });
+    }
+    return isLimited;
+  }
+
+  limit(destinationId: string, rateLimit: Rate): void {
+    this.policies.set(destinationId, { ...NO_POLICY, rateLimit });
+    this.#rates.set(destinationId, new ModelRate(rateLimit));
+  }
+
+  claimLost(
+    { destinationId, lostMost, ...lease }: LostClaimRequest,
+    onLimited?: (notice: RateNotice) => void,
+  ): Promise<ClaimedDelivery | undefined> {
+    return this.#weather(() => {
+      if (this.#isLimited(destinationId, onLimited)) {
+        return undefined;
+      }
       const row = this.#lostOf(destinationId).find(({ lostCount }) => lostCount <= lostMost);
       return row && this.#take(row, lease);
     });
@@ -158,6 +240,10 @@ export class ModelStore
     );
   }
 
+  policyOf(destinationId: string): ClaimedPolicy {
+    return this.policies.get(destinationId) ?? NO_POLICY;
+  }
+
   #dueOf(destinationId: string): Row[] {
     return [...this.rows.values()]
       .filter((row) => row.destinationId === destinationId && row.dueAt <= this.#now() && this.#isFree(row))
@@ -201,6 +287,7 @@ export class ModelStore
       httpMethod: 'POST',
       headers: [],
       signingSecrets: [],
+      policy: this.policyOf(destinationId),
       problem: isGivenUp ? 'WORKER_DIED' : null,
     };
   }

@@ -59,6 +59,9 @@ describe('dispatching, in whatever order things happen', () => {
       asyncProperty(integer(), async (seed) => {
         const all = createWorld(seed);
         const { store, sender, dispatcher } = all;
+        if (seed % 2 === 0) {
+          store.limit('destination-0', { count: 20, perMs: 1_000 });
+        }
         const accepted = await storm(all);
         expect(sender.most).toBeLessThanOrEqual(BOUNDS.maxConcurrency);
         expect(sender.mostOfOne).toBeLessThanOrEqual(BOUNDS.maxConcurrencyPerDestination);

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { type AttemptResult, stateAfterAttempt } from '../../src/core/retry-policy.ts';
 
-const SCHEDULE = [5_000, 30_000];
+const POLICY = { retrySchedule: [5_000, 30_000], stopOn: [] };
 const HOUR_MS = 3_600_000;
 
 function result(fields: Partial<AttemptResult>): AttemptResult {
@@ -10,7 +10,7 @@ function result(fields: Partial<AttemptResult>): AttemptResult {
 
 describe('stateAfterAttempt', () => {
   test('an attempt without error has delivered', () => {
-    expect(stateAfterAttempt(result({ error: null, statusCode: 200 }), SCHEDULE, 0.5)).toEqual({
+    expect(stateAfterAttempt(result({ error: null, statusCode: 200 }), POLICY, 0.5)).toEqual({
       status: 'SUCCEEDED',
       retryInMs: null,
       completedAt: 100,
@@ -26,7 +26,7 @@ describe('stateAfterAttempt', () => {
   ])(
     'attempt %d that failed is retried after its wait, 20 %% more or less (random %d)',
     (attempt, random, retryInMs) => {
-      const state = stateAfterAttempt(result({ attempt, error: 'TIMEOUT', statusCode: null }), SCHEDULE, random);
+      const state = stateAfterAttempt(result({ attempt, error: 'TIMEOUT', statusCode: null }), POLICY, random);
       expect(state).toEqual({ status: 'PENDING', retryInMs, completedAt: null });
     },
   );
@@ -37,7 +37,7 @@ describe('stateAfterAttempt', () => {
     ['the payload fits into no URL', { error: 'URL_TOO_LONG', statusCode: null }],
     ['the destination is gone, whatever the schedule says', { statusCode: 410, retryAfter: '1' }],
   ])('the delivery has failed when %s', (_when, fields) => {
-    const state = stateAfterAttempt(result(fields), SCHEDULE, 0.5);
+    const state = stateAfterAttempt(result(fields), POLICY, 0.5);
     expect(state).toEqual({ status: 'FAILED', retryInMs: null, completedAt: 100 });
   });
 
@@ -56,12 +56,27 @@ describe('stateAfterAttempt', () => {
     [404, '60', 5_000],
     [301, '60', 5_000],
   ])('%d with Retry-After %s waits %d ms where 5 s were planned', (statusCode, retryAfter, wait) => {
-    const state = stateAfterAttempt(result({ statusCode, retryAfter }), SCHEDULE, 0.5);
+    const state = stateAfterAttempt(result({ statusCode, retryAfter }), POLICY, 0.5);
     expect(state).toEqual({ status: 'PENDING', retryInMs: wait, completedAt: null });
   });
 
+  test('a status that ends a delivery does so at once, and no other status does', () => {
+    const policy = { ...POLICY, stopOn: [404, 422] };
+    const statusAfter = (statusCode: number | null) => stateAfterAttempt(result({ statusCode }), policy, 0.5).status;
+    expect([404, 422, 410].map(statusAfter)).toEqual(['FAILED', 'FAILED', 'FAILED']);
+    expect([400, 500, null].map(statusAfter)).toEqual(['PENDING', 'PENDING', 'PENDING']);
+  });
+
+  test('an empty schedule means no retries', () => {
+    expect(stateAfterAttempt(result({}), { retrySchedule: [], stopOn: [] }, 0.5).status).toBe('FAILED');
+  });
+
   test('what a destination asks for is a second at least', () => {
-    const state = stateAfterAttempt(result({ statusCode: 429, retryAfter: '0' }), [1], 0.5);
+    const state = stateAfterAttempt(
+      result({ statusCode: 429, retryAfter: '0' }),
+      { retrySchedule: [1], stopOn: [] },
+      0.5,
+    );
     expect(state.retryInMs).toBe(1_000);
   });
 });

@@ -1,67 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
 import type { Ticket } from '../../src/core/delivery.ts';
-import type { Leased } from '../../src/dispatch/deliver.ts';
 import type { Lane, Rescue } from '../../src/dispatch/lanes.ts';
-import { type Bounds, Scheduler, type Picks } from '../../src/dispatch/scheduler.ts';
-import { ModelStore } from '../support/model-store.ts';
-
-const NOW = 1_000_000;
-
-/** Of an account of its own, unless one is named. */
-function tickets(destinationId: string, count: number, accountId = destinationId, attempt = 0): Ticket[] {
-  return Array.from({ length: count }, (_, index) => ({
-    deliveryId: `${destinationId}-${attempt}-${index}`,
-    destinationId,
-    accountId,
-    attempt,
-  }));
-}
-
-function schedulerWith(bounds: Bounds, offered: Ticket[]): Scheduler {
-  const scheduler = new Scheduler(bounds);
-  for (const ticket of offered) {
-    scheduler.offer(ticket);
-  }
-  return scheduler;
-}
-
-function laneOf(scheduler: Scheduler, id: string): Lane {
-  const lane = [...scheduler.lanes].find(({ destinationId }) => destinationId === id);
-  if (lane === undefined) {
-    throw new Error(`There is no lane ${id}.`);
-  }
-  return lane;
-}
-
-/** How many slots each destination has got. */
-function perLane({ tickets: taken, lookUps }: Picks): Record<string, number> {
-  const slots: Record<string, number> = {};
-  for (const { lane } of taken) {
-    slots[lane.destinationId] = (slots[lane.destinationId] ?? 0) + 1;
-  }
-  for (const { lane, limit } of lookUps) {
-    slots[lane.destinationId] = (slots[lane.destinationId] ?? 0) + limit;
-  }
-  return slots;
-}
-
-function release(scheduler: Scheduler, lane: Lane, count = 1): void {
-  scheduler.claimAnswered(lane, count, []);
-}
-
-async function claimOf({ destinationId, accountId, deliveryId }: Ticket): Promise<Leased> {
-  const store = new ModelStore(
-    () => NOW,
-    async (operation) => operation(),
-  );
-  const ticket = { destinationId, accountId, deliveryId, attempt: 0 };
-  store.insert(ticket);
-  const delivery = await store.claim({ ticket, leaseMs: 60_000, blame: 1 });
-  if (delivery === undefined) {
-    throw new Error('The delivery was not claimed.');
-  }
-  return { delivery, leaseUntil: NOW + 60_000 };
-}
+import { Scheduler } from '../../src/dispatch/scheduler.ts';
+import { claimOf, laneOf, NOW, perLane, release, schedulerWith, tickets } from '../support/scheduling.ts';
 
 describe('the scheduler', () => {
   test('gives no destination more than its bound, and all together no more than theirs', () => {
@@ -93,7 +34,7 @@ describe('the scheduler', () => {
     const first = scheduler.pick(NOW);
     expect(first.tickets).toHaveLength(52);
     for (const { lane, ticket } of first.tickets) {
-      scheduler.claimAnswered(lane, 1, [await claimOf(ticket)]);
+      scheduler.claimAnswered(lane, 1, [await claimOf(ticket, bounds.maxConcurrencyPerDestination)]);
       expect(scheduler.begin(lane, NOW)?.delivery.deliveryId).toBe(ticket.deliveryId);
     }
     expect(scheduler.pick(NOW + 20)).toMatchObject({ tickets: [], heldBackFor: 30 });

@@ -1,12 +1,6 @@
 import { type RawBuilder, sql } from 'kysely';
-import { type Statement, statement } from '../typed-statement.ts';
-import {
-  INLINE_PAYLOAD_BYTES_MAX,
-  LOST_AMONG_MAX,
-  LOST_COUNT_MAX,
-  type SealedDelivery,
-  type Statements,
-} from '../statements.ts';
+import { demandsOf, dueOf, IS_PLAIN, lease, LEASE_MS, lostOf } from './leases.ts';
+import type { Statements } from '../statements.ts';
 
 /**
  * Each look-up is a lateral query with a limit, or goes by a list of keys: that makes the planner use the index.
@@ -22,110 +16,53 @@ export const claim: Statements['claim'] = (requests) => {
       blame,
     })),
   );
-  return lease(sql`
+  const free = sql`
     with ticket as materialized (
       select distinct on (id) * from json_to_recordset(${tickets}::json) as t (id uuid, attempt int, lease_ms int, blame int)
-    ), free as materialized (
-      select q.delivery_id, t.lease_ms, t.blame from ticket t cross join lateral (
+    ), found as materialized (
+      select q.delivery_id, q.destination_id, ${LEASE_MS} as lease_ms, d.blame, ${IS_PLAIN}
+      from ticket d cross join lateral (
         select q.delivery_id, q.destination_id from queue q
-        where q.delivery_id = t.id and q.attempt_count = t.attempt and q.leased_until is null
+        where q.delivery_id = d.id and q.attempt_count = d.attempt and q.leased_until is null
         limit 1 for update skip locked
       ) q cross join lateral (
-        select from destination where id = q.destination_id and disabled_at is null limit 1
+        select timeout_ms, rate_count from destination where id = q.destination_id and disabled_at is null limit 1
       ) x
-    )`);
+    ), free as materialized (
+      select delivery_id, lease_ms, blame from found where is_plain
+    )`;
+  return [lease(free, limitedAmong(sql`found`))];
 };
 
 export const claimLanes: Statements['claimLanes'] = (requests) => {
-  const lanes = JSON.stringify(
-    requests.map(({ destinationId, limit, from, leaseMs, blame }) => ({
-      id: destinationId,
-      most: limit,
-      since: from / 1_000,
-      lease_ms: leaseMs,
-      blame,
-    })),
-  );
-  return [
-    lease(sql`
-      with lane as materialized (
-        select * from json_to_recordset(${lanes}::json) as l (id uuid, most int, since float8, lease_ms int, blame int)
-      ), free as materialized (
-        select q.delivery_id, l.lease_ms, l.blame from lane l cross join lateral (
-          select from destination where id = l.id and disabled_at is null limit 1
-        ) x cross join lateral (
-          select q.delivery_id from queue q
-          where q.destination_id = l.id and q.due_at >= to_timestamp(l.since) and q.due_at <= now() and q.leased_until is null
-          order by q.due_at limit l.most for update skip locked
-        ) q
-      )`),
-  ];
+  const lane = sql`select * from ${demandsOf(requests)}`;
+  return [lease(freeOf(lane, dueOf(sql`d.most`)), limitedAmong(sql`known`))];
 };
 
 export const claimLost: Statements['claimLost'] = (requests) => {
-  const lanes = JSON.stringify(
-    requests.map(({ destinationId, lostMost, leaseMs, blame }) => ({
-      id: destinationId,
-      most: lostMost,
-      lease_ms: leaseMs,
-      blame,
-    })),
-  );
-  return [
-    lease(sql`
-      with lane as materialized (
-        select id, most, lease_ms, blame, row_number() over (partition by id) as nth
-        from json_to_recordset(${lanes}::json) as l (id uuid, most int, lease_ms int, blame int)
-      ), free as materialized (
-        select q.delivery_id, l.lease_ms, l.blame from lane l cross join lateral (
-          select from destination where id = l.id and disabled_at is null limit 1
-        ) x cross join lateral (
-          select delivery_id from (
-            select delivery_id, leased_until, lost_count, due_at from queue
-            where destination_id = l.id and due_at <= now() order by due_at limit ${sql.lit(LOST_AMONG_MAX)}
-          ) oldest
-          where leased_until <= now() and lost_count <= l.most
-          order by lost_count, due_at offset l.nth - 1 limit 1
-        ) lost cross join lateral (
-          select delivery_id from queue where delivery_id = lost.delivery_id and leased_until <= now()
-          limit 1 for update skip locked
-        ) q
-      )`),
-  ];
+  const lane = sql`select *, row_number() over (partition by id) as nth from ${demandsOf(requests)}`;
+  return [lease(freeOf(lane, lostOf({ nth: sql`d.nth`, limit: sql`1` })), limitedAmong(sql`known`))];
 };
 
-/** The lease of its worker has run out. The database's clock decides, because the workers' clocks may differ. */
-const IS_LOST = sql`(q.leased_until is not null)`;
-const IS_GIVEN_UP = sql`(q.leased_until is not null and q.lost_count + q.lease_blame >= ${sql.lit(LOST_COUNT_MAX)})`;
+/** @param rows of the destination of a demand `d` */
+function freeOf(lane: RawBuilder<unknown>, rows: RawBuilder<unknown>): RawBuilder<unknown> {
+  return sql`
+    with lane as materialized (
+      ${lane}
+    ), known as materialized (
+      select d.*, x.id as destination_id, ${LEASE_MS} as own_lease_ms, ${IS_PLAIN} from lane d cross join lateral (
+        select id, timeout_ms, rate_count from destination where id = d.id and disabled_at is null limit 1
+      ) x
+    ), free as materialized (
+      select q.delivery_id, d.own_lease_ms as lease_ms, d.blame from known d cross join lateral (${rows}) q
+      where d.is_plain
+    )`;
+}
 
-type ClaimedColumns = Omit<SealedDelivery, 'attemptInCycle'> & { readonly cycleStart: number };
-
-/** @param free begins the statement: the locked rows to lease, as `free (delivery_id, lease_ms, blame)` */
-function lease(free: RawBuilder<unknown>): Statement<SealedDelivery> {
-  return statement(
-    sql<ClaimedColumns>`
-      ${free}, claimed as (
-        update queue q set
-          leased_until = now() + f.lease_ms * interval '1 ms',
-          attempt_count = q.attempt_count + (not ${IS_GIVEN_UP})::int,
-          lost_count = q.lost_count + case when ${IS_LOST} then q.lease_blame else 0 end,
-          lease_blame = f.blame
-        from free f
-        where q.delivery_id = f.delivery_id and q.delivery_id = any (array(select delivery_id from free))
-        returning q.*
-      )
-      select c.delivery_id as "deliveryId", c.destination_id as "destinationId", x.version as "destinationVersion",
-             c.event_id as "eventId", c.attempt_count as "attempt", c.round_start as "cycleStart",
-             c.lost_count as "lostCount", (extract(epoch from c.due_at) * 1000)::float8 as "dueAt",
-             e.length as "payloadLength", e.payload, e.hops, e.type as "eventType", x.url, x.http_method as "httpMethod",
-             x.account_id as "accountId", x.sealed_headers as "sealedHeaders",
-             x.sealed_signing_secret as "sealedSigningSecret", x.sealed_previous_secret as "sealedPreviousSecret",
-             (extract(epoch from x.previous_secret_until) * 1000)::float8 as "previousSecretUntil"
-      from claimed c cross join lateral (
-        select octet_length(payload) as length, hops, type,
-               case when octet_length(payload) <= ${sql.lit(INLINE_PAYLOAD_BYTES_MAX)} then payload end as payload
-        from event where id = c.event_id limit 1
-      ) e cross join lateral (select * from destination where id = c.destination_id limit 1) x`,
-    ({ cycleStart, ...columns }) => ({ ...columns, attemptInCycle: columns.attempt - cycleStart }),
-  );
+/** Nobody has looked when the next attempt is allowed: rated claims do. */
+function limitedAmong(table: RawBuilder<unknown>): RawBuilder<unknown> {
+  return sql`
+    limited as (
+      select distinct destination_id, 0::float8 as for_ms from ${table} where not is_plain
+    )`;
 }

@@ -1,10 +1,12 @@
 import { sql } from 'kysely';
 import { DELIVERY_STATUSES } from '../../core/delivery.ts';
 import { isVisibleAccount, isVisibleDestination } from '../scope.ts';
-import { type FoundLane, type FoundRetry, type KeyedId, LOST_AMONG_MAX, type Statements } from '../statements.ts';
+import type { FoundLane, FoundRetry } from '../searches.ts';
+import { type KeyedId, LOST_AMONG_MAX, type Statements } from '../statements.ts';
 import { command } from '../typed-statement.ts';
 import type { CleaningStatements } from '../cleaning.ts';
 import { claim, claimLanes, claimLost } from './claims.ts';
+import { claimRated } from './rated-claims.ts';
 import { countDeliveries, findEarlierEvents, findRoutes, storeEvents } from './events.ts';
 import { record } from './records.ts';
 
@@ -57,6 +59,7 @@ export const POSTGRESQL_STATEMENTS: Statements<never> = {
   claim,
   claimLanes,
   claimLost,
+  claimRated,
   record,
   release,
 

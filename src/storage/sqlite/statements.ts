@@ -1,11 +1,13 @@
 import { sql } from 'kysely';
 import { DELIVERY_STATUSES } from '../../core/delivery.ts';
 import { isVisibleAccount, isVisibleDestination } from '../scope.ts';
-import { type FoundLane, type FoundRetry, type KeyedId, LOST_AMONG_MAX, type Statements } from '../statements.ts';
+import type { FoundLane, FoundRetry } from '../searches.ts';
+import { type KeyedId, LOST_AMONG_MAX, type Statements } from '../statements.ts';
 import type { Clock } from '../../core/clock.ts';
 import type { CleaningStatements } from '../cleaning.ts';
 import { command } from '../typed-statement.ts';
 import { claimBy, claimLanesBy, claimLostBy } from './claims.ts';
+import { claimRatedBy } from './rated-claims.ts';
 import { countDeliveries, findEarlierEvents, findRoutes, storeEventsBy } from './events.ts';
 import type { StoreEvents } from './connection.ts';
 import { recordBy } from './records.ts';
@@ -42,6 +44,7 @@ export function sqliteStatements(clock: Clock): Statements<StoreEvents> {
     claim: claimBy(clock),
     claimLanes: claimLanesBy(clock),
     claimLost: claimLostBy(clock),
+    claimRated: claimRatedBy(clock),
     record: recordBy(clock),
     release,
     ...searchesBy(clock),

@@ -1,0 +1,111 @@
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import type { Receiver } from '../support/receiver.ts';
+import { createTemporaryDatabase, TEST_DATABASE_URL } from '../support/postgresql.ts';
+import { deleteQueue, TEST_QUEUE_URL } from '../support/rabbit-fixture.ts';
+import { ENCRYPTION_KEY } from '../support/vault.ts';
+import { Workbench } from '../support/workbench.ts';
+
+const QUEUE_NAME = `data-pusher.test-${crypto.randomUUID()}`;
+const COUNT = 20;
+const MEASURED_MS = 10_000;
+/** With their retries more than the limit lets through in the time that is measured. */
+const EVENTS = 180;
+/** One in so many requests fails, and its retry counts too. */
+const FAILS = 4;
+
+interface Setting {
+  readonly name: string;
+  readonly workers: number;
+  readonly needs: boolean;
+  readonly queue: Readonly<Record<string, string>>;
+}
+
+const SETTINGS: Setting[] = [
+  { name: 'one process on SQLite', workers: 0, needs: true, queue: {} },
+  { name: 'two workers on PostgreSQL', workers: 2, needs: TEST_DATABASE_URL !== undefined, queue: {} },
+  {
+    name: 'two workers on PostgreSQL and RabbitMQ',
+    workers: 2,
+    needs: TEST_DATABASE_URL !== undefined && TEST_QUEUE_URL !== undefined,
+    queue: { QUEUE_URL: TEST_QUEUE_URL ?? '', QUEUE_NAME },
+  },
+];
+
+describe.each(SETTINGS.filter(({ needs }) => needs))('a limit of 20 a second, with $name', ({ workers, queue }) => {
+  let bench: Workbench;
+  let cleanUp: () => Promise<void>;
+  let variables: Readonly<Record<string, string>>;
+
+  beforeEach(async () => {
+    bench = new Workbench();
+    const database = workers === 0 ? undefined : await createTemporaryDatabase(TEST_DATABASE_URL ?? '');
+    variables = database === undefined ? {} : { DATABASE_URL: database.url, ENCRYPTION_KEY, ...queue };
+    cleanUp = async () => {
+      await bench.clear();
+      await database?.drop();
+      await (queue['QUEUE_URL'] === undefined ? undefined : deleteQueue(QUEUE_NAME));
+    };
+  });
+  afterEach(() => cleanUp());
+
+  async function startServers() {
+    const api = bench.spawn(workers === 0 ? variables : { ...variables, ROLES: 'api' });
+    await api.ready();
+    for (let number = 0; number < workers; number += 1) {
+      await bench.spawn({ ...variables, ROLES: 'worker' }).said(/Health +\S+\n/u);
+    }
+    return api;
+  }
+
+  test('lets 20 a second through, retries too, and another destination gets everything at once', async () => {
+    const api = await startServers();
+    const receiver = await bench.receiver();
+    const { limited, other } = watch(receiver);
+    const { id, token } = await api.createAccount();
+    const policy = {
+      rateLimit: { count: COUNT, per: 'PT1S' },
+      retrySchedule: Array.from({ length: 5 }, () => 'PT0.2S'),
+    };
+    await api.createDestination(id, receiver.url('/limited'), { policy });
+    await api.createDestination(id, receiver.url('/other'));
+    await Promise.all(Array.from({ length: EVENTS }, (_, number) => api.sendAccepted(token, `{"n":${number}}`)));
+    const acceptedAt = performance.now();
+    await arrivedAt(receiver, other, EVENTS);
+    expect((other.at(-1) ?? Infinity) - acceptedAt).toBeLessThan(3_000);
+    // While the limited one has a backlog, and none of its deliveries has a slot, an event is at the other at once.
+    const sentAt = performance.now();
+    await api.sendAccepted(token, '{"late":true}');
+    await arrivedAt(receiver, other, EVENTS + 1);
+    expect((other.at(-1) ?? Infinity) - sentAt).toBeLessThan(1_000);
+
+    const from = limited[0] ?? 0;
+    await arrivedAt(receiver, limited, COUNT * (MEASURED_MS / 1_000) * 1.1);
+    const within = (start: number, ms: number) =>
+      limited.filter((at) => at >= from + start && at < from + start + ms).length;
+    const perSecond = Array.from({ length: MEASURED_MS / 1_000 }, (_, second) => within(second * 1_000, 1_000));
+    process.stdout.write(`limit of ${COUNT}/s, ${workers || 1} workers: ${perSecond.join(' ')}\n`);
+    expect(within(0, MEASURED_MS)).toBeGreaterThanOrEqual(COUNT * 10 * 0.9);
+    expect(within(0, MEASURED_MS)).toBeLessThanOrEqual(COUNT * 10 * 1.1);
+    // When the first ones arrive late, the first second has more.
+    expect(Math.max(...perSecond.slice(1))).toBeLessThanOrEqual(COUNT * 1.5);
+    expect(receiver.received.some(({ headers }) => headers['x-delivery-attempt'] === '2')).toBe(true);
+  }, 60_000);
+});
+
+/** When requests arrive, by path. */
+function watch(receiver: Receiver): { limited: number[]; other: number[] } {
+  const limited: number[] = [];
+  const other: number[] = [];
+  receiver.answerWith((response, { target }) => {
+    const isLimited = target === '/limited';
+    (isLimited ? limited : other).push(performance.now());
+    response.writeHead(isLimited && limited.length % FAILS === 0 ? 500 : 200).end();
+  });
+  return { limited, other };
+}
+
+async function arrivedAt(receiver: Receiver, arrivals: readonly number[], count: number): Promise<void> {
+  while (arrivals.length < count) {
+    await receiver.arrived(receiver.received.length + 1);
+  }
+}
