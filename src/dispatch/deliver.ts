@@ -4,6 +4,7 @@ import { type EffectivePolicy, type PolicyDefaults, withDefaults } from '../core
 import { stateAfterAttempt } from '../core/retry-policy.ts';
 import type { Telemetry } from '../observe/telemetry.ts';
 import type { DeliveryStore, RateNotice } from '../storage/delivery-store.ts';
+import type { NextDelivery, PassedOver } from '../storage/delivery-order.ts';
 import { type AttemptRecord, type Blame, type ClaimedDelivery, leaseMsOf } from '../storage/statements.ts';
 import type { Sender } from './http-sender.ts';
 import type { Payloads } from './payloads.ts';
@@ -42,12 +43,19 @@ export interface ClaimAnswer {
   readonly found: readonly Leased[];
   /** Set if the destination has a rate limit. */
   readonly limit: ClaimLimit | undefined;
+  /** Set if deliveries were due, but not next in their order. */
+  readonly passedOver: PassedOver | undefined;
 }
 
 export interface ClaimLimit {
   readonly policy: EffectivePolicy;
   /** Milliseconds until the next attempt is allowed; see `RateNotice`. */
   readonly limitedForMs: number;
+}
+
+interface ClaimListener {
+  readonly onLimited: (notice: RateNotice) => void;
+  readonly onPassedOver: (passedOver: PassedOver) => void;
 }
 
 /** A claimed delivery and the lease that this worker has on it. */
@@ -99,15 +107,21 @@ export class DeliverySteps {
   async claim(order: ClaimOrder, blame: Blame): Promise<ClaimAnswer | undefined> {
     const askedAt = this.#options.timer.now();
     let limit: ClaimLimit | undefined;
-    const onLimited = ({ policy, limitedForMs }: RateNotice): void => {
-      limit = { policy: this.#policies.of(policy), limitedForMs };
+    let passedOver: PassedOver | undefined;
+    const listener: ClaimListener = {
+      onLimited: ({ policy, limitedForMs }) => {
+        limit = { policy: this.#policies.of(policy), limitedForMs };
+      },
+      onPassedOver: (notice) => {
+        passedOver = notice;
+      },
     };
     const found = await this.#pause.run(
       order.by === 'ticket' ? 'claim' : order.by,
-      () => this.#claim(order, blame, onLimited),
+      () => this.#claim(order, blame, listener),
       [],
     );
-    return found && { found: found.map((delivery) => this.#leased(delivery, askedAt)), limit };
+    return found && { found: found.map((delivery) => this.#leased(delivery, askedAt)), limit, passedOver };
   }
 
   #leased(delivery: ClaimedDelivery, askedAt: number): Leased {
@@ -118,18 +132,18 @@ export class DeliverySteps {
   async #claim(
     order: ClaimOrder,
     blame: Blame,
-    onLimited: (notice: RateNotice) => void,
+    { onLimited, onPassedOver }: ClaimListener,
   ): Promise<readonly ClaimedDelivery[]> {
     const { deliveries, policyDefaults } = this.#options;
     const lease = { leaseMs: leaseMsOf(policyDefaults.timeoutMs), blame };
     if (order.by !== 'ticket' && order.isRated) {
-      return deliveries.claimRated({ limit: 1, from: 0, lostMost: null, ...order, ...lease }, onLimited);
+      return deliveries.claimRated({ limit: 1, from: 0, lostMost: null, ...order, ...lease }, onLimited, onPassedOver);
     }
     if (order.by === 'look-up') {
-      return deliveries.claimLane({ ...order, ...lease }, onLimited);
+      return deliveries.claimLane({ ...order, ...lease }, onLimited, onPassedOver);
     }
     const one = await (order.by === 'ticket'
-      ? deliveries.claim({ ...order, ...lease }, onLimited)
+      ? deliveries.claim({ ...order, ...lease }, onLimited, onPassedOver)
       : deliveries.claimLost({ ...order, ...lease }, onLimited));
     return one === undefined ? [] : [one];
   }
@@ -188,24 +202,31 @@ export class DeliverySteps {
     if (saysGone(outcome)) {
       telemetry.destinationGone(delivery);
     }
-    const { deliveryId, attempt, destinationVersion } = delivery;
-    return { deliveryId, attempt, destinationVersion, outcome, state };
+    const { deliveryId, attempt, destinationVersion, place } = delivery;
+    return { deliveryId, attempt, destinationVersion, outcome, state, place };
   }
 
-  /** Step 3: stores the attempt and the new state of the delivery, or gives the claim back. */
-  async record(leased: Leased, sent: Sent): Promise<void> {
+  /**
+   * Step 3: stores the attempt and the new state of the delivery, or gives the claim back.
+   *
+   * @param onNext called with the ticket of the delivery that is next in the order
+   */
+  async record(leased: Leased, sent: Sent, onNext: (ticket: Ticket) => void): Promise<void> {
     if (sent.next === 'record') {
-      await this.#record(sent.record, leased.leaseUntil);
+      const { destinationId, accountId } = leased.delivery;
+      await this.#record(sent.record, leased.leaseUntil, ({ deliveryId, attempt }) =>
+        onNext({ deliveryId, destinationId, accountId, attempt }),
+      );
     } else if (sent.next === 'release') {
       await this.release([leased]);
     }
   }
 
   /** Retries until the lease ends: an attempt that is not recorded is made a second time. */
-  async #record(record: AttemptRecord, leaseUntil: number): Promise<void> {
+  async #record(record: AttemptRecord, leaseUntil: number, onNext: (next: NextDelivery) => void): Promise<void> {
     const { deliveries, timer } = this.#options;
     for (;;) {
-      const recorded = await this.#pause.run('record', () => deliveries.record(record), false);
+      const recorded = await this.#pause.run('record', () => deliveries.record(record, onNext), false);
       if (recorded !== undefined || this.#isStopping || timer.now() + STORE_PAUSE_MS >= leaseUntil) {
         return;
       }

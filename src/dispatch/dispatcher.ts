@@ -9,6 +9,8 @@ import { TaskGroup } from './task-group.ts';
 
 /** A delivery that kills its worker is expected to do so within this time. */
 const RESCUE_WATCHED_MS = 500;
+/** The predecessors of these deliveries are recorded meanwhile. */
+const UNDECIDED_MS = 10;
 /** A worker that dies with this few deliveries under way has probably died of one of them. */
 const FEW_UNDER_WAY = 2;
 
@@ -174,8 +176,11 @@ export class Dispatcher {
       this.#scheduler.forgetLimits(lane);
     }
     this.#holds.hold(lane, answer);
-    const mayBeMore = found.length === asked || isLimited;
-    this.#scheduler.lookedUp(lane, mayBeMore ? found.at(-1)?.delivery.dueAt : undefined);
+    const parked = answer?.passedOver?.parked ?? 0;
+    const mayBeMore = found.length + parked === asked || isLimited;
+    // What was parked is due no more. If nothing else was found, the next look-up begins where this one did.
+    const lastDueAt = found.at(-1)?.delivery.dueAt ?? (parked > 0 ? from : undefined);
+    this.#scheduler.lookedUp(lane, mayBeMore ? lastDueAt : undefined);
     this.#claimed(lane, { asked, answer, withdrawals });
   }
 
@@ -187,11 +192,11 @@ export class Dispatcher {
     const [found] = answer?.found ?? [];
     this.#holds.hold(lane, answer);
     this.#scheduler.rescued(rescue, found !== undefined || isHeldBack(answer, isRated));
-    if (found === undefined) {
+    if (answer === undefined || found === undefined) {
       this.#claimed(lane, { asked: 1, answer, withdrawals });
     } else {
       const { promise: isSent, resolve: onSent } = Promise.withResolvers<void>();
-      this.#claimed(lane, { asked: 1, answer: { found: [{ ...found, onSent }], limit: answer?.limit }, withdrawals });
+      this.#claimed(lane, { asked: 1, answer: { ...answer, found: [{ ...found, onSent }] }, withdrawals });
       const cancel = this.#options.timer.after(RESCUE_WATCHED_MS, onSent);
       await isSent;
       cancel();
@@ -210,6 +215,9 @@ export class Dispatcher {
     }
     if (lane.withdrawals !== withdrawals) {
       this.#releaseReady([lane]);
+    }
+    if (answer?.passedOver !== undefined && answer.passedOver.undecided > 0) {
+      this.#options.timer.after(UNDECIDED_MS, () => this.offerLanes([lane], 'fresh', true));
     }
     this.#sendReady(lane);
     this.#pumpSoon();
@@ -238,7 +246,15 @@ export class Dispatcher {
     }
     this.#sendReady(lane);
     this.#pumpSoon();
-    await this.#steps.record(leased, sent);
+    await this.#steps.record(leased, sent, (ticket) => this.#offerNext(ticket));
+  }
+
+  /** Where this process is stopping, the sweepers of others find the delivery. */
+  #offerNext(ticket: Ticket): void {
+    if (!this.#isStopping) {
+      this.#scheduler.offer(ticket, true);
+      this.#pumpSoon();
+    }
   }
 
   /** They are due, and no ticket tells of them any more. */

@@ -148,11 +148,13 @@ export class Lane implements TicketLane {
    *
    * @returns false when the ticket does not fit
    */
-  addTicket(ticket: Ticket, hasRoom: boolean): boolean {
+  addTicket(ticket: Ticket, hasRoom: boolean, isNext = false): boolean {
     const tickets = this.tickets[ticket.attempt === 0 ? 'fresh' : 'retries'];
     const max = hasRoom ? TICKETS_PER_LANE_MAX : TICKETS_PER_LANE_ALWAYS;
     const fits = this.inStore === undefined && !this.isRated && tickets.length < max;
-    if (fits) {
+    if (fits && isNext) {
+      tickets.unshift(ticket);
+    } else if (fits) {
       tickets.push(ticket);
     }
     return fits;

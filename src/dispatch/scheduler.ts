@@ -71,13 +71,17 @@ export class Scheduler {
     return this.#lanes.get(destinationId);
   }
 
-  /** A ticket that does not fit is dropped, and the lane looks for its delivery in the database. */
-  offer(ticket: Ticket): void {
+  /**
+   * A ticket that does not fit is dropped, and the lane looks for its delivery in the database.
+   *
+   * @param isNext others of the lane may wait for this delivery in their order
+   */
+  offer(ticket: Ticket, isNext = false): void {
     const lane = this.#laneOf(ticket);
     if (lane === undefined) {
       return;
     }
-    if (lane.addTicket(ticket, this.#tickets < TICKETS_MAX)) {
+    if (lane.addTicket(ticket, this.#tickets < TICKETS_MAX, isNext)) {
       this.#tickets += 1;
     } else {
       lane.lookInStore('fresh');

@@ -1,5 +1,6 @@
 import { Arg, Ctx, FieldResolver, ID, Mutation, Query, Resolver, Root } from 'type-graphql';
 import { isId } from '../core/ids.ts';
+import { isParked } from '../storage/delivery-order.ts';
 import type { AttemptRow, DeliveryRow } from '../storage/read-models/deliveries.ts';
 import type { GraphQLContext } from './context.ts';
 import { Attempt, Delivery, Destination, Event } from './object-types.ts';
@@ -39,10 +40,10 @@ export class DeliveryResolver {
   @FieldResolver(() => DateTime, {
     nullable: true,
     description:
-      'The time of the next attempt. While an attempt is under way, the time at which another worker takes over if this one has died. Null when the delivery is finished.',
+      'The time of the next attempt. While an attempt is under way, the time at which another worker takes over if this one has died. Null when the delivery is finished, or waits for an earlier one in its order.',
   })
   nextAttemptAt(@Root() delivery: DeliveryRow) {
-    return delivery.dueAt;
+    return delivery.dueAt !== null && isParked(delivery.dueAt) ? null : delivery.dueAt;
   }
 
   @FieldResolver(() => [Attempt], {

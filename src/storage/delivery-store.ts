@@ -5,6 +5,7 @@ import type { SigningSecret } from '../core/signature.ts';
 import { type Vault, VaultError } from '../core/vault.ts';
 import type { BatchKind, Commits } from './group-commit.ts';
 import { claimKind, laneClaimKind, lostClaimKind, ratedClaimKind, type SealedClaims } from './claim-kinds.ts';
+import type { DeliveryPlace, NextDelivery, PassedOver } from './delivery-order.ts';
 import { ClaimedPolicies, type ClaimedPolicy } from './policy-columns.ts';
 import type { FoundLane, FoundRetry, LaneSearch, RetrySearch } from './searches.ts';
 import {
@@ -44,6 +45,8 @@ export interface RateNotice {
 }
 
 type OnLimited = (notice: RateNotice) => void;
+type OnPassedOver = (passedOver: PassedOver) => void;
+type OnNext = (delivery: NextDelivery) => void;
 
 /** The durable truth about deliveries. The memory of queues and workers may be lost. */
 export class DeliveryStore {
@@ -55,7 +58,7 @@ export class DeliveryStore {
   readonly #claimLane: (request: LaneClaimRequest) => Promise<SealedClaims>;
   readonly #claimLost: (request: LostClaimRequest) => Promise<SealedClaims>;
   readonly #claimRated: (request: RatedClaimRequest) => Promise<SealedClaims>;
-  readonly #record: (record: AttemptRecord) => Promise<boolean>;
+  readonly #record: (record: AttemptRecord) => Promise<Recorded>;
   readonly #release: (claim: Claim) => Promise<void>;
 
   constructor(commits: DeliveryCommits, { database, statements, vault }: DeliveryStoreParts) {
@@ -76,17 +79,27 @@ export class DeliveryStore {
    * @param onLimited called when the destination has a rate limit, so that only rated claims get deliveries of it
    * @returns `undefined` when the delivery is finished, deleted, or leased to another worker.
    */
-  async claim(request: ClaimRequest, onLimited?: OnLimited): Promise<ClaimedDelivery | undefined> {
-    return this.#opened(await this.#claim(request), onLimited)[0];
+  async claim(
+    request: ClaimRequest,
+    onLimited?: OnLimited,
+    onPassedOver?: OnPassedOver,
+  ): Promise<ClaimedDelivery | undefined> {
+    return this.#opened(await this.#claim(request), onLimited, onPassedOver)[0];
   }
 
   /**
    * Claims the oldest due deliveries of a destination. No second call for it while one is under way.
    *
-   * @returns fewer than asked for only when there are no more from there on, or the destination has a rate limit.
+   * @param onPassedOver called when deliveries were due but not next in their order
+   * @returns fewer than asked for, together with those that were passed over, only when there are no more from there
+   * on, or the destination has a rate limit.
    */
-  async claimLane(request: LaneClaimRequest, onLimited?: OnLimited): Promise<ClaimedDelivery[]> {
-    return this.#opened(await this.#claimLane(request), onLimited);
+  async claimLane(
+    request: LaneClaimRequest,
+    onLimited?: OnLimited,
+    onPassedOver?: OnPassedOver,
+  ): Promise<ClaimedDelivery[]> {
+    return this.#opened(await this.#claimLane(request), onLimited, onPassedOver);
   }
 
   /**
@@ -103,13 +116,24 @@ export class DeliveryStore {
    *
    * @param onLimited not called if the destination has no limit any more
    */
-  async claimRated(request: RatedClaimRequest, onLimited?: OnLimited): Promise<ClaimedDelivery[]> {
-    return this.#opened(await this.#claimRated(request), onLimited);
+  async claimRated(
+    request: RatedClaimRequest,
+    onLimited?: OnLimited,
+    onPassedOver?: OnPassedOver,
+  ): Promise<ClaimedDelivery[]> {
+    return this.#opened(await this.#claimRated(request), onLimited, onPassedOver);
   }
 
-  /** @returns false when the delivery was deleted, or a newer attempt has begun; nothing is recorded then. */
-  record(attempt: AttemptRecord): Promise<boolean> {
-    return this.#record(attempt);
+  /**
+   * @param onNext called with the delivery that was waiting for this one, and is due now
+   * @returns false when the delivery was deleted, or a newer attempt has begun; nothing is recorded then.
+   */
+  async record(attempt: AttemptRecord, onNext?: OnNext): Promise<boolean> {
+    const { isRecorded, next } = await this.#record(attempt);
+    if (next !== undefined) {
+      onNext?.(next);
+    }
+    return isRecorded;
   }
 
   /** Gives back claims whose request was never sent: they can be claimed at once, and the attempt does not count. */
@@ -161,7 +185,14 @@ export class DeliveryStore {
     return true;
   }
 
-  #opened({ claimed, limited }: SealedClaims, onLimited: OnLimited | undefined): ClaimedDelivery[] {
+  #opened(
+    { claimed, limited, passedOver }: SealedClaims,
+    onLimited?: OnLimited,
+    onPassedOver?: OnPassedOver,
+  ): ClaimedDelivery[] {
+    if (passedOver !== undefined) {
+      onPassedOver?.(passedOver);
+    }
     if (limited !== undefined) {
       onLimited?.({ policy: this.#policies.of(limited.policy), limitedForMs: limited.limitedForMs });
     }
@@ -225,15 +256,28 @@ class OpenedSecrets {
   }
 }
 
-function recordKind({ record }: Statements): BatchKind<AttemptRecord, boolean, Claim> {
+interface Recorded {
+  readonly isRecorded: boolean;
+  readonly next: NextDelivery | undefined;
+}
+
+function recordKind({ record }: Statements): BatchKind<AttemptRecord, Recorded, Claim | NextDelivery> {
   return {
     bytesOf: ({ outcome }) => outcome.responseBody?.length ?? 0,
     statements: record,
     results(list, rows) {
-      const recorded = new Set(rows.map(keyOf));
-      return list.map((one) => recorded.has(keyOf(one)));
+      const nextByPlace = new Map(rows.flatMap((row) => ('key' in row ? [[placeKeyOf(row), row] as const] : [])));
+      const recorded = new Set(rows.flatMap((row) => ('key' in row ? [] : [keyOf(row)])));
+      return list.map((one) => ({
+        isRecorded: recorded.has(keyOf(one)),
+        next: one.place === null ? undefined : nextByPlace.get(placeKeyOf(one.place)),
+      }));
     },
   };
+}
+
+function placeKeyOf({ destinationId, key }: Pick<DeliveryPlace, 'destinationId' | 'key'>): string {
+  return `${destinationId} ${key}`;
 }
 
 function keyOf({ deliveryId, attempt }: Claim): string {

@@ -141,7 +141,7 @@ export const Delivery = defineEntity({
         ({ id, finishedAttempts }) =>
           `coalesce((select q.attempt_count from queue q where q.delivery_id = ${id}), ${finishedAttempts})`,
       ),
-    /** When the next attempt may begin, or the lease of the present one ends; `null` if the delivery is finished. */
+    /** When the next attempt may begin, or the lease of the present one ends; `null` if it is finished. See `isParked`. */
     dueAt: p
       .datetime(3)
       .formula(({ id }) => `(select coalesce(q.leased_until, q.due_at) from queue q where q.delivery_id = ${id})`)
@@ -192,13 +192,13 @@ export const QueuedDelivery = defineEntity({
     cycleStart: p.integer().fieldName('round_start'),
     /** The sum of the blame of the lost attempts in a row: their leases ran out, and nothing was recorded. */
     lostCount: p.integer(),
-    /** When the delivery may be claimed. A claim does not change it. */
+    /** When the delivery may be claimed. A claim does not change it, unless the delivery is not next; see `isParked`. */
     dueAt: p.datetime(3),
     /** The end of the lease of the worker that claimed it; `null` if there is none. */
     leasedUntil: p.datetime(3).nullable(),
     /** How much the attempt under way counts if it is lost; see `Blame`. */
     leaseBlame: p.integer().default(1),
-    /** True once a retry is planned. The sweeper then finds the row when it is due. */
+    /** True once a retry is planned, or the delivery has become next in its order. The sweeper finds it when it is due. */
     waits: p.boolean(),
     /** Deliveries of a destination with the same key go one at a time, in the order of `orderSeq`; null for no order. */
     orderKey: p.text().nullable(),

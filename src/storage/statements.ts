@@ -4,6 +4,7 @@ import type { FanOut, StoredRoutes } from '../core/account-routes.ts';
 import type { HttpMethod } from '../core/inputs.ts';
 import type { RequestSource } from '../core/outgoing-request.ts';
 import type { Scope } from '../core/scope.ts';
+import type { DeliveryPlace, NextDelivery, PassedOver } from './delivery-order.ts';
 import type { ClaimedPolicy } from './policy-columns.ts';
 import type { FoundLane, FoundRetry, LaneSearch, RetrySearch } from './searches.ts';
 import type { Statement } from './typed-statement.ts';
@@ -36,7 +37,7 @@ export interface StoredBatch {
   readonly duplicates: readonly number[];
 }
 
-/** The fan-outs of a batch, each once, and the number of its fan-out for each event. */
+/** The fan-outs of a batch, each once but for their order keys, and the number of its fan-out for each event. */
 export function fanOutsOf(events: readonly NewEvent[]): { fanOuts: readonly FanOut[]; numbers: readonly number[] } {
   const numberOf = new Map<FanOut | string, number>();
   const fanOuts: FanOut[] = [];
@@ -131,6 +132,8 @@ interface ClaimedAttempt {
   readonly dueAt: number;
   /** In bytes. */
   readonly payloadLength: number;
+  /** Null if it has no order. */
+  readonly place: DeliveryPlace | null;
 }
 
 /** The result of a claim. */
@@ -191,7 +194,7 @@ export interface LimitedDestination {
   readonly limitedForMs: number;
 }
 
-export type ClaimRow = SealedDelivery | LimitedDestination;
+export type ClaimRow = SealedDelivery | LimitedDestination | PassedOver;
 
 /** Attempts may come earlier by this share of their distance, because timers are late and the average would suffer. */
 export const RATE_SLACK = 0.1;
@@ -209,6 +212,8 @@ export interface AttemptRecord extends Claim {
   readonly destinationVersion: number;
   readonly outcome: AttemptOutcome;
   readonly state: DeliveryState;
+  /** As it was claimed. */
+  readonly place: DeliveryPlace | null;
 }
 
 export interface KeyedId {
@@ -251,7 +256,8 @@ export interface Statements<Procedure = unknown> {
   /**
    * Leases deliveries, begins their next attempt, and reads the parts of its request. The attempt number guards the
    * claim: of all that have a ticket for the same attempt, one gets it. A disabled destination gets nothing, and one
-   * with a rate limit gets a `LimitedDestination` instead: plain ones pay nothing for what rated claims do.
+   * with a rate limit gets a `LimitedDestination` instead: plain ones pay nothing for what rated claims do. What is not
+   * the next one in its order is parked; see delivery-order.ts.
    */
   readonly claim: (requests: readonly ClaimRequest[]) => readonly Statement<ClaimRow>[];
   /** The same for the oldest due deliveries of destinations. Rows that another claim is taking are passed over. */
@@ -271,9 +277,9 @@ export interface Statements<Procedure = unknown> {
    * late worker must not overwrite a newer attempt. A recorded attempt stays as it is, and counts as recorded. A
    * destination that answered that it is gone is disabled too, if it has not changed since the request.
    *
-   * @returns the attempts that are recorded now.
+   * @returns the attempts that are recorded now, and the deliveries whose turn has come.
    */
-  readonly record: (records: readonly AttemptRecord[]) => readonly Statement<Claim>[];
+  readonly record: (records: readonly AttemptRecord[]) => readonly Statement<Claim | NextDelivery>[];
   /** Gives back claims whose request was never sent: they can be claimed at once, and the attempt does not count. */
   readonly release: (claims: readonly Claim[]) => Statement<never>;
   /** Ends all leases; only for the sole owner of a database. */

@@ -28,10 +28,10 @@ export function deliveryActions(store: { readonly storage: Storage }) {
     claimLost: (destinationId: string, lostMost = 100, leaseMs = LEASE_MS, blame: Blame = 1) =>
       store.storage.deliveries.claimLost({ destinationId, lostMost, leaseMs, blame }),
     record: (
-      { deliveryId, attempt, destinationVersion }: ClaimedDelivery,
+      { deliveryId, attempt, destinationVersion, place }: ClaimedDelivery,
       outcome: AttemptRecord['outcome'] = DELIVERED,
       state: AttemptRecord['state'] = SUCCEEDED,
-    ) => store.storage.deliveries.record({ deliveryId, attempt, destinationVersion, outcome, state }),
+    ) => store.storage.deliveries.record({ deliveryId, attempt, destinationVersion, outcome, state, place }),
     /** What is due, by destination. */
     lanes: (graceMs = 0) => lanesBy(graceMs, ({ due }) => due),
     /** The lowest count of lost attempts, by destination. */

@@ -18,6 +18,7 @@ describe.each(STORES)('deliveries on $name', ({ create }) => {
     expect(await claim(ticket as Ticket)).toEqual({
       deliveryId: ticket?.deliveryId,
       accountId,
+      place: null,
       eventId: expect.any(String),
       eventType: null,
       destinationId: destinationIds[0],

@@ -30,7 +30,7 @@ describePlans('statements of the pipeline on PostgreSQL', (store) => {
       throw new Error('There are no tickets.');
     }
     const claimed = await storage.deliveries.claim({ ticket: other, leaseMs: 60_000, blame: 1 });
-    const made = { deliveryId: other.deliveryId, attempt: claimed?.attempt ?? 0 };
+    const made = { deliveryId: other.deliveryId, attempt: claimed?.attempt ?? 0, place: null };
     const state = { status: 'SUCCEEDED', retryInMs: null, completedAt: NOW } as const;
     const {
       findRoutes,
@@ -49,7 +49,8 @@ describePlans('statements of the pipeline on PostgreSQL', (store) => {
     const [lock, read] = findRoutes(tokenHash) as [Statement<StoredRoutes>, Statement<StoredRoutes>];
     const [routes] = read.read((await read.query.execute(database)).rows);
     const version = routes?.version ?? 0;
-    const fanOut = { tokenHash, accountId: account.id, version, destinationIds: [destinationId], skipped: null };
+    const destinationIds = [destinationId];
+    const fanOut = { tokenHash, accountId: account.id, version, destinationIds, skipped: null, orderKeys: null };
     const leader = fixture.newId();
     const event = { type: null, payload: Buffer.from('{}'), receivedAt: NOW, hops: 0, fanOut };
     const rated = (lostMost: number | null) =>

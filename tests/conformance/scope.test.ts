@@ -27,6 +27,7 @@ describe.each(STORES)('a scope on $name', ({ create }) => {
       deliveryId: ticket.deliveryId,
       attempt: 1,
       destinationVersion: 1,
+      place: null,
       outcome: DELIVERED,
       state: { status: 'SUCCEEDED', retryInMs: null, completedAt: NOW },
     });

@@ -283,6 +283,7 @@ export class ModelStore
       payloadLength: PAYLOAD.length,
       hops: 0,
       eventType: null,
+      place: null,
       url: `http://127.0.0.1/${destinationId}`,
       httpMethod: 'POST',
       headers: [],

@@ -143,6 +143,7 @@ async function attempt(
         deliveryId: ticket.deliveryId,
         attempt: 1,
         destinationVersion: 1,
+        place: null,
         outcome: { ...outcome, responseBody },
         state,
       };

@@ -9,18 +9,18 @@ const PLAIN: StoredRoutes = {
   version: 1,
   eventTypePath: null,
   destinations: [
-    ['one', true, null, null],
-    ['two', false, null, null],
+    ['one', true, null, null, null],
+    ['two', false, null, null, null],
   ],
 };
 const RULED: StoredRoutes = {
   ...PLAIN,
   eventTypePath: 'type',
   destinations: [
-    ['one', true, '["order.*"]', null],
-    ['two', true, null, '{"items.sku":"x"}'],
-    ['three', true, null, '{"items.sku":"y"}'],
-    ['four', false, null, null],
+    ['one', true, '["order.*"]', null, null],
+    ['two', true, null, '{"items.sku":"x"}', null],
+    ['three', true, null, '{"items.sku":"y"}', null],
+    ['four', false, null, null, null],
   ],
 };
 const LARGE = Buffer.from(JSON.stringify({ padding: 'x'.repeat(200_000), type: 'order.paid', items: [{ sku: 'y' }] }));
@@ -50,6 +50,7 @@ describe('an event', () => {
         version: 1,
         destinationIds: ['one'],
         skipped: '[["two","DISABLED"]]',
+        orderKeys: null,
       },
     });
     expect((routed[1] as { fanOut: unknown }).fanOut).toBe((routed[0] as { fanOut: unknown }).fanOut);
@@ -77,7 +78,7 @@ describe('an event', () => {
 
   test('with many rules is routed in the thread', async () => {
     const filter = JSON.stringify({ $or: Array.from({ length: 800 }, (_, n) => ({ n })) });
-    const many = Array.from({ length: 12 }, (_, n) => [`${n}`, true, null, filter] as const);
+    const many = Array.from({ length: 12 }, (_, n) => [`${n}`, true, null, filter, null] as const);
     const routed = route({ ...PLAIN, destinations: many }, Buffer.from('{"n":799}'));
     expect(routed).toBeInstanceOf(Promise);
     expect((await routed).fanOut.destinationIds).toHaveLength(12);
@@ -91,7 +92,7 @@ describe('an event', () => {
   });
 
   test('whose rules cannot be read is refused, and the next is routed', async () => {
-    const broken = { ...RULED, version: 2, destinations: [['one', true, null, '{"$no":1}'] as const] };
+    const broken = { ...RULED, version: 2, destinations: [['one', true, null, '{"$no":1}', null] as const] };
     await expect(async () => route(broken, LARGE)).rejects.toThrow('Routing has failed');
     expect((await route(RULED, LARGE)).type).toBe('order.paid');
   });

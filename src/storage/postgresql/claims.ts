@@ -1,5 +1,5 @@
 import { type RawBuilder, sql } from 'kysely';
-import { demandsOf, dueOf, IS_PLAIN, lease, LEASE_MS, lostOf } from './leases.ts';
+import { demandsOf, dueOf, IS_PLAIN, lease, LEASE_MS, lostOf, ORDER, PARKED } from './leases.ts';
 import type { Statements } from '../statements.ts';
 
 /**
@@ -16,36 +16,36 @@ export const claim: Statements['claim'] = (requests) => {
       blame,
     })),
   );
-  const free = sql`
+  const due = sql`
     with ticket as materialized (
       select distinct on (id) * from json_to_recordset(${tickets}::json) as t (id uuid, attempt int, lease_ms int, blame int)
     ), found as materialized (
-      select q.delivery_id, q.destination_id, ${LEASE_MS} as lease_ms, d.blame, ${IS_PLAIN}
+      select q.*, ${LEASE_MS} as lease_ms, d.blame, ${IS_PLAIN}
       from ticket d cross join lateral (
-        select q.delivery_id, q.destination_id from queue q
+        select q.delivery_id, q.destination_id, q.due_at, ${ORDER} from queue q
         where q.delivery_id = d.id and q.attempt_count = d.attempt and q.leased_until is null
-        limit 1 for update skip locked
+        limit 1 for no key update skip locked
       ) q cross join lateral (
         select timeout_ms, rate_count from destination where id = q.destination_id and disabled_at is null limit 1
-      ) x
-    ), free as materialized (
-      select delivery_id, lease_ms, blame from found where is_plain
+      ) x where q.due_at < ${PARKED}
+    ), due as materialized (
+      select * from found where is_plain
     )`;
-  return [lease(free, limitedAmong(sql`found`))];
+  return [lease(due, limitedAmong(sql`found`))];
 };
 
 export const claimLanes: Statements['claimLanes'] = (requests) => {
   const lane = sql`select * from ${demandsOf(requests)}`;
-  return [lease(freeOf(lane, dueOf(sql`d.most`)), limitedAmong(sql`known`))];
+  return [lease(dueAmong(lane, dueOf(sql`d.most`)), limitedAmong(sql`known`))];
 };
 
 export const claimLost: Statements['claimLost'] = (requests) => {
   const lane = sql`select *, row_number() over (partition by id) as nth from ${demandsOf(requests)}`;
-  return [lease(freeOf(lane, lostOf({ nth: sql`d.nth`, limit: sql`1` })), limitedAmong(sql`known`))];
+  return [lease(dueAmong(lane, lostOf({ nth: sql`d.nth`, limit: sql`1` })), limitedAmong(sql`known`))];
 };
 
 /** @param rows of the destination of a demand `d` */
-function freeOf(lane: RawBuilder<unknown>, rows: RawBuilder<unknown>): RawBuilder<unknown> {
+function dueAmong(lane: RawBuilder<unknown>, rows: RawBuilder<unknown>): RawBuilder<unknown> {
   return sql`
     with lane as materialized (
       ${lane}
@@ -53,8 +53,8 @@ function freeOf(lane: RawBuilder<unknown>, rows: RawBuilder<unknown>): RawBuilde
       select d.*, x.id as destination_id, ${LEASE_MS} as own_lease_ms, ${IS_PLAIN} from lane d cross join lateral (
         select id, timeout_ms, rate_count from destination where id = d.id and disabled_at is null limit 1
       ) x
-    ), free as materialized (
-      select q.delivery_id, d.own_lease_ms as lease_ms, d.blame from known d cross join lateral (${rows}) q
+    ), due as materialized (
+      select q.*, d.own_lease_ms as lease_ms, d.blame from known d cross join lateral (${rows}) q
       where d.is_plain
     )`;
 }

@@ -12,6 +12,7 @@ import {
   type Statements,
   type StoredBatch,
 } from '../statements.ts';
+import { orderPartsFor } from './event-order.ts';
 
 /** All batches insert keys in the same order: in two orders, two batches could deadlock. */
 const UNLESS_DUPLICATE = sql`
@@ -40,7 +41,7 @@ export const findRoutes: Statements['findRoutes'] = (tokenHash) => [
   statement(
     sql<Omit<StoredRoutes, 'tokenHash'>>`
       select a.id as "accountId", a.routing_version as "version", a.event_type_path as "eventTypePath",
-        (select coalesce(json_agg(json_build_array(id, disabled_at is null, event_types, filter) order by id), '[]')
+        (select coalesce(json_agg(json_build_array(id, disabled_at is null, event_types, filter, order_by) order by id), '[]')
          from destination where account_id = a.id and deleted_at is null) as "destinations"
       from account a where a.token_hash = ${tokenHash}`,
     (routes) => ({ tokenHash, ...routes }),
@@ -64,6 +65,7 @@ export const storeEvents: Statements<never>['storeEvents'] = (events) => {
   const unlessDuplicate = events.some(({ idempotencyKey }) => idempotencyKey !== null) ? UNLESS_DUPLICATE : sql``;
   const hasFollowers = events.some(({ follows }) => follows !== undefined && follows !== null);
   const { isLeader, followed, isStored } = hasFollowers ? FOLLOWERS : NO_FOLLOWERS;
+  const order = orderPartsFor(events);
   const values = sql`
           id, account_id, substring(${payloads.toBuffer()}::bytea from start for length), to_timestamp(received_at),
           idempotency_key, hops, type, skipped, batch`;
@@ -71,24 +73,19 @@ export const storeEvents: Statements<never>['storeEvents'] = (events) => {
       with input as materialized (
         select * from json_to_recordset(${rows}::json)
           as e (index int, id uuid, fan_out int, received_at float8, start int, length int, idempotency_key text,
-                hops int, type text, follows uuid, batch text)
+                hops int, type text, follows uuid, batch text ${order.keys})
       ), fan_out as materialized (
         select * from json_to_recordset(${JSON.stringify(fanOuts.map(toFanOutRow))}::json)
           as f (number int, account_id uuid, token_hash text, version int, skipped text, destination_ids uuid[])
-      ), locked as materialized (
-        select t.token_hash, t.account_id, a.routing_version
-        from (select distinct account_id, token_hash from fan_out order by account_id) t
-        cross join lateral (
-          select routing_version from account where id = t.account_id and token_hash = t.token_hash limit 1 for share
-        ) a
+      ), locked as materialized (${order.locked}
       ), valid as materialized (
-        select f.number, f.skipped, f.destination_ids, f.account_id
+        select f.number, f.skipped, f.destination_ids, f.account_id ${order.lastNumber}
         from fan_out f join locked a on a.token_hash = f.token_hash and a.routing_version = f.version
       ), target as materialized (
         select v.number, d.id as destination_id, d.ordinal
         from valid v cross join lateral unnest(v.destination_ids) with ordinality as d (id, ordinal)
       ), known as materialized (
-        select i.*, v.account_id, v.skipped from input i join valid v on v.number = i.fan_out
+        select i.*, v.account_id, v.skipped ${order.number} from input i join valid v on v.number = i.fan_out
       ), stored as (
         insert into event (id, account_id, payload, received_at, idempotency_key, hops, type, skipped, batch)
         select ${values} from known ${isLeader} ${unlessDuplicate}
@@ -99,16 +96,13 @@ export const storeEvents: Statements<never>['storeEvents'] = (events) => {
       ), ${followed(values)} new_delivery as materialized (
         select (left(e.id::text, ${sql.lit(ID_STEM_CHARACTERS)})
                  || lpad(to_hex(t.ordinal), ${sql.lit(ORDINAL_DIGITS)}, '0'))::uuid as id,
-               e.id as event_id, t.destination_id
+               e.id as event_id, t.destination_id ${order.place}
         from known e join target t on t.number = e.fan_out
         where e.id not in (select id from duplicate) ${isStored}
       ), inserted as (
         insert into delivery (id, event_id, destination_id, status, attempt_count)
         select id, event_id, destination_id, 'PENDING', 0 from new_delivery
-      ), queued as (
-        insert into queue (delivery_id, event_id, destination_id, attempt_count, round_start, lost_count, due_at, waits)
-        select id, event_id, destination_id, 0, 0, 0, now(), false from new_delivery
-      )
+      ), ${order.queued}
       select
         (select coalesce(json_agg(number), '[]') from fan_out
          where token_hash not in (select token_hash from locked)) as "unknown",
@@ -140,6 +134,7 @@ function toRow(
     type: event.type,
     follows: event.follows,
     batch: event.batch,
+    order_keys: event.fanOut.orderKeys ?? undefined,
   };
 }
 

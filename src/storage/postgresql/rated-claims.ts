@@ -10,7 +10,7 @@ import { command } from '../typed-statement.ts';
  */
 export const claimRated: Statements['claimRated'] = (requests) => {
   const lane = sql`select distinct on (id) * from ${demandsOf(requests)} order by id`;
-  const free = sql`
+  const due = sql`
     with lane as materialized (
       ${lane}
     ), locked as materialized (
@@ -31,11 +31,11 @@ export const claimRated: Statements['claimRated'] = (requests) => {
       select *, lost_most is not null as is_rescue, case when is_plain then most
                      else greatest(least(most, floor((at - next_from) / every) + burst), 0) end::int as count
       from rate
-    ), free as materialized (
-      select q.delivery_id, d.own_lease_ms as lease_ms, d.blame
+    ), due as materialized (
+      select q.*, d.own_lease_ms as lease_ms, d.blame
       from allowed d cross join lateral (${dueOf(sql`d.count`)}) q where not d.is_rescue
       union all
-      select q.delivery_id, d.own_lease_ms, d.blame
+      select q.*, d.own_lease_ms, d.blame
       from allowed d cross join lateral (${lostOf({ nth: sql`1`, limit: sql`least(d.count, 1)` })}) q
       where d.is_rescue
     )`;
@@ -57,6 +57,6 @@ export const claimRated: Statements['claimRated'] = (requests) => {
         select from destination where id = d.id and disabled_at is null and rate_count is not null limit 1
       ) x
       on conflict (destination_id) do nothing`),
-    lease(free, limited),
+    lease(due, limited),
   ];
 };

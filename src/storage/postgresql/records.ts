@@ -1,6 +1,8 @@
 import { sql } from 'kysely';
 import { saysGone } from '../../core/delivery.ts';
-import { PackedBytes, statement } from '../typed-statement.ts';
+import type { NextDelivery } from '../delivery-order.ts';
+import { PackedBytes, type Statement, statement } from '../typed-statement.ts';
+import { PARKED } from './leases.ts';
 import type { AttemptRecord, Claim, Statements } from '../statements.ts';
 
 /** Tables are reached by this list of keys, whatever their statistics say; see claims.ts. */
@@ -74,8 +76,47 @@ export const record: Statements['record'] = (records) => {
       select r.id, r.attempt from record r cross join lateral (
         select from attempt where delivery_id = r.id and number = r.attempt limit 1
       ) a where r.id not in (select id from own)`),
+    ...wakeNext(records),
   ];
 };
+
+/**
+ * Wakes the heads of the keys whose heads may have left. It is a statement of its own, because the first one has waited for
+ * those that park, and did not see what they have parked. Rows are locked in the order of their ids.
+ */
+function wakeNext(records: readonly AttemptRecord[]): readonly Statement<NextDelivery>[] {
+  const places = records.flatMap(({ place, state }) => (place !== null && state.status !== 'PENDING' ? [place] : []));
+  if (places.length === 0) {
+    return [];
+  }
+  const rows = places.map(({ destinationId, key, number }) => ({ id: destinationId, key, seq: number }));
+  return [
+    statement(sql<NextDelivery>`
+      with left_place as materialized (
+        select distinct on (id, key) * from json_to_recordset(${JSON.stringify(rows)}::json) as p (id uuid, key text, seq bigint)
+        order by id, key, seq
+      ), head as materialized (
+        select q.delivery_id, q.due_at from left_place p cross join lateral (
+          select delivery_id, due_at, leased_until from queue
+          where destination_id = p.id and order_key = p.key and order_seq >= p.seq order by order_seq limit 1
+        ) q where q.leased_until is null
+      ), parked as materialized (
+        select q.delivery_id from (
+          select delivery_id from head where due_at >= ${PARKED} order by delivery_id
+        ) h cross join lateral (
+          select delivery_id from queue where delivery_id = h.delivery_id limit 1 for no key update
+        ) q
+      ), woken as (
+        update queue set due_at = now(), waits = true
+        where delivery_id = any (array(select delivery_id from parked)) and due_at >= ${PARKED}
+      )
+      select q.delivery_id as "deliveryId", q.destination_id as "destinationId", q.order_key as "key",
+             q.attempt_count as "attempt"
+      from head h cross join lateral (
+        select delivery_id, destination_id, order_key, attempt_count from queue where delivery_id = h.delivery_id limit 1
+      ) q`),
+  ];
+}
 
 /** Times in seconds, as `to_timestamp` takes them. */
 function toRow(

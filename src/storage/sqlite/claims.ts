@@ -1,5 +1,6 @@
 import { type RawBuilder, sql } from 'kysely';
 import type { Clock } from '../../core/clock.ts';
+import { PARKED_UNTIL } from '../delivery-order.ts';
 import { type Statement, statement } from '../typed-statement.ts';
 import { dueOf, lease, leaseEnd, lostOf, POLICY } from './leases.ts';
 import type { LimitedDestination, Statements } from '../statements.ts';
@@ -19,7 +20,7 @@ export const claimBy =
         sql`
         from json_each(${tickets}) t
         where delivery_id = t.value ->> 0 and attempt_count = t.value ->> 1
-          and leased_until is null and ${isPlain(sql`destination_id`)}`,
+          and leased_until is null and due_at < ${sql.lit(PARKED_UNTIL)} and ${isPlain(sql`destination_id`)}`,
       ),
       // Nothing is looked up when every ticket was good.
       limitedAmong(ids, sql`(select 1 where changes() < ${requests.length}) cross join`),

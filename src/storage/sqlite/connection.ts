@@ -54,9 +54,10 @@ export type EventRow = readonly [
   /** Of the payload, among all payloads. */
   start: number,
   end: number,
-  /** Left out unless the event is in a batch. */
+  /** This and what comes after it is left out where all is null. */
   follows?: string | null,
   batch?: string | null,
+  orderKeys?: readonly (string | null)[] | null,
 ];
 
 export interface StatementResult {

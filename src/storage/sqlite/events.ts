@@ -4,7 +4,7 @@ import { ID_STEM_CHARACTERS } from '../../core/ids.ts';
 import { EVERYTHING } from '../../core/scope.ts';
 import { isVisibleDestination } from '../scope.ts';
 import { command, PackedBytes, statement } from '../typed-statement.ts';
-import type { StoredRoutes } from '../../core/account-routes.ts';
+import type { StoredDestination, StoredRoutes } from '../../core/account-routes.ts';
 import {
   type DeliveryCount,
   type EarlierEventRow,
@@ -15,6 +15,7 @@ import {
 } from '../statements.ts';
 import type { EventRow, FanOutRow, StoreEvents } from './connection.ts';
 
+type DestinationColumns = readonly [string, isEnabled: 0 | 1, string | null, string | null, string | null];
 type RoutesColumns = Omit<StoredRoutes, 'tokenHash' | 'destinations'> & { readonly destinations: string };
 
 /** One statement, so that the version and the destinations are of the same moment. */
@@ -22,21 +23,21 @@ export const findRoutes: Statements['findRoutes'] = (tokenHash) => [
   statement(
     sql<RoutesColumns>`
       select a.id as "accountId", a.routing_version as "version", a.event_type_path as "eventTypePath",
-        (select json_group_array(json_array(id, disabled_at is null, event_types, filter)) from (
+        (select json_group_array(json_array(id, disabled_at is null, event_types, filter, order_by)) from (
            select * from destination where account_id = a.id and deleted_at is null order by id
          )) as "destinations"
       from account a where a.token_hash = ${tokenHash}`,
     ({ destinations, ...columns }) => ({
       tokenHash,
       ...columns,
-      destinations: (JSON.parse(destinations) as [string, 0 | 1, string | null, string | null][]).map(
-        ([id, isEnabled, eventTypes, filter]) => [id, isEnabled === 1, eventTypes, filter] as const,
+      destinations: (JSON.parse(destinations) as DestinationColumns[]).map(
+        ([id, isEnabled, types, filter, orderBy]): StoredDestination => [id, isEnabled === 1, types, filter, orderBy],
       ),
     }),
   ),
 ];
 
-/** The thread stores the events: see `storeEvents` in thread.ts for the SQL. */
+/** The thread stores the events: see `storeEvents` in store-events.ts for the SQL. */
 export const storeEventsBy =
   (clock: Clock): Statements<StoreEvents>['storeEvents'] =>
   (events) => {
@@ -80,11 +81,12 @@ function packed(
 }
 
 function toRow(
-  { id, receivedAt, idempotencyKey, hops, type, follows, batch }: NewEvent,
+  { id, receivedAt, idempotencyKey, hops, type, follows, batch, fanOut: { orderKeys } }: NewEvent,
   ...[fanOut, start, end]: readonly [fanOut: number, start: number, end: number]
 ): EventRow {
   const row = [id, fanOut, receivedAt, idempotencyKey, hops, type, start, end] as const;
-  return follows === undefined && batch === undefined ? [...row] : [...row, follows ?? null, batch ?? null];
+  const isPlain = follows === undefined && batch === undefined && orderKeys === null;
+  return isPlain ? [...row] : [...row, follows ?? null, batch ?? null, orderKeys];
 }
 
 function isShared(bytes: Buffer): bytes is Buffer<SharedArrayBuffer> {

@@ -1,5 +1,6 @@
 import { type RawBuilder, sql } from 'kysely';
 import type { HttpMethod } from '../../core/inputs.ts';
+import { placeOf } from '../delivery-order.ts';
 import { type Statement, statement } from '../typed-statement.ts';
 import {
   INLINE_PAYLOAD_BYTES_MAX,
@@ -57,6 +58,8 @@ interface LostSearch {
 }
 
 interface ClaimedColumns {
+  readonly orderKey: string | null;
+  readonly orderNumber: number | null;
   readonly deliveryId: string;
   readonly attempt: number;
   readonly cycleStart: number;
@@ -105,7 +108,8 @@ export function lease(
         lease_blame = ${blame}
       ${which}
       returning delivery_id as "deliveryId", attempt_count as "attempt", round_start as "cycleStart",
-        lost_count as "lostCount", due_at as "dueAt", event_id as "eventId", destination_id as "destinationId",
+        lost_count as "lostCount", due_at as "dueAt", order_key as "orderKey", order_seq as "orderNumber",
+        event_id as "eventId", destination_id as "destinationId",
         (select payload from event where id = event_id and length(payload) <= ${sql.lit(INLINE_PAYLOAD_BYTES_MAX)})
           as "payload",
         (select json_array(length(payload), hops, type) from event where id = event_id) as "event",
@@ -115,7 +119,8 @@ export function lease(
   );
 }
 
-function toSealed({ destination, event, cycleStart, ...columns }: ClaimedColumns): SealedDelivery {
+function toSealed(row: ClaimedColumns): SealedDelivery {
+  const { destination, event, cycleStart, orderKey, orderNumber, ...columns } = row;
   const [payloadLength, hops, eventType] = JSON.parse(event) as EventColumns;
   const [
     destinationVersion,
@@ -134,6 +139,7 @@ function toSealed({ destination, event, cycleStart, ...columns }: ClaimedColumns
     hops,
     eventType,
     attemptInCycle: columns.attempt - cycleStart,
+    place: placeOf(columns.destinationId, orderKey, orderNumber),
     destinationVersion,
     url,
     httpMethod,

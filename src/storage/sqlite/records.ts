@@ -1,7 +1,8 @@
 import { type RawBuilder, sql } from 'kysely';
 import type { Clock } from '../../core/clock.ts';
 import { saysGone } from '../../core/delivery.ts';
-import { command, PackedBytes, statement } from '../typed-statement.ts';
+import { type NextDelivery, PARKED_UNTIL } from '../delivery-order.ts';
+import { command, PackedBytes, type Statement, statement } from '../typed-statement.ts';
 import type { AttemptRecord, Claim, Statements } from '../statements.ts';
 
 export const recordBy =
@@ -39,8 +40,31 @@ export const recordBy =
       statement(sql<Claim>`
         select r.value ->> 0 as "deliveryId", r.value ->> 1 as attempt from json_each(${rows}) r
         where exists (select 1 from attempt where delivery_id = r.value ->> 0 and number = r.value ->> 1)`),
+      ...wakeNext(records, now),
     ];
   };
+
+/** Wakes the heads of the keys whose heads have left. */
+function wakeNext(records: readonly AttemptRecord[], now: number): readonly Statement<NextDelivery>[] {
+  const places = records.flatMap(({ place, state }) => (place !== null && state.status !== 'PENDING' ? [place] : []));
+  if (places.length === 0) {
+    return [];
+  }
+  const rows = JSON.stringify(places.map(({ destinationId, key, number }) => [destinationId, key, number]));
+  return [
+    statement(sql<NextDelivery>`
+      update queue set due_at = ${now}, waits = 1
+      where due_at >= ${sql.lit(PARKED_UNTIL)} and delivery_id in (
+        select (
+          select delivery_id from queue
+          where destination_id = p.value ->> 0 and order_key = p.value ->> 1 and order_seq >= p.value ->> 2
+          order by order_seq limit 1
+        ) from json_each(${rows}) p
+      )
+      returning delivery_id as "deliveryId", destination_id as "destinationId", order_key as "key",
+        attempt_count as "attempt"`),
+  ];
+}
 
 function disableGone(own: RawBuilder<unknown>) {
   const gone = sql`
