@@ -1,45 +1,12 @@
 import { describe, expect, test } from '@jest/globals';
-import { openStorage } from '../../src/storage/open-storage.ts';
 import type { Storage } from '../../src/storage/storage.ts';
-import { createTemporaryDatabase, TEST_DATABASE_URL } from '../support/postgresql.ts';
 import { changeRoutes, storedRouting } from '../support/route-changes.ts';
 import { NOW, routeAtOnce, StoreFixture } from '../support/store-fixture.ts';
-import { TEST_VAULT } from '../support/vault.ts';
+import { COMPETING_STORES } from './competing-stores.ts';
 
 const CHANGES = 60;
 const SENDERS = 24;
 const CHANGE_MS_MAX = 2_000;
-
-interface Stores {
-  readonly stores: readonly Storage[];
-  close(): Promise<void>;
-}
-
-/** Each store has its own connections and its own memory of routes, as two processes have. */
-async function twoOnPostgresql(server: string): Promise<Stores> {
-  const { url, drop } = await createTemporaryDatabase(server);
-  const open = () => openStorage({ type: 'postgresql', url }, TEST_VAULT);
-  const stores = [await open(), await open()];
-  return {
-    stores,
-    async close() {
-      await Promise.all(stores.map((store) => store.close()));
-      await drop();
-    },
-  };
-}
-
-async function oneOnSqlite(): Promise<Stores> {
-  const store = await openStorage({ type: 'sqlite', path: ':memory:' }, TEST_VAULT);
-  return { stores: [store], close: () => store.close() };
-}
-
-const SETUPS = [
-  { name: 'SQLite', open: oneOnSqlite },
-  ...(TEST_DATABASE_URL === undefined
-    ? []
-    : [{ name: 'two stores on PostgreSQL', open: () => twoOnPostgresql(TEST_DATABASE_URL as string) }]),
-];
 
 interface Sent {
   readonly id: string;
@@ -50,7 +17,7 @@ interface Sent {
   readonly to: number;
 }
 
-describe.each(SETUPS)('events that are sent while routes change, on $name', ({ open }) => {
+describe.each(COMPETING_STORES)('events that are sent while routes change, on $name', ({ open }) => {
   /**
    * Change number n is answered before n + 1 begins, and some events come in between. Senders send without a pause until
    * the last one is answered.
