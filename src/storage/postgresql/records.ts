@@ -104,11 +104,10 @@ function wakeNext(records: readonly AttemptRecord[]): readonly Statement<NextDel
         select q.delivery_id from (
           select delivery_id from head where due_at >= ${PARKED} order by delivery_id
         ) h cross join lateral (
-          select delivery_id from queue where delivery_id = h.delivery_id limit 1 for no key update
-        ) q
+          select delivery_id, due_at from queue where delivery_id = h.delivery_id limit 1 for no key update
+        ) q where q.due_at >= ${PARKED}
       ), woken as (
-        update queue set due_at = now(), waits = true
-        where delivery_id = any (array(select delivery_id from parked)) and due_at >= ${PARKED}
+        update queue set due_at = now(), waits = true where delivery_id = any (array(select delivery_id from parked))
       )
       select q.delivery_id as "deliveryId", q.destination_id as "destinationId", q.order_key as "key",
              q.attempt_count as "attempt"
