@@ -6,7 +6,7 @@ import { Receiver } from '../support/receiver.ts';
 import { seededRandom } from '../support/seeded-random.ts';
 import { TestApp } from '../support/test-app.ts';
 
-const EVENTS_PER_KEY = 40;
+const EVENTS_PER_KEY = 20;
 const SEED = 20_261_125;
 
 let app: TestApp;
@@ -141,7 +141,8 @@ test('events without the path have no order', async () => {
   const { send } = await ordered({ orderBy: 'customer.id' });
   holdAnswers();
   await Promise.all([send('a', 1), send('a', 2), send('a', 3)]);
-  expect((await receiver.arrived(3)).map((received) => orderedOf(received).n).toSorted()).toEqual([1, 2, 3]);
+  await receiver.arrived(3);
+  expect(arrivals().toSorted()).toEqual(['a1', 'a2', 'a3']);
 });
 
 test('a key with a long backlog delays no other key, and goes on without pauses', async () => {
