@@ -91,6 +91,11 @@ export class Telemetry {
     this.#log.error({ ...fact, err: error }, 'sender thread died');
   }
 
+  /** An expression was over its bounds, and its process with it. */
+  transformationEnded(fact: { accountId: string; destinationId: string; reason: string }): void {
+    this.#log.info(fact, 'transformation ended');
+  }
+
   queueConnected(fact: { use: string }): void {
     this.#log.info(fact, 'queue connected');
   }

@@ -20,5 +20,6 @@ test('the root of src holds two files and the rooms', () => {
     'observe',
     'queue',
     'storage',
+    'transform',
   ]);
 });
