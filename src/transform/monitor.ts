@@ -4,7 +4,7 @@
  * meanwhile. Nor does it depend on the server: an endless expression ends even when the server was killed.
  */
 import { writeSync } from 'node:fs';
-import { workerData } from 'node:worker_threads';
+import { parentPort, workerData } from 'node:worker_threads';
 import { processMs } from './meter.ts';
 import { CPU_MS_MAX, type Verdict } from './protocol.ts';
 
@@ -29,6 +29,7 @@ const RSS_BYTES_MAX = 256 * 1_048_576;
 const { running, startedAtCpuMs } = workerData as Watched;
 const never = new Int32Array(new SharedArrayBuffer(4));
 
+parentPort?.postMessage('watching');
 let idleTicks = 0;
 for (;;) {
   if (Atomics.load(running, 0) === 0) {

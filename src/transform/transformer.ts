@@ -88,7 +88,10 @@ export class Transformer {
       throw DomainError.badInput('transform', 'The transformation must be Unicode text without control characters.');
     }
     const result = await this.#run('parse', { kind: 'parse', accountId, expression, payload: Buffer.alloc(0) });
-    if (result !== undefined && 'failure' in result) {
+    if (result === undefined) {
+      throw new Error('The server is stopping.');
+    }
+    if ('failure' in result) {
       throw DomainError.badInput('transform', `The transformation is no JSONata expression: ${result.failure}`);
     }
   }
@@ -237,7 +240,9 @@ export class Transformer {
       this.#turns.putBack(job);
     } else {
       this.#turns.settle(job, 0);
-      job.reject(new Error('The process that transforms was ended from outside, again and again.'));
+      const error = new Error('The process that transforms was ended from outside, again and again.');
+      this.#telemetry.unexpectedError('transform', error);
+      job.reject(error);
     }
   }
 
