@@ -26,6 +26,7 @@ import { DeliveryCommands } from './manage/delivery-commands.ts';
 import { DeliveryPreviews } from './manage/delivery-previews.ts';
 import { DestinationCommands } from './manage/destination-commands.ts';
 import { loadVault } from './config/key-file.ts';
+import { type Transformation, Transformer } from './transform/transformer.ts';
 import { createLog, Telemetry, type Log } from './observe/telemetry.ts';
 import type { DeliveryQueue } from './queue/delivery-queue.ts';
 import { LocalQueue } from './queue/local-queue.ts';
@@ -70,6 +71,7 @@ interface Base {
   readonly telemetry: Telemetry;
   readonly storage: Storage;
   readonly queue: DeliveryQueue;
+  readonly transformer: Transformer;
   /** The rule for outgoing requests. `undefined` allows any address. */
   readonly addressRule: AddressRuleOptions | undefined;
 }
@@ -99,7 +101,9 @@ export async function startApp(config: Config, overrides: Overrides = {}): Promi
     const parts = { config, clock, random, telemetry, storage };
     const queue = await createQueue(parts);
     started.add(() => queue.stop());
-    const base: Base = { ...parts, queue, addressRule: await addressRuleOf(config) };
+    const transformer = new Transformer({ telemetry });
+    started.add(() => transformer.close());
+    const base: Base = { ...parts, queue, transformer, addressRule: await addressRuleOf(config) };
     const dispatch = config.roles.includes('worker') ? await startWorker(base, overrides.lookup) : undefined;
     started.add(async () => void (await dispatch?.stop(0)));
     if (config.roles.includes('worker')) {
@@ -128,7 +132,7 @@ async function createQueue({
   random,
   telemetry,
   storage,
-}: Omit<Base, 'queue' | 'addressRule'>): Promise<DeliveryQueue> {
+}: Omit<Base, 'queue' | 'transformer' | 'addressRule'>): Promise<DeliveryQueue> {
   const withoutBroker = storage.notifier === undefined ? new LocalQueue() : new NotifyQueue(storage.notifier);
   if (config.queueUrl !== undefined) {
     const { RabbitQueue } = await import('./queue/rabbit-queue.ts');
@@ -154,12 +158,13 @@ async function addressRuleOf({ egress, host }: Config): Promise<AddressRuleOptio
 const USER_AGENT = `Data-Pusher/${version}`;
 
 function startWorker(base: Base, lookup: LookupFunction | undefined): Promise<Dispatch> {
-  const { config, clock, random, telemetry, storage, queue, addressRule } = base;
+  const { config, clock, random, telemetry, storage, queue, transformer, addressRule } = base;
   return startDispatch({
     queue,
     deliveries: storage.deliveries,
     clock,
     telemetry,
+    expressions: transformer,
     random,
     ...config.delivery,
     egress: { rule: addressRule, proxyUrl: config.egress.proxyUrl },
@@ -200,15 +205,26 @@ async function startHttp(base: Base, dispatch: Dispatch | undefined, started: Re
 }
 
 async function startApi(base: Base, dispatch: Dispatch | undefined, started: ReleaseStack): Promise<ApiRoutes> {
-  const { config, clock, telemetry, storage, queue } = base;
+  const { config, clock, telemetry, storage, queue, transformer } = base;
   const addressRule = base.addressRule && new AddressRule(base.addressRule);
   const newId = createIdSource(clock);
   const publish = queue.publish.bind(queue);
   const { fork, events, vault } = storage;
   const onDisabled = (destinationIds: readonly string[]) => dispatch?.withdraw(destinationIds);
+  const transform = (transformation: Transformation) => transformer.transform(transformation);
+  const parseTransform = (callerId: string, expression: string) => transformer.parse(callerId, expression);
   const commandsOf = (scope: Scope) => ({
     accounts: new AccountCommands({ scope, fork, clock, newId, vault, onDisabled }),
-    destinations: new DestinationCommands({ scope, fork, clock, newId, vault, onDisabled, addressRule }),
+    destinations: new DestinationCommands({
+      scope,
+      fork,
+      clock,
+      newId,
+      vault,
+      onDisabled,
+      addressRule,
+      parseTransform,
+    }),
     deliveries: new DeliveryCommands({ scope, fork, clock, publish }),
   });
   const { isExposed, adminToken, corsOrigins: origins, limits } = config;
@@ -225,7 +241,7 @@ async function startApi(base: Base, dispatch: Dispatch | undefined, started: Rel
         caller,
         reads: (meter) => storage.reads(caller, meter),
         commands: commandsOf(caller),
-        previews: new DeliveryPreviews({ vault, clock, newId, userAgent: USER_AGENT, isPayload }),
+        previews: new DeliveryPreviews({ vault, clock, newId, userAgent: USER_AGENT, isPayload, transform }),
         vault,
         policyDefaults: { ...config.delivery, maxConcurrency: config.delivery.maxConcurrencyPerDestination },
       }),

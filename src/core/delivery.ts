@@ -26,6 +26,7 @@ export const ATTEMPT_ERRORS = [
   'INVALID_RESPONSE',
   'INVALID_REQUEST',
   'URL_TOO_LONG',
+  'TRANSFORM_FAILED',
   'SECRET_UNREADABLE',
   'WORKER_DIED',
   'UNKNOWN',
@@ -40,6 +41,8 @@ export interface AttemptOutcome {
   readonly statusCode: number | null;
   /** `null` means delivered. */
   readonly error: AttemptError | null;
+  /** The reason for the error in words, if more is known than its code says; see `attemptMessage`. */
+  readonly message: string | null;
   /** Only its first bytes. */
   readonly responseBody: Buffer | null;
 }
@@ -51,8 +54,19 @@ export interface ExchangeOutcome extends AttemptOutcome {
 }
 
 /** The outcome of an attempt whose request was not sent. */
-export function outcomeUnsent(startedAt: number, error: AttemptError): ExchangeOutcome {
-  return { startedAt, durationMs: 0, statusCode: null, error, responseBody: null, retryAfter: null };
+export function outcomeUnsent(startedAt: number, error: AttemptError, reason: string | null = null): ExchangeOutcome {
+  const message = reason === null ? null : attemptMessage(reason);
+  return { startedAt, durationMs: 0, statusCode: null, error, message, responseBody: null, retryAfter: null };
+}
+
+const MESSAGE_CHARACTERS_MAX = 500;
+
+/** Parts of it may come from others: it gets a bounded length, and loses what a database or a terminal would not take. */
+export function attemptMessage(text: string): string {
+  return text
+    .slice(0, MESSAGE_CHARACTERS_MAX)
+    .toWellFormed()
+    .replaceAll(/\p{Cc}/gu, ' ');
 }
 
 /**

@@ -42,8 +42,12 @@ export function previewRequest(
     const request = buildRequest(targetOf(source, userAgent), message, sentAt);
     return shown(request, reveal);
   } catch (error) {
-    return { method: source.httpMethod, url: null, headers: null, body: null, curl: null, error: reasonOf(error) };
+    return noRequest(source.httpMethod, reasonOf(error));
   }
+}
+
+export function noRequest(method: HttpMethod, error: string): RequestPreview {
+  return { method, url: null, headers: null, body: null, curl: null, error };
 }
 
 function shown({ url, method, headerLines, body }: OutgoingRequest, reveal: boolean): RequestPreview {

@@ -43,7 +43,7 @@ export function stateAfterAttempt(
 
 /** Another attempt would end the same way or do more harm. */
 function isFinal({ error }: AttemptResult): boolean {
-  return error === 'WORKER_DIED' || error === 'URL_TOO_LONG';
+  return error === 'WORKER_DIED' || error === 'URL_TOO_LONG' || error === 'TRANSFORM_FAILED';
 }
 
 /** Only the statuses for temporary failures count: 429 (RFC 6585, 4) and 503 (RFC 9110, 15.6.4). */

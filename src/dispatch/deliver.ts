@@ -7,13 +7,18 @@ import type { DeliveryStore, RateNotice } from '../storage/delivery-store.ts';
 import type { NextDelivery, PassedOver } from '../storage/delivery-order.ts';
 import { type AttemptRecord, type Blame, type ClaimedDelivery, leaseMsOf } from '../storage/statements.ts';
 import type { Sender } from './http-sender.ts';
-import type { Payloads } from './payloads.ts';
+import type { RequestBodies } from './request-bodies.ts';
 import { STORE_PAUSE_MS, StorePause } from './store-pause.ts';
+
+const PROBLEMS: Readonly<Record<NonNullable<ClaimedDelivery['problem']>, string>> = {
+  SECRET_UNREADABLE: "The destination's secrets cannot be opened with the encryption keys of this server.",
+  WORKER_DIED: 'The processes that tried to deliver it have died meanwhile, several times.',
+};
 
 export interface DeliverOptions {
   readonly deliveries: Pick<DeliveryStore, 'claim' | 'claimLane' | 'claimLost' | 'claimRated' | 'record' | 'release'>;
   readonly sender: Sender;
-  readonly payloads: Payloads;
+  readonly bodies: RequestBodies;
   /** What holds for destinations without a policy of their own. */
   readonly policyDefaults: PolicyDefaults;
   readonly clock: Clock;
@@ -71,7 +76,7 @@ export interface Leased {
 /** What has to follow the request. */
 export type Sent =
   | { readonly next: 'record'; readonly record: AttemptRecord }
-  /** The request was not begun, because its payload could not be read or the destination was withdrawn. */
+  /** The request was not begun: its payload could not be read, its transformation waited, or the destination was withdrawn. */
   | { readonly next: 'release' }
   /** The event was deleted, the lease is over, or the process is stopping and has aborted the request. */
   | { readonly next: 'nothing' };
@@ -154,12 +159,14 @@ export class DeliverySteps {
    * @param isWithdrawn checked last before the request begins
    */
   async send(leased: Leased, isWithdrawn: () => boolean): Promise<Sent> {
-    const now = this.#options.timer.now();
+    const { timer } = this.#options;
+    const now = timer.now();
     if (now + leased.policy.timeoutMs >= leased.leaseUntil) {
       // It has waited for its slot for too long. If the process stood still, another worker may have it by now.
       return { next: now < leased.leaseUntil ? 'release' : 'nothing' };
     }
-    const sent = await this.#pause.run('payload', () => this.#exchange(leased, isWithdrawn));
+    const mayNotBegin = () => isWithdrawn() || timer.now() + leased.policy.timeoutMs >= leased.leaseUntil;
+    const sent = await this.#pause.run('payload', () => this.#exchange(leased, mayNotBegin));
     if (sent === undefined || sent === 'withdrawn') {
       return { next: 'release' };
     }
@@ -170,17 +177,23 @@ export class DeliverySteps {
     { delivery, policy }: Leased,
     isWithdrawn: () => boolean,
   ): Promise<ExchangeOutcome | 'withdrawn' | 'no outcome'> {
-    const { sender, payloads, clock, telemetry } = this.#options;
+    const { sender, bodies, clock, telemetry } = this.#options;
     const startedAt = clock.now();
     if (delivery.problem !== null) {
-      return outcomeUnsent(startedAt, delivery.problem);
+      return outcomeUnsent(startedAt, delivery.problem, PROBLEMS[delivery.problem]);
     }
-    return payloads.lend(delivery, async (payload) => {
+    return bodies.lend(delivery, async (payload) => {
       if (payload === undefined) {
         return 'no outcome';
       }
-      if (isWithdrawn()) {
+      if (payload === 'delayed' || isWithdrawn()) {
         return 'withdrawn';
+      }
+      if (payload === 'unavailable') {
+        return outcomeUnsent(startedAt, 'UNKNOWN', 'The server could not run the transformation.');
+      }
+      if (!Buffer.isBuffer(payload)) {
+        return outcomeUnsent(startedAt, 'TRANSFORM_FAILED', payload.failure);
       }
       try {
         return (await sender.send({ ...delivery, payload }, clock.now(), policy.timeoutMs)) ?? 'no outcome';
@@ -249,6 +262,7 @@ export class DeliverySteps {
 
   /** Aborts the requests under way. Their leases run out. */
   abort(): void {
+    this.#options.bodies.close();
     this.#options.sender.close();
   }
 }

@@ -7,6 +7,7 @@ import type { DeliveryStore } from '../storage/delivery-store.ts';
 import { Dispatcher } from './dispatcher.ts';
 import type { Egress } from './egress.ts';
 import { Payloads } from './payloads.ts';
+import { type Expressions, RequestBodies } from './request-bodies.ts';
 import type { Sender } from './http-sender.ts';
 import { SenderPool } from './sender-pool.ts';
 import { Sweeper } from './sweeper.ts';
@@ -16,6 +17,8 @@ export interface DispatchOptions {
   readonly deliveries: DeliveryStore;
   readonly clock: Clock;
   readonly telemetry: Telemetry;
+  /** Closed when the requests are aborted. */
+  readonly expressions: Expressions;
   readonly timeoutMs: number;
   readonly egress: Egress;
   /** For tests. Sender threads cannot receive a function; they ask the system's name servers. */
@@ -64,7 +67,11 @@ export async function startDispatch(options: DispatchOptions): Promise<Dispatch>
     ...options,
     sender: await createSender(options),
     policyDefaults: { ...options, maxConcurrency: maxConcurrencyPerDestination },
-    payloads: new Payloads((eventId, target) => options.deliveries.readPayload(eventId, target)),
+    bodies: new RequestBodies({
+      payloads: new Payloads((eventId, target) => options.deliveries.readPayload(eventId, target)),
+      expressions: options.expressions,
+      timer: systemTimer,
+    }),
     timer: systemTimer,
     bounds: { maxConcurrency, maxConcurrencyPerDestination, threads: Math.max(options.senderThreads, 1) },
   });

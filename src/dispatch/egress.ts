@@ -146,7 +146,7 @@ class ConnectionGuard {
 
   connect(options: ConnectOptions, callback: OnConnected, { direct, through }: ConnectWays): Connection {
     if (!this.#allows(options)) {
-      process.nextTick(callback, new AddressRefusedError('The URL names an address that must not be called.'));
+      process.nextTick(callback, new AddressRefusedError(`The URL names ${options.host}, which must not be called.`));
       return undefined;
     }
     if (this.#tunnels === undefined) {
@@ -189,7 +189,7 @@ function checkedLookup(rule: AddressRule, lookup: LookupFunction): LookupFunctio
       const allowed = rule.allowsHost(host) ? found : found.filter(({ address }) => rule.allowsAddress(address));
       const [first] = allowed;
       if (first === undefined) {
-        callback(new AddressRefusedError('The name leads to no address that may be called.'), []);
+        callback(new AddressRefusedError(refusalOf(found)), []);
       } else if (options.all === true) {
         callback(null, allowed);
       } else {
@@ -197,6 +197,15 @@ function checkedLookup(rule: AddressRule, lookup: LookupFunction): LookupFunctio
       }
     });
   };
+}
+
+/** A name can have many addresses; a few tell the owner what is wrong. */
+const ADDRESSES_TOLD_MAX = 4;
+
+function refusalOf(found: readonly { readonly address: string }[]): string {
+  const told = found.slice(0, ADDRESSES_TOLD_MAX).map(({ address }) => address);
+  const more = found.length > told.length ? `, and ${found.length - told.length} more` : '';
+  return `The host name leads to ${told.join(', ')}${more}, which must not be called.`;
 }
 
 /** The proxy cannot be reached, or refused to connect. */

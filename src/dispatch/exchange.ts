@@ -2,9 +2,10 @@ import http from 'node:http';
 import https from 'node:https';
 import type { Duplex } from 'node:stream';
 import type { Got, Request } from 'got';
-import { type AttemptError, type AttemptOutcome, errorOfStatus, type ExchangeOutcome } from '../core/delivery.ts';
+import { type AttemptOutcome, errorOfStatus, type ExchangeOutcome } from '../core/delivery.ts';
 import type { OutgoingRequest } from '../core/outgoing-request.ts';
 import { INLINE_PAYLOAD_BYTES_MAX } from '../storage/statements.ts';
+import { type AttemptFailure, attemptFailureOf } from './attempt-errors.ts';
 import type { EgressAgents } from './egress.ts';
 
 /** The part of a response body that is stored. */
@@ -17,6 +18,9 @@ const CHUNK_BYTES = 256 * 1024;
 const OWN_BYTES_MAX = INLINE_PAYLOAD_BYTES_MAX;
 /** Interim responses (103 Early Hints, for example) before the final one. */
 const INTERIM_RESPONSES_MAX = 100;
+
+const EXPIRED: AttemptFailure = { error: 'TIMEOUT', message: 'There was no response in time.' };
+const NO_REASON: AttemptFailure = { error: 'UNKNOWN', message: null };
 
 type ExchangeResult = Omit<ExchangeOutcome, 'startedAt' | 'durationMs'>;
 
@@ -52,7 +56,7 @@ export class Exchange {
   }
 
   expire(): void {
-    this.#end('TIMEOUT');
+    this.#end(EXPIRED);
   }
 
   /** Without a response there is no outcome. */
@@ -61,14 +65,14 @@ export class Exchange {
       this.#isOver = true;
       this.#settle(undefined);
     }
-    this.#end('UNKNOWN');
+    this.#end();
   }
 
   #start(): void {
     try {
       this.#stream = this.#open();
     } catch (error) {
-      this.#end(attemptErrorOf(error));
+      this.#end(attemptFailureOf(error));
     }
   }
 
@@ -162,8 +166,8 @@ export class Exchange {
     if (stream !== this.#stream || this.#isOver) {
       return;
     }
-    const failure = attemptErrorOf(error);
-    if (failure === 'CONNECTION_RESET' && this.#wasClosedWhileIdle(stream)) {
+    const failure = attemptFailureOf(error);
+    if (failure.error === 'CONNECTION_RESET' && this.#wasClosedWhileIdle(stream)) {
       this.#isResent = true;
       this.#start();
       return;
@@ -186,12 +190,12 @@ export class Exchange {
   }
 
   /** Ends the exchange before the response has ended, so the connection cannot be reused. */
-  #end(failure: AttemptError = 'UNKNOWN'): void {
+  #end(failure: AttemptFailure = NO_REASON): void {
     this.#finish(failure);
     this.#stream?.destroy();
   }
 
-  #finish(failure: AttemptError): void {
+  #finish({ error, message }: AttemptFailure): void {
     if (this.#isOver) {
       return;
     }
@@ -200,7 +204,8 @@ export class Exchange {
     const statusCode = this.#statusCode;
     this.#settle({
       statusCode,
-      error: statusCode === null ? failure : errorOfStatus(statusCode),
+      error: statusCode === null ? error : errorOfStatus(statusCode),
+      message: statusCode === null ? message : null,
       responseBody: statusCode === null ? null : this.#keptBody(),
       retryAfter: this.#retryAfter,
     });
@@ -212,58 +217,4 @@ export class Exchange {
     // Copied, because 8 KiB would keep the larger buffer behind them in memory.
     return this.#length > RESPONSE_KEPT_BYTES ? Buffer.from(kept) : kept;
   }
-}
-
-/** Error codes of Node and OpenSSL, translated for the owner of the destination. */
-const BY_CODE: Readonly<Record<string, AttemptError>> = {
-  ETIMEDOUT: 'TIMEOUT',
-  ENOTFOUND: 'DNS',
-  EAI_AGAIN: 'DNS',
-  EAI_FAIL: 'DNS',
-  EAI_NODATA: 'DNS',
-  EAI_NONAME: 'DNS',
-  ECONNREFUSED: 'CONNECTION_REFUSED',
-  ECONNRESET: 'CONNECTION_RESET',
-  ECONNABORTED: 'CONNECTION_RESET',
-  EPIPE: 'CONNECTION_RESET',
-  EHOSTUNREACH: 'UNREACHABLE',
-  EHOSTDOWN: 'UNREACHABLE',
-  ENETUNREACH: 'UNREACHABLE',
-  EADDRNOTAVAIL: 'UNREACHABLE',
-  EACCES: 'UNREACHABLE',
-  EPROTO: 'TLS',
-  DEPTH_ZERO_SELF_SIGNED_CERT: 'TLS',
-  SELF_SIGNED_CERT_IN_CHAIN: 'TLS',
-  HOSTNAME_MISMATCH: 'TLS',
-  ERR_PROXY_NO_TUNNEL: 'UNREACHABLE',
-  ERR_ADDRESS_REFUSED: 'ADDRESS_REFUSED',
-  ERR_INVALID_URL: 'INVALID_REQUEST',
-  ERR_INVALID_CHAR: 'INVALID_REQUEST',
-  ERR_INVALID_HTTP_TOKEN: 'INVALID_REQUEST',
-  ERR_UNESCAPED_CHARACTERS: 'INVALID_REQUEST',
-  ERR_URL_TOO_LONG: 'URL_TOO_LONG',
-};
-
-const BY_PREFIX: readonly (readonly [prefix: string, error: AttemptError])[] = [
-  ['HPE_', 'INVALID_RESPONSE'],
-  ['ERR_TLS_', 'TLS'],
-  ['ERR_SSL_', 'TLS'],
-  ['CERT_', 'TLS'],
-  ['UNABLE_TO_', 'TLS'],
-];
-
-/** @param otherwise the result for an unknown error */
-export function attemptErrorOf(error: unknown, otherwise: AttemptError = 'UNKNOWN'): AttemptError {
-  const code = codeOf(error);
-  return BY_CODE[code] ?? BY_PREFIX.find(([prefix]) => code.startsWith(prefix))?.[1] ?? otherwise;
-}
-
-// got wraps errors; the innermost one has Node's code.
-function codeOf(error: unknown): string {
-  if (!(error instanceof Error)) {
-    return '';
-  }
-  const code = 'code' in error ? String(error.code) : '';
-  const known = code in BY_CODE || BY_PREFIX.some(([prefix]) => code.startsWith(prefix));
-  return known ? code : codeOf(error.cause) || code;
 }

@@ -10,8 +10,9 @@ import {
   type Target,
   targetOf,
 } from '../core/outgoing-request.ts';
+import { attemptFailureOf } from './attempt-errors.ts';
 import { Deadlines } from './deadlines.ts';
-import { attemptErrorOf, Exchange } from './exchange.ts';
+import { Exchange } from './exchange.ts';
 import { type Egress, EgressAgents } from './egress.ts';
 
 /** Builds requests and sends them. It never rejects: a failure is an outcome. */
@@ -95,7 +96,8 @@ export class HttpSender implements Sender {
     try {
       request = buildRequest(target, message, sentAt);
     } catch (error) {
-      return outcomeUnsent(sentAt, attemptErrorOf(error, 'INVALID_REQUEST'));
+      const failure = attemptFailureOf(error, 'INVALID_REQUEST');
+      return outcomeUnsent(sentAt, failure.error, failure.message);
     }
     const exchange = new Exchange(request, { got: this.#got, agents: this.#agents });
     this.#exchanges.add(exchange, timeoutMs);

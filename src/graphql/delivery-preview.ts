@@ -40,7 +40,8 @@ class DeliveryPreview {
 
   @Field(() => String, {
     nullable: true,
-    description: 'Why there can be no request, such as URL_TOO_LONG and a sentence; null if there can be one.',
+    description:
+      'Why there can be no request, such as TRANSFORM_FAILED or URL_TOO_LONG and a sentence; null if there can be one.',
   })
   error!: string | null;
 }

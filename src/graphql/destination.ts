@@ -27,6 +27,8 @@ const NAME_DESCRIPTION = 'Not blank, at most 100 characters; surrounding white s
 const DESCRIPTION_DESCRIPTION = 'Not blank, at most 1,000 characters; surrounding white space is removed.';
 const EVENT_TYPES_DESCRIPTION =
   'The event types that it takes, 1 to 50. Each is exact, or ends in .* and takes all types below: order.* takes order.paid. Null takes all events, also those without a type, but no reserved types.';
+const TRANSFORM_DESCRIPTION =
+  'A JSONata expression, at most 8 KiB, that makes the body from the payload. Its result must be a JSON object of at most 1 MiB, within 50 ms of processor time; otherwise the delivery fails at once with TRANSFORM_FAILED. Null sends the payload as it is.';
 const FILTER_DESCRIPTION =
   'Conditions on the payload, at most 8 KiB. Paths lead to values or to operators: $eq, $ne, $in, $nin, $gt, $gte, $lt, $lte, $exists, $startsWith, $endsWith, $contains, $not, $and, $or, $nor. Null and {} take everything.';
 const POLICY_DESCRIPTION = "How deliveries are made. Null for a field, or for all, is the server's default.";
@@ -59,6 +61,9 @@ class CreateDestinationInput {
 
   @Field(() => DeliveryPolicyInput, { nullable: true, description: POLICY_DESCRIPTION })
   policy?: DeliveryPolicyInput | null;
+
+  @Field(() => String, { nullable: true, description: TRANSFORM_DESCRIPTION })
+  transform?: string | null;
 }
 
 @InputType({ description: 'Changes to a destination. Fields that are left out stay unchanged.' })
@@ -89,6 +94,9 @@ class UpdateDestinationInput {
     description: `${POLICY_DESCRIPTION} Fields that are left out stay as they are.`,
   })
   policy?: DeliveryPolicyInput | null;
+
+  @Field(() => String, { nullable: true, description: TRANSFORM_DESCRIPTION })
+  transform?: string | null;
 
   @Field(() => Boolean, {
     nullable: true,
@@ -142,7 +150,7 @@ export class DestinationResolver {
     @Ctx() { commands }: GraphQLContext,
   ) {
     return commands.destinations.update(id, {
-      ...toPatch(fields, ['name', 'description', 'eventTypes', 'filter']),
+      ...toPatch(fields, ['name', 'description', 'eventTypes', 'filter', 'transform']),
       policy: policyPatch(policy),
     });
   }

@@ -106,6 +106,12 @@ export class Destination {
   @Field(() => String, { nullable: true, description: 'Text for people to read.' })
   description!: string | null;
 
+  @Field(() => String, {
+    nullable: true,
+    description: 'The JSONata expression that makes the body from the payload. Null sends the payload as it is.',
+  })
+  transform!: string | null;
+
   @Field(() => DateTime, {
     nullable: true,
     description:
@@ -166,9 +172,16 @@ export class Attempt {
   @Field(() => String, {
     nullable: true,
     description:
-      'Why the attempt failed, as a stable code such as HTTP_STATUS, TIMEOUT, DNS, CONNECTION_REFUSED, TLS or ADDRESS_REFUSED; null when it succeeded.',
+      'Why the attempt failed, as a stable code such as HTTP_STATUS, TIMEOUT, DNS, CONNECTION_REFUSED, TLS, ADDRESS_REFUSED or TRANSFORM_FAILED; null when it succeeded.',
   })
   error!: string | null;
+
+  @Field(() => String, {
+    nullable: true,
+    description:
+      'The reason for the error in words, at most 500 characters: why a transformation failed, what is wrong with the certificate, which address was refused. Null if nothing is known that the code does not say.',
+  })
+  message!: string | null;
 }
 
 export const DeliveryConnection = connectionType(Delivery, 'Delivery', 'deliveries');

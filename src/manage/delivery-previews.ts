@@ -6,11 +6,12 @@ import { parseFilter } from '../core/filter-input.ts';
 import { deliveryIdOf, type IdSource } from '../core/ids.ts';
 import type { HeaderEntry } from '../core/inputs.ts';
 import type { DestinationSource } from '../core/outgoing-request.ts';
-import { previewRequest, type RequestPreview } from '../core/request-preview.ts';
+import { noRequest, previewRequest, type RequestPreview } from '../core/request-preview.ts';
 import { LazyPayload, type RouteOutcome, routeTo, type RoutingRules } from '../core/routing.ts';
 import type { SigningSecret } from '../core/signature.ts';
 import type { Vault } from '../core/vault.ts';
 import type { AccountEntity, DestinationEntity } from '../storage/entities.ts';
+import type { Transformation, Transformed } from '../transform/transformer.ts';
 
 /** As an argument, the payload must fit into a command line: Linux takes 128 KiB for one argument. */
 export const PREVIEW_PAYLOAD_BYTES_MAX = 100 * 1024;
@@ -34,6 +35,8 @@ interface PreviewDependencies {
   readonly userAgent: string;
   /** Whether ingest takes these bytes for a payload. */
   readonly isPayload: (bytes: Buffer) => Promise<boolean>;
+  /** @returns `undefined` when the process is stopping */
+  readonly transform: (transformation: Transformation) => Promise<Transformed | undefined>;
 }
 
 /** Shows deliveries without sending or storing anything, for one request. */
@@ -73,12 +76,31 @@ export class DeliveryPreviews {
     const eventType = type === null ? typeIn(parsed, account) : parseType(type);
     const decision = routeTo(rulesOf(destination), { type: eventType, payload: parsed });
     const eventId = newId();
-    const message = { deliveryId: deliveryIdOf(eventId, 1), eventId, eventType, attempt: 1, hops: 0, payload };
+    const route = { outcome: decision.outcome, path: decision.outcome === 'FILTERED' ? decision.path : null };
+    const body = await this.#bodyOf(destination, payload);
+    if (!Buffer.isBuffer(body)) {
+      return { ...route, ...noRequest(destination.httpMethod, `TRANSFORM_FAILED: ${body.failure}`) };
+    }
+    const message = { deliveryId: deliveryIdOf(eventId, 1), eventId, eventType, attempt: 1, hops: 0, payload: body };
     return {
-      outcome: decision.outcome,
-      path: decision.outcome === 'FILTERED' ? decision.path : null,
+      ...route,
       ...previewRequest(this.#sourceOf(destination), message, { sentAt: clock.now(), userAgent, reveal }),
     };
+  }
+
+  async #bodyOf(
+    { id: destinationId, account, transform: expression }: DestinationEntity,
+    payload: Buffer,
+  ): Promise<Buffer | { readonly failure: string }> {
+    if (typeof expression !== 'string') {
+      return payload;
+    }
+    const { transform } = this.#dependencies;
+    const result = await transform({ accountId: account.id, destinationId, expression, payload });
+    if (result === undefined) {
+      return { failure: 'The server is stopping.' };
+    }
+    return 'body' in result ? result.body : result;
   }
 
   async #parsePayload(text: string): Promise<Buffer> {

@@ -2,6 +2,7 @@ import type { AddressRule } from '../core/address-rule.ts';
 import { DESTINATIONS_PER_ACCOUNT_MAX, requireOverlap } from '../core/inputs.ts';
 import { DomainError } from '../core/errors.ts';
 import { requireId } from '../core/ids.ts';
+import { EVERYTHING } from '../core/scope.ts';
 import { generateSigningSecret } from '../core/secrets.ts';
 import { LockMode } from '../storage/errors.ts';
 import { Destination, type DestinationEntity } from '../storage/entities.ts';
@@ -15,6 +16,8 @@ export type { DestinationPatch };
 interface DestinationDependencies extends CommandDependencies {
   /** The addresses that a URL may name. `undefined` allows any. */
   readonly addressRule: AddressRule | undefined;
+  /** Checks an expression. @throws DomainError BAD_USER_INPUT, which says what is wrong, and where */
+  readonly parseTransform: (callerId: string, expression: string) => Promise<void>;
 }
 
 export class DestinationCommands {
@@ -28,8 +31,9 @@ export class DestinationCommands {
   async create({ accountId, ...fields }: NewDestination): Promise<DestinationEntity> {
     const { fork, scope, clock, newId, vault, addressRule } = this.#dependencies;
     const now = new Date(clock.now());
-    const { labels, routes, policy, headers } = parseDestination(fields, addressRule);
+    const { labels, routes, policy, requests, headers } = parseDestination(fields, addressRule);
     requireId(accountId, 'account');
+    await this.#parseTransform(fields.transform);
     return fork(scope).transactional(async (em) => {
       // Without the lock, two commands at the same time would not count each other's destination.
       const account = await lockRoutes(em, accountId);
@@ -47,6 +51,7 @@ export class DestinationCommands {
         ...labels,
         ...routes,
         ...policy,
+        ...requests,
         sealedHeaders: vault.seal(JSON.stringify(headers), accountId),
         sealedSigningSecret: vault.seal(generateSigningSecret(), accountId),
         createdAt: now,
@@ -59,6 +64,7 @@ export class DestinationCommands {
   async update(id: string, patch: DestinationPatch): Promise<DestinationEntity> {
     const { vault, addressRule } = this.#dependencies;
     const { labels, routes, policy, requests, headers } = parseDestination(patch, addressRule);
+    await this.#parseTransform(patch.transform);
     const changesRequests = headers !== undefined || Object.keys(requests).length > 0;
     const changesRoutes = patch.enabled !== undefined || Object.keys(routes).length > 0;
     const changed = await this.#change(id, changesRoutes, (destination, now) => ({
@@ -112,6 +118,14 @@ export class DestinationCommands {
     });
     onDisabled([id]);
     return id;
+  }
+
+  /** In the caller's turn, so that nobody takes another account's. */
+  async #parseTransform(expression: string | null | undefined): Promise<void> {
+    const { scope, parseTransform } = this.#dependencies;
+    if (typeof expression === 'string') {
+      await parseTransform(scope === EVERYTHING ? EVERYTHING : scope.accountId, expression);
+    }
   }
 
   async #change(

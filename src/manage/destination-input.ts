@@ -20,6 +20,8 @@ interface OptionalFields {
   readonly eventTypes?: readonly string[] | null;
   readonly filter?: Readonly<Record<string, unknown>> | null;
   readonly policy?: PolicyPatch | undefined;
+  /** Checked by `DestinationCommands`, because only JSONata itself can tell whether it is an expression. */
+  readonly transform?: string | null;
 }
 
 export interface NewDestination extends OptionalFields {
@@ -46,19 +48,20 @@ export interface ParsedPatch {
   /** How its deliveries are made. */
   readonly policy: Partial<Omit<PolicyColumns, 'orderBy'>>;
   /** How its requests look. */
-  readonly requests: Partial<Pick<DestinationEntity, 'url' | 'httpMethod'>>;
+  readonly requests: Partial<Pick<DestinationEntity, 'url' | 'httpMethod' | 'transform'>>;
   readonly headers: readonly HeaderEntry[] | undefined;
 }
 
 /** @throws DomainError BAD_USER_INPUT */
 export function parseDestination(patch: DestinationPatch, addressRule: AddressRule | undefined): ParsedPatch {
-  const { url, httpMethod, headers, name, description, eventTypes, filter } = patch;
+  const { url, httpMethod, headers, name, description, eventTypes, filter, transform } = patch;
   const { orderBy, ...policy } = policyColumns(parsePolicy(patch.policy ?? {}));
   return {
     policy,
     requests: {
       ...(url !== undefined && { url: parseDestinationUrl(url, addressRule) }),
       ...(httpMethod !== undefined && { httpMethod }),
+      ...(transform !== undefined && { transform }),
     },
     headers: headers && parseHeaders(headers),
     labels: {

@@ -134,6 +134,8 @@ interface ClaimedAttempt {
   readonly payloadLength: number;
   /** Null if it has no order. */
   readonly place: DeliveryPlace | null;
+  /** The destination's expression, which makes the body from the payload; null to send the payload as it is. */
+  readonly transform: string | null;
 }
 
 /** The result of a claim. */

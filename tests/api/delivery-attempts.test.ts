@@ -1,7 +1,9 @@
+import { createServer as createTlsServer } from 'node:https';
 import { createServer } from 'node:net';
 import { once } from 'node:events';
 import { gzipSync } from 'node:zlib';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { selfSigned } from '../support/certificate.ts';
 import { deliveriesOf, type DeliverySeen, finishedDelivery } from '../support/deliveries.ts';
 import { Receiver } from '../support/receiver.ts';
 import { TestApp } from '../support/test-app.ts';
@@ -29,7 +31,7 @@ describe('what counts as delivered', () => {
     receiver.answerWith((response) => response.writeHead(status).end());
     const delivery = await deliverTo(receiver.url());
     expect(delivery).toMatchObject({ status: 'SUCCEEDED', attemptCount: 1, nextAttemptAt: null });
-    expect(delivery.attempts).toMatchObject([{ number: 1, statusCode: status, error: null }]);
+    expect(delivery.attempts).toMatchObject([{ number: 1, statusCode: status, error: null, message: null }]);
   });
 
   test.each([301, 302, 307, 400, 404, 429, 500, 503])('%d does not, and uses the attempts up', async (status) => {
@@ -38,7 +40,13 @@ describe('what counts as delivered', () => {
     expect(delivery).toMatchObject({ status: 'FAILED', attemptCount: 3, nextAttemptAt: null });
     expect(delivery.completedAt).not.toBeNull();
     expect(delivery.attempts).toMatchObject(
-      [1, 2, 3].map((number) => ({ number, statusCode: status, error: 'HTTP_STATUS', responseBody: 'no' })),
+      [1, 2, 3].map((number) => ({
+        number,
+        statusCode: status,
+        error: 'HTTP_STATUS',
+        message: null,
+        responseBody: 'no',
+      })),
     );
     expect(receiver.received.map(({ target }) => target)).toEqual(['/', '/', '/']);
   });
@@ -60,29 +68,61 @@ describe('why an attempt failed', () => {
     receiver = await Receiver.start();
     const { attempts } = await deliverTo(url);
     expect(attempts[0]).toMatchObject({ statusCode: null, error: 'CONNECTION_REFUSED', responseBody: null });
+    expect(attempts[0]?.message).toBe('Nothing accepts connections at this address and port. (ECONNREFUSED)');
   });
 
   test('no answer in time: TIMEOUT', async () => {
     receiver.answerWith(() => undefined);
     const { attempts } = await deliverTo(receiver.url());
-    expect(attempts[0]).toMatchObject({ statusCode: null, error: 'TIMEOUT' });
+    expect(attempts[0]).toMatchObject({
+      statusCode: null,
+      error: 'TIMEOUT',
+      message: 'There was no response in time.',
+    });
     expect(attempts[0]?.durationMs).toBeGreaterThanOrEqual(990);
   });
 
   test('a name that does not exist: DNS', async () => {
     const { attempts } = await deliverTo('http://does-not-exist.invalid/');
     expect(attempts[0]).toMatchObject({ statusCode: null, error: 'DNS' });
+    expect(attempts[0]?.message).toMatch(/^The .+\. \((ENOTFOUND|EAI_AGAIN)\)$/u);
   });
 
   test('plain HTTP where TLS is expected: TLS', async () => {
     const { attempts } = await deliverTo(receiver.url().replace('http:', 'https:'));
     expect(attempts[0]).toMatchObject({ statusCode: null, error: 'TLS' });
+    expect(attempts[0]?.message).toMatch(/^The other side does not speak TLS.*\((EPROTO|ERR_SSL_\w+)\)$/u);
+  });
+
+  test('a certificate that nobody else has signed: TLS, and the reason', async () => {
+    const server = createTlsServer(selfSigned('localhost'), (_request, response) => response.end()).listen(
+      0,
+      '127.0.0.1',
+    );
+    await once(server, 'listening');
+    const { attempts } = await deliverTo(`https://127.0.0.1:${(server.address() as { port: number }).port}/`);
+    expect(attempts[0]).toMatchObject({
+      statusCode: null,
+      error: 'TLS',
+      message: 'The certificate is self-signed. (DEPTH_ZERO_SELF_SIGNED_CERT)',
+    });
+    server.close();
   });
 
   test.each([
-    ['closes without an answer', '', 'CONNECTION_RESET'],
-    ['answers something else than HTTP', 'SSH-2.0-x\r\n\r\n', 'INVALID_RESPONSE'],
-  ])('a server that %s', async (_what, bytes, error) => {
+    [
+      'closes without an answer',
+      '',
+      'CONNECTION_RESET',
+      /^The connection was closed before there was a response\. \(ECONNRESET\)$/,
+    ],
+    [
+      'answers something else than HTTP',
+      'SSH-2.0-x\r\n\r\n',
+      'INVALID_RESPONSE',
+      /^The response is not valid HTTP\. \(HPE_\w+\)$/,
+    ],
+  ])('a server that %s', async (_what, bytes, error, reason) => {
     const server = createServer((socket) => {
       socket.on('error', () => undefined);
       socket.once('data', () => socket.end(bytes));
@@ -92,7 +132,7 @@ describe('why an attempt failed', () => {
     await once(server, 'listening');
     const { port } = server.address() as { port: number };
     const { attempts } = await deliverTo(`http://127.0.0.1:${port}/`);
-    expect(attempts[0]).toMatchObject({ statusCode: null, error });
+    expect(attempts[0]).toMatchObject({ statusCode: null, error, message: expect.stringMatching(reason) });
   });
 });
 

@@ -6,7 +6,7 @@ import { TestApp } from '../support/test-app.ts';
 
 const EXPOSED = { HOST: '0.0.0.0', ADMIN_TOKEN, ENCRYPTION_KEY: Buffer.alloc(32, 1).toString('base64') };
 const CREATE = 'mutation ($input: CreateDestinationInput!) { createDestination(input: $input) { id } }';
-const ATTEMPTS = 'query ($id: ID!) { event(id: $id) { deliveries { status attempts { statusCode error } } } }';
+const ATTEMPTS = 'query ($id: ID!) { event(id: $id) { deliveries { status attempts { statusCode error message } } } }';
 const HERE = Object.values(networkInterfaces()).flatMap((addresses = []) => addresses.map(({ address }) => address));
 
 describe.each(['0', '1'])('an exposed server with SENDER_THREADS=%s', (SENDER_THREADS) => {
@@ -47,12 +47,18 @@ describe.each(['0', '1'])('an exposed server with SENDER_THREADS=%s', (SENDER_TH
   );
 
   test('delivers to an address that is allowed all the same', async () => {
-    expect(await deliver('127.0.0.2')).toEqual({ status: 'SUCCEEDED', attempts: [{ statusCode: 200, error: null }] });
+    expect(await deliver('127.0.0.2')).toEqual({
+      status: 'SUCCEEDED',
+      attempts: [{ statusCode: 200, error: null, message: null }],
+    });
   });
 
   test('refuses a name that leads to loopback at each attempt, and tells so', async () => {
     const before = receiver.connections;
-    const refused = { statusCode: null, error: 'ADDRESS_REFUSED' };
+    const message = expect.stringMatching(
+      /^The host name leads to (127\.0\.0\.1|::1|, )+, which must not be called\.$/u,
+    );
+    const refused = { statusCode: null, error: 'ADDRESS_REFUSED', message };
     expect(await deliver('localhost')).toEqual({ status: 'FAILED', attempts: [refused, refused] });
     expect(receiver.connections).toBe(before);
   });

@@ -21,6 +21,7 @@ describe.each(STORES)('deliveries on $name', ({ create }) => {
       place: null,
       eventId: expect.any(String),
       eventType: null,
+      transform: null,
       destinationId: destinationIds[0],
       destinationVersion: 1,
       attempt: 1,
@@ -40,6 +41,31 @@ describe.each(STORES)('deliveries on $name', ({ create }) => {
       policy: policyOf({}),
       problem: null,
     });
+  });
+
+  test('a claim answers the expression of the destination as it is then, and its new version', async () => {
+    const { token, destinationIds } = await fixture.account(1);
+    const [first] = await fixture.event(token);
+    const expression = '{\n\t"é": "it\'s" & $string(a)}';
+    await fixture.updateDestination(destinationIds[0] ?? '', { transform: expression });
+    expect(await claim(first as Ticket)).toMatchObject({ transform: expression, destinationVersion: 2 });
+    const [second] = await fixture.event(token);
+    await fixture.updateDestination(destinationIds[0] ?? '', { transform: null });
+    expect(await claim(second as Ticket)).toMatchObject({ transform: null, destinationVersion: 3 });
+  });
+
+  test('the message of an attempt is stored as it is', async () => {
+    const tickets = [await fixture.ticket(), await fixture.ticket(), await fixture.ticket()];
+    const messages = ['The field "é" → 😀 \\ \'x\' is missing.', 'x'.repeat(500), null];
+    const claims = await Promise.all(tickets.map((ticket) => claim(ticket)));
+    await Promise.all(
+      claims.map((one, index) =>
+        record(one as ClaimedDelivery, { ...FAILED, message: messages[index] ?? null }, retryIn(60_000)),
+      ),
+    );
+    const { deliveries } = store.storage.reads(EVERYTHING);
+    const attempts = await Promise.all(tickets.map(({ deliveryId }) => deliveries.attemptsOf(deliveryId)));
+    expect(attempts.map((of) => of.map(({ message }) => message))).toEqual(messages.map((message) => [message]));
   });
 
   test('a large payload does not come with its claims, and is read by itself', async () => {

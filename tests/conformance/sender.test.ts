@@ -46,6 +46,7 @@ describe.each<[where: string, create: (timeoutMs: number) => Sender]>([
       durationMs: expect.any(Number),
       statusCode: 200,
       error: null,
+      message: null,
       responseBody: Buffer.from('ok'),
       retryAfter: null,
     });

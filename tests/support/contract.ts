@@ -19,6 +19,7 @@ export const CONTRACT = /* GraphQL */ `
     id: ID!  account: Account!  url: String!  httpMethod: HttpMethod!  headers: JSONObject!
     name: String  description: String  eventTypes: [String!]  filter: JSONObject
     policy: DeliveryPolicy!
+    transform: String
     signingSecret: String!  disabledAt: DateTime  createdAt: DateTime!  updatedAt: DateTime!
     deliveries(first: Int = 20, after: String, status: DeliveryStatus): DeliveryConnection!
   }
@@ -44,7 +45,8 @@ export const CONTRACT = /* GraphQL */ `
     attemptCount: Int!  nextAttemptAt: DateTime  completedAt: DateTime  attempts: [Attempt!]!
   }
   type Attempt {
-    number: Int!  startedAt: DateTime!  durationMs: Int!  statusCode: Int  error: String  responseBody: String
+    number: Int!  startedAt: DateTime!  durationMs: Int!  statusCode: Int  error: String  message: String
+    responseBody: String
   }
 
   type PageInfo { hasNextPage: Boolean!  hasPreviousPage: Boolean!  startCursor: String  endCursor: String }
@@ -81,10 +83,12 @@ export const CONTRACT = /* GraphQL */ `
   input CreateDestinationInput {
     accountId: ID!  url: String!  httpMethod: HttpMethod!  headers: JSONObject!
     name: String  description: String  eventTypes: [String!]  filter: JSONObject  policy: DeliveryPolicyInput
+    transform: String
   }
   input UpdateDestinationInput {
     url: String  httpMethod: HttpMethod  headers: JSONObject  enabled: Boolean
     name: String  description: String  eventTypes: [String!]  filter: JSONObject  policy: DeliveryPolicyInput
+    transform: String
   }
   input DeliveryPolicyInput {
     timeout: Duration  retrySchedule: [Duration!]  maxConcurrency: Int  rateLimit: RateLimitInput

@@ -4,6 +4,7 @@ export interface AttemptSeen {
   readonly number: number;
   readonly statusCode: number | null;
   readonly error: string | null;
+  readonly message: string | null;
   readonly durationMs: number;
   readonly responseBody: string | null;
 }
@@ -18,7 +19,7 @@ export interface DeliverySeen {
 }
 
 const QUERY = `query ($id: ID!) { event(id: $id) { deliveries {
-  id status attemptCount nextAttemptAt completedAt attempts { number statusCode error durationMs responseBody }
+  id status attemptCount nextAttemptAt completedAt attempts { number statusCode error message durationMs responseBody }
 } } }`;
 
 export async function deliveriesOf(app: TestApp, eventId: string): Promise<DeliverySeen[]> {

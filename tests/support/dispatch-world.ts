@@ -3,9 +3,11 @@ import type { ExchangeOutcome, Ticket } from '../../src/core/delivery.ts';
 import type { RequestSource } from '../../src/core/outgoing-request.ts';
 import { Dispatcher } from '../../src/dispatch/dispatcher.ts';
 import { Payloads } from '../../src/dispatch/payloads.ts';
+import { RequestBodies } from '../../src/dispatch/request-bodies.ts';
 import type { Sender } from '../../src/dispatch/http-sender.ts';
 import { Sweeper } from '../../src/dispatch/sweeper.ts';
 import { Telemetry } from '../../src/observe/telemetry.ts';
+import { Transformer } from '../../src/transform/transformer.ts';
 import { Chance } from './chance.ts';
 import { ModelStore } from './model-store.ts';
 
@@ -67,7 +69,7 @@ class ModelSender implements Sender {
 
   #outcome(): ExchangeOutcome {
     const kind = this.isSound ? 0 : this.#chance.random();
-    const common = { startedAt: 0, durationMs: 1, responseBody: null, retryAfter: null };
+    const common = { startedAt: 0, durationMs: 1, message: null, responseBody: null, retryAfter: null };
     if (kind > 0.95) {
       throw new Error('A fault of the sender.');
     }
@@ -106,7 +108,11 @@ export function createWorld(seed: number) {
   const dispatcher = new Dispatcher({
     ...common,
     sender,
-    payloads: new Payloads((eventId, target) => store.readPayload(eventId, target)),
+    bodies: new RequestBodies({
+      payloads: new Payloads((eventId, target) => store.readPayload(eventId, target)),
+      expressions: new Transformer({ telemetry }),
+      timer: chance,
+    }),
     policyDefaults: {
       timeoutMs: TIMEOUT_MS,
       retrySchedule: Array.from({ length: 30 }, () => 2_000),

@@ -17,7 +17,7 @@ const AGE_MS = 3_600_000;
 export interface LeftDelivery extends Omit<DeliverySeen, 'attempts'> {
   readonly path: string;
   readonly eventId: string;
-  readonly attempts: readonly Omit<DeliverySeen['attempts'][number], 'durationMs'>[];
+  readonly attempts: readonly Omit<DeliverySeen['attempts'][number], 'durationMs' | 'message'>[];
 }
 
 export interface EarlierDatabase {

@@ -284,6 +284,7 @@ export class ModelStore
       hops: 0,
       eventType: null,
       place: null,
+      transform: null,
       url: `http://127.0.0.1/${destinationId}`,
       httpMethod: 'POST',
       headers: [],

@@ -1,3 +1,4 @@
+import { pino } from 'pino';
 import { AccountCommands } from '../../src/manage/account-commands.ts';
 import { DestinationCommands, type DestinationPatch } from '../../src/manage/destination-commands.ts';
 import { createIdSource, type IdSource } from '../../src/core/ids.ts';
@@ -5,6 +6,8 @@ import { EVERYTHING } from '../../src/core/scope.ts';
 import type { AttemptOutcome, Ticket } from '../../src/core/delivery.ts';
 import type { Route } from '../../src/storage/event-store.ts';
 import type { Storage } from '../../src/storage/storage.ts';
+import { Telemetry } from '../../src/observe/telemetry.ts';
+import { Transformer } from '../../src/transform/transformer.ts';
 
 export const NOW = Date.UTC(2026, 0, 1);
 export const DELIVERED: AttemptOutcome = {
@@ -12,8 +15,12 @@ export const DELIVERED: AttemptOutcome = {
   durationMs: 12,
   statusCode: 200,
   error: null,
+  message: null,
   responseBody: Buffer.from([0, 1, 255]),
 };
+
+/** Starts a process only when an expression is set. */
+const transformer = new Transformer({ telemetry: new Telemetry(pino({ level: 'silent' })) });
 
 /** Routes any event in this thread. */
 export const routeAtOnce: Route = (routes, event) => routes.route(event);
@@ -38,6 +45,7 @@ export class StoreFixture {
       newId: this.newId,
       addressRule: undefined,
       onDisabled: () => {},
+      parseTransform: (callerId: string, expression: string) => transformer.parse(callerId, expression),
     };
     return { accounts: new AccountCommands(dependencies), destinations: new DestinationCommands(dependencies) };
   }

@@ -135,7 +135,7 @@ export function lease(due: RawBuilder<unknown>, limited: RawBuilder<unknown>): S
              c.lost_count as "lostCount", (extract(epoch from c.due_at) * 1000)::float8 as "dueAt",
              c.order_key as "orderKey", c.order_seq::float8 as "orderNumber",
              e.length as "payloadLength", e.payload, e.hops, e.type as "eventType", x.url, x.http_method as "httpMethod",
-             x.account_id as "accountId", ${POLICY} as policy, x.sealed_headers as "sealedHeaders",
+             x.account_id as "accountId", x.transform, ${POLICY} as policy, x.sealed_headers as "sealedHeaders",
              x.sealed_signing_secret as "sealedSigningSecret", x.sealed_previous_secret as "sealedPreviousSecret",
              (extract(epoch from x.previous_secret_until) * 1000)::float8 as "previousSecretUntil",
              null::float8 as "limitedForMs", null::int as parked, null::int as undecided
@@ -145,7 +145,7 @@ export function lease(due: RawBuilder<unknown>, limited: RawBuilder<unknown>): S
         from event where id = c.event_id limit 1
       ) e cross join lateral (select * from destination where id = c.destination_id limit 1) x
       union all
-      select null, x.id, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null,
+      select null, x.id, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null,
              ${POLICY}, null, null, null, null, n.for_ms, n.parked, n.undecided
       from note n cross join lateral (select * from destination where id = n.destination_id limit 1) x`,
     toClaimRow,

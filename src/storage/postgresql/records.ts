@@ -43,7 +43,7 @@ export const record: Statements['record'] = (records) => {
     statement(sql<Claim>`
       with record as materialized (
         select distinct on (id, attempt) * from json_to_recordset(${rows}::json) as r (
-          id uuid, attempt int, started_at float8, duration_ms int, status_code int, error text,
+          id uuid, attempt int, started_at float8, duration_ms int, status_code int, error text, message text,
           status text, retry_ms float8, completed_at float8, start int, length int, gone boolean, version int)
         order by id, attempt
       ), own as materialized (
@@ -64,9 +64,9 @@ export const record: Statements['record'] = (records) => {
         from own o where d.id = o.id and o.status <> 'PENDING' and d.id = any (${OWN})
       ), ${DISABLE_GONE}
       ), logged as (
-        insert into attempt (delivery_id, number, started_at, duration_ms, status_code, error, response_body,
+        insert into attempt (delivery_id, number, started_at, duration_ms, status_code, error, message, response_body,
                              destination_version)
-        select id, attempt, to_timestamp(started_at), duration_ms, status_code, error,
+        select id, attempt, to_timestamp(started_at), duration_ms, status_code, error, message,
                case when start is not null then substring(${bodies.toBuffer()}::bytea from start for length) end, version
         from own
         on conflict (delivery_id, number) do nothing
@@ -130,6 +130,7 @@ function toRow(
     duration_ms: outcome.durationMs,
     status_code: outcome.statusCode,
     error: outcome.error,
+    message: outcome.message,
     status: state.status,
     retry_ms: state.retryInMs,
     completed_at: state.completedAt === null ? null : state.completedAt / 1_000,

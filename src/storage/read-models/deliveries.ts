@@ -43,6 +43,7 @@ export interface AttemptRow {
   readonly durationMs: number;
   readonly statusCode: number | null;
   readonly error: AttemptError | null;
+  readonly message: string | null;
   /** The length of the stored part of the response; `null` if there is none. */
   readonly bodyBytes: number | null;
 }
@@ -91,7 +92,7 @@ async function findAttempts(
     em,
     sql<Omit<AttemptRow, 'startedAt'> & { startedAt: StoredDate }>`
     select a.delivery_id as "deliveryId", a.number, a.started_at as "startedAt", a.duration_ms as "durationMs",
-           a.status_code as "statusCode", a.error, octet_length(a.response_body) as "bodyBytes"
+           a.status_code as "statusCode", a.error, a.message, octet_length(a.response_body) as "bodyBytes"
     from attempt a where a.delivery_id in (${sql.join(deliveryIds)}) and ${isVisibleDelivery(sql`a.delivery_id`, scope)}
     order by a.delivery_id, a.number limit ${limit}`,
   );

@@ -86,6 +86,7 @@ type DestinationColumns = readonly [
   sealedPreviousSecret: string | null,
   previousSecretUntil: number | null,
   policy: string | null,
+  transform: string | null,
 ];
 
 /**
@@ -114,7 +115,7 @@ export function lease(
           as "payload",
         (select json_array(length(payload), hops, type) from event where id = event_id) as "event",
         (select json_array(version, url, http_method, account_id, sealed_headers, sealed_signing_secret,
-           sealed_previous_secret, previous_secret_until, ${POLICY}) from destination where id = destination_id) as "destination"`,
+           sealed_previous_secret, previous_secret_until, ${POLICY}, transform) from destination where id = destination_id) as "destination"`,
     toSealed,
   );
 }
@@ -132,6 +133,7 @@ function toSealed(row: ClaimedColumns): SealedDelivery {
     sealedPreviousSecret,
     previousSecretUntil,
     policy,
+    transform,
   ] = JSON.parse(destination) as DestinationColumns;
   return {
     ...columns,
@@ -149,5 +151,6 @@ function toSealed(row: ClaimedColumns): SealedDelivery {
     sealedPreviousSecret,
     previousSecretUntil,
     policy,
+    transform,
   };
 }

@@ -17,10 +17,10 @@ export const recordBy =
     return [
       command(sql`
         insert into attempt (delivery_id, number, started_at, duration_ms, status_code, error, response_body,
-                             destination_version)
+                             destination_version, message)
         select q.delivery_id, r.value ->> 1, r.value ->> 2, r.value ->> 3, r.value ->> 4, r.value ->> 5,
                case when r.value ->> 9 is null then null
-                    else substr(${bodies.toBuffer()}, r.value ->> 9, r.value ->> 10) end, r.value ->> 12
+                    else substr(${bodies.toBuffer()}, r.value ->> 9, r.value ->> 10) end, r.value ->> 12, r.value ->> 13
         from ${own}
         where true on conflict (delivery_id, number) do nothing`),
       ...(records.some(({ outcome }) => saysGone(outcome)) ? disableGone(own) : []),
@@ -98,5 +98,6 @@ function toRow(record: AttemptRecord, now: number, bodies: PackedBytes): unknown
     ...(outcome.responseBody === null ? [null, null] : bodies.add(outcome.responseBody)),
     saysGone(outcome),
     destinationVersion,
+    outcome.message,
   ];
 }
