@@ -255,8 +255,9 @@ export class DeliverySteps {
     }
   }
 
-  /** From now on a record that fails is not retried. */
+  /** From now on a record that fails is not retried, and claims that wait to be transformed are given back. */
   stop(): void {
+    this.#options.bodies.stop();
     this.#isStopping = true;
   }
 

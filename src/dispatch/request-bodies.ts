@@ -64,7 +64,12 @@ export class RequestBodies {
     }
   }
 
-  /** Nothing is transformed any more. */
+  /** Only what is being transformed already goes on. */
+  stop(): void {
+    this.#rooms.close();
+  }
+
+  /** Ends the transformations too. */
   close(): void {
     this.#rooms.close();
     this.#expressions.close();

@@ -6,6 +6,9 @@ const ROOMS = 32;
 /** Endless expressions of one account, or of one destination, leave room for others. */
 const ROOMS_PER_ACCOUNT = 16;
 const ROOMS_PER_DESTINATION = 8;
+/** The last rooms are for accounts that hold few: destinations that hang keep the rooms of their large results for long. */
+const ROOMS_RESERVED = 8;
+const FEW = 2;
 /** After that a claim is given back, long before its lease ends. */
 const WAIT_MS_MAX = 10_000;
 
@@ -45,10 +48,12 @@ export class TransformRooms {
     const { promise, resolve } = Promise.withResolvers<Room | undefined>();
     const waiting = { ...owner, answer: resolve };
     this.#waiting.add(waiting);
-    const cancel = this.#timer.after(WAIT_MS_MAX, () => resolve(undefined));
+    const cancel = this.#timer.after(WAIT_MS_MAX, () => {
+      this.#waiting.delete(waiting);
+      resolve(undefined);
+    });
     const room = await promise;
     cancel();
-    this.#waiting.delete(waiting);
     return room;
   }
 
@@ -61,9 +66,10 @@ export class TransformRooms {
   }
 
   #isOpenTo({ accountId, destinationId }: Owner): boolean {
+    const own = this.#taken.get(accountId) ?? 0;
     return (
-      this.#takenInAll < ROOMS &&
-      (this.#taken.get(accountId) ?? 0) < ROOMS_PER_ACCOUNT &&
+      this.#takenInAll < (own < FEW ? ROOMS : ROOMS - ROOMS_RESERVED) &&
+      own < ROOMS_PER_ACCOUNT &&
       (this.#taken.get(destinationId) ?? 0) < ROOMS_PER_DESTINATION
     );
   }
