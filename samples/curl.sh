@@ -54,7 +54,7 @@ graphql rotateAppSecretToken '{
 TOKEN=$(field appSecretToken)
 
 graphql createDestination '{
-  "query": "mutation ($input: CreateDestinationInput!) { createDestination(input: $input) { id url httpMethod headers eventTypes filter } }",
+  "query": "mutation ($input: CreateDestinationInput!) { createDestination(input: $input) { id url httpMethod headers eventTypes filter transform } }",
   "variables": {
     "input": {
       "accountId": "'"$ACCOUNT_ID"'",
@@ -62,14 +62,15 @@ graphql createDestination '{
       "httpMethod": "POST",
       "headers": { "Authorization": "Bearer secret" },
       "eventTypes": ["order.*"],
-      "filter": { "total": { "$gte": 100 } }
+      "filter": { "total": { "$gte": 100 } },
+      "transform": "{ \"paid\": total, \"by\": customer.name }"
     }
   }
 }'
 DESTINATION_ID=$(field id)
 
 graphql previewDelivery '{
-  "query": "query ($destinationId: ID!, $payloadText: String!, $type: String) { previewDelivery(destinationId: $destinationId, payloadText: $payloadText, type: $type) { outcome path url headers curl } }",
+  "query": "query ($destinationId: ID!, $payloadText: String!, $type: String) { previewDelivery(destinationId: $destinationId, payloadText: $payloadText, type: $type) { outcome path url headers body curl } }",
   "variables": { "destinationId": "'"$DESTINATION_ID"'", "payloadText": "{ \"total\": 99 }", "type": "order.paid" }
 }'
 
@@ -77,7 +78,11 @@ graphql updateDestination '{
   "query": "mutation ($id: ID!, $input: UpdateDestinationInput!) { updateDestination(id: $id, input: $input) { id url httpMethod headers updatedAt } }",
   "variables": {
     "id": "'"$DESTINATION_ID"'",
-    "input": { "httpMethod": "GET", "headers": { "Authorization": "Bearer secret", "X-Tag": ["one", "two"] } }
+    "input": {
+      "httpMethod": "GET",
+      "headers": { "Authorization": "Bearer secret", "X-Tag": ["one", "two"] },
+      "transform": null
+    }
   }
 }'
 
@@ -146,7 +151,7 @@ case $ANSWER in
 esac
 
 graphql delivery '{
-  "query": "query ($id: ID!) { delivery(id: $id) { id status attemptCount completedAt attempts { number startedAt durationMs statusCode error responseBody } } }",
+  "query": "query ($id: ID!) { delivery(id: $id) { id status attemptCount completedAt attempts { number startedAt durationMs statusCode error message responseBody } } }",
   "variables": { "id": "'"$DELIVERY_ID"'" }
 }'
 

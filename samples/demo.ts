@@ -88,6 +88,13 @@ async function demo(): Promise<void> {
     headers: { 'X-Tag': ['one', 'two'] },
     filter: { total: { $gte: 100 } },
   });
+  await createDestination(server, {
+    accountId,
+    url: `${urlOf(receiver)}/transformed`,
+    httpMethod: 'POST',
+    headers: { Accept: '*/*' },
+    transform: '{ "text": customer.name & " paid " & $formatNumber(total, "0.00") }',
+  });
   const unasked = { accountId, url: `${urlOf(receiver)}/unasked`, httpMethod: 'POST', headers: { Accept: '*/*' } };
   await createDestination(server, { ...unasked, name: 'refunds only', eventTypes: ['refund.*'] });
   await createDestination(server, { ...unasked, name: 'large orders only', filter: { total: { $gte: 1_000 } } });
@@ -101,6 +108,7 @@ async function demo(): Promise<void> {
   show('The GET destination received', at(arrivals, '/get'));
   show('The POST destination received', at(arrivals, '/post'));
   show(`The flaky PUT destination, which refuses ${REFUSALS} times, received`, at(arrivals, '/flaky'));
+  show('The destination with a transformation received', at(arrivals, '/transformed'));
   showRecord(recorded, skipped);
   checkArrivals(arrivals);
   checkSignature(at(arrivals, '/get'), getSecret);
@@ -154,6 +162,11 @@ function checkArrivals(arrivals: readonly Arrival[]): void {
   assert.deepEqual(headerOf(post, 'APP_SECRET'), ['post-secret']);
   assert.deepEqual(headerOf(post, 'Content-Type'), ['application/json']);
 
+  assert.deepEqual(
+    at(arrivals, '/transformed').map(({ body }) => body),
+    ['{"text":"Zoë paid 129.90"}'],
+  );
+
   const flaky = at(arrivals, '/flaky');
   assert.equal(flaky.length, REFUSALS + 1);
   assert.deepEqual(at(arrivals, '/unasked'), []);
@@ -169,11 +182,11 @@ function checkSignature([arrival]: readonly Arrival[], secret: string): void {
 function checkRecord(deliveries: readonly DeliveryShown[]): void {
   assert.deepEqual(
     deliveries.map(({ status }) => status),
-    ['SUCCEEDED', 'SUCCEEDED', 'SUCCEEDED'],
+    ['SUCCEEDED', 'SUCCEEDED', 'SUCCEEDED', 'SUCCEEDED'],
   );
   assert.deepEqual(
     deliveries.map(({ attempts }) => attempts.map(({ statusCode }) => statusCode)),
-    [[200], [200], [500, 500, 200]],
+    [[200], [200], [500, 500, 200], [200]],
   );
 }
 
