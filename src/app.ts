@@ -211,6 +211,7 @@ async function startApi(base: Base, dispatch: Dispatch | undefined, started: Rel
   const publish = queue.publish.bind(queue);
   const { fork, events, vault } = storage;
   const onDisabled = (destinationIds: readonly string[]) => dispatch?.withdraw(destinationIds);
+  const onChanged = (destinationId: string) => dispatch?.renew(destinationId);
   const transform = (transformation: Transformation) => transformer.transform(transformation);
   const parseTransform = (callerId: string, expression: string) => transformer.parse(callerId, expression);
   const commandsOf = (scope: Scope) => ({
@@ -222,6 +223,7 @@ async function startApi(base: Base, dispatch: Dispatch | undefined, started: Rel
       newId,
       vault,
       onDisabled,
+      onChanged,
       addressRule,
       parseTransform,
     }),

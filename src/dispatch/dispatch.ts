@@ -36,6 +36,8 @@ export interface DispatchOptions {
 export interface Dispatch {
   /** Begins no more requests to these destinations, which were disabled or deleted. */
   withdraw(destinationIds: readonly string[]): void;
+  /** Begins no more requests of this destination as it was before a change. */
+  renew(destinationId: string): void;
   /**
    * Takes no new work and finishes the requests under way. A second call waits for the first.
    *
@@ -94,6 +96,7 @@ export async function startDispatch(options: DispatchOptions): Promise<Dispatch>
   let stopped: Promise<number> | undefined;
   return {
     withdraw: (destinationIds) => dispatcher.withdraw(destinationIds),
+    renew: (destinationId) => dispatcher.renew(destinationId),
     stop: (graceMs) => {
       stopped ??= (async () => {
         await queue.stop();

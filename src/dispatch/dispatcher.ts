@@ -83,6 +83,17 @@ export class Dispatcher {
   withdraw(destinationIds: readonly string[]): void {
     for (const lane of destinationIds.flatMap((id) => this.#scheduler.lane(id) ?? [])) {
       lane.withdrawals += 1;
+      lane.isEnabled = false;
+      this.#releaseReady([lane]);
+    }
+  }
+
+  /** The same for a destination that has changed: what is given back is claimed again, as the destination is now. */
+  renew(destinationId: string): void {
+    const lane = this.#scheduler.lane(destinationId);
+    if (lane !== undefined) {
+      lane.withdrawals += 1;
+      lane.isEnabled = true;
       this.#releaseReady([lane]);
     }
   }
@@ -247,6 +258,9 @@ export class Dispatcher {
     this.#sendReady(lane);
     this.#pumpSoon();
     await this.#steps.record(leased, sent, (ticket) => this.#offerNext(ticket));
+    if (sent.next === 'release') {
+      this.#offerReleased(lane);
+    }
   }
 
   /** Where this process is stopping, the sweepers of others find the delivery. */
@@ -257,14 +271,24 @@ export class Dispatcher {
     }
   }
 
-  /** They are due, and no ticket tells of them any more. */
-  async #giveBack(lane: Lane, claims: readonly Leased[]): Promise<void> {
-    await this.#steps.release(claims);
-    this.offerLanes([lane], 'fresh', true);
+  #releaseReady(lanes: Iterable<Lane>): void {
+    for (const lane of lanes) {
+      const ready = this.#scheduler.takeReady(lane);
+      if (ready.length > 0) {
+        this.#claims.add(this.#giveBack(lane, ready));
+      }
+    }
   }
 
-  #releaseReady(lanes: Iterable<Lane>): void {
-    const ready = [...lanes].flatMap((lane) => this.#scheduler.takeReady(lane));
-    this.#claims.add(this.#steps.release(ready));
+  async #giveBack(lane: Lane, claims: readonly Leased[]): Promise<void> {
+    await this.#steps.release(claims);
+    this.#offerReleased(lane);
+  }
+
+  /** Their tickets are used up, and the sweeper would leave fresh ones to their tickets for a while. */
+  #offerReleased(lane: Lane): void {
+    if (lane.isEnabled) {
+      this.offerLanes([lane], 'fresh', true);
+    }
   }
 }

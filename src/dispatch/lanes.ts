@@ -51,6 +51,8 @@ export class Lane implements TicketLane {
   claiming = 0;
   /** Counts how often the destination was withdrawn. Claims made before the last time are not sent. */
   withdrawals = 0;
+  /** False once the destination was disabled, which may not be committed yet: what is given back then waits. */
+  isEnabled = true;
   /** When a request last ended, on the monotonic clock. */
   lastFinishedAt = Number.NEGATIVE_INFINITY;
   /** True until the destination's rate limit allows the next attempt. Nothing is claimed meanwhile. */

@@ -16,6 +16,8 @@ export type { DestinationPatch };
 interface DestinationDependencies extends CommandDependencies {
   /** The addresses that a URL may name. `undefined` allows any. */
   readonly addressRule: AddressRule | undefined;
+  /** Called with a destination whose requests have changed, after the commit. */
+  readonly onChanged: (destinationId: string) => void;
   /** Checks an expression. @throws DomainError BAD_USER_INPUT, which says what is wrong, and where */
   readonly parseTransform: (callerId: string, expression: string) => Promise<void>;
 }
@@ -67,7 +69,7 @@ export class DestinationCommands {
     await this.#parseTransform(patch.transform);
     const changesRequests = headers !== undefined || Object.keys(requests).length > 0;
     const changesRoutes = patch.enabled !== undefined || Object.keys(routes).length > 0;
-    const changed = await this.#change(id, changesRoutes, (destination, now) => ({
+    return this.#change(id, changesRoutes, (destination, now) => ({
       ...labels,
       ...routes,
       ...policy,
@@ -76,10 +78,6 @@ export class DestinationCommands {
       ...(headers && { sealedHeaders: vault.seal(JSON.stringify(headers), destination.account.id) }),
       ...(patch.enabled !== undefined && { disabledAt: patch.enabled ? null : (destination.disabledAt ?? now) }),
     }));
-    if (changed.disabledAt !== null) {
-      this.#dependencies.onDisabled([id]);
-    }
-    return changed;
   }
 
   /**
@@ -128,14 +126,15 @@ export class DestinationCommands {
     }
   }
 
+  /** What was claimed before the change is claimed again after it, so that it is sent as the destination is now. */
   async #change(
     id: string,
     changesRoutes: boolean,
     change: (destination: DestinationEntity, now: Date) => Partial<DestinationEntity>,
   ): Promise<DestinationEntity> {
     requireId(id, 'destination');
-    const { fork, scope, clock } = this.#dependencies;
-    return fork(scope).transactional(async (em) => {
+    const { fork, scope, clock, onDisabled, onChanged } = this.#dependencies;
+    const changed = await fork(scope).transactional(async (em) => {
       if (changesRoutes) {
         await lockRoutesOf(em, id);
       }
@@ -148,6 +147,12 @@ export class DestinationCommands {
       const now = new Date(clock.now());
       return Object.assign(destination, change(destination, now), { updatedAt: now });
     });
+    if (changed.disabledAt === null) {
+      onChanged(id);
+    } else {
+      onDisabled([id]);
+    }
+    return changed;
   }
 }
 

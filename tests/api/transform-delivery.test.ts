@@ -6,6 +6,8 @@ import { TestApp } from '../support/test-app.ts';
 import { signedContent, verifies } from '../support/verification.ts';
 
 const MIB = 1_048_576;
+/** Requests to one destination at the same time. */
+const CONCURRENCY = 32;
 const ENDLESS = '( $f := function() { $f() }; $f() )';
 /** Nothing but the end of its process ends this one. */
 const BACKTRACKING = '$match(text, /^(a+)+$/)';
@@ -89,6 +91,29 @@ describe('a destination with an expression', () => {
     await update(id, null);
     await deliver('{"plain": 1.0}');
     expect(receiver.received.map(({ body }) => body.toString())).toEqual(['{"v":1}', '{"v":2}', '{"plain": 1.0}']);
+  });
+
+  test('gets nothing of the old result once the update has answered, whatever was claimed before', async () => {
+    const held: (() => void)[] = [];
+    // A destination that answers gets claims ahead, which wait once it hangs.
+    receiver.answerWith((response, _received, attempt) => {
+      if (attempt <= CONCURRENCY) {
+        response.end();
+      } else {
+        held.push(() => response.end());
+      }
+    });
+    const id = await destination('{"v": 1}');
+    const events = await Promise.all(Array.from({ length: 150 }, () => app.sendAccepted(account.token, '{}')));
+    await receiver.arrived(2 * CONCURRENCY);
+    await update(id, '{"v": 2}');
+    expect(receiver.received).toHaveLength(2 * CONCURRENCY);
+    receiver.answerWith((response) => response.end());
+    held.forEach((answer) => answer());
+    await receiver.arrived(events.length);
+    expect(receiver.received.map(({ body }) => body.toString())).toEqual(
+      Array.from({ length: events.length }, (_, index) => `{"v":${index < 2 * CONCURRENCY ? 1 : 2}}`),
+    );
   });
 
   test('is retried with the same result while it fails to take it', async () => {

@@ -171,4 +171,11 @@ describe.each(STORES)('rate limits on $name', ({ create }) => {
   });
 });
 
-const FAILURE = { startedAt: 0, durationMs: 1, statusCode: 500, error: 'HTTP_STATUS', responseBody: null } as const;
+const FAILURE = {
+  startedAt: 0,
+  durationMs: 1,
+  statusCode: 500,
+  error: 'HTTP_STATUS',
+  responseBody: null,
+  message: null,
+} as const;

@@ -45,6 +45,7 @@ export class StoreFixture {
       newId: this.newId,
       addressRule: undefined,
       onDisabled: () => {},
+      onChanged: () => {},
       parseTransform: (callerId: string, expression: string) => transformer.parse(callerId, expression),
     };
     return { accounts: new AccountCommands(dependencies), destinations: new DestinationCommands(dependencies) };
