@@ -21,29 +21,31 @@ type Demand = Pick<LaneClaimRequest, 'destinationId' | 'leaseMs' | 'blame'> & Pa
 export const IS_PLAIN = sql`x.rate_count is null as is_plain`;
 
 /** The order of a row `q` of the queue. A row that waits is the head of its key: it has been claimed or woken before. */
-export const ORDER = sql`case when not q.waits then q.order_key end as order_key, q.order_seq`;
+export const ORDER = sql`q.order_key is not null and not q.waits as may_wait, q.order_key, q.order_seq`;
 
 export const PARKED = sql`to_timestamp(${sql.lit(PARKED_UNTIL / 1_000)})`;
 
 /**
  * What is `due` and has no predecessor is `free`, and what has one is parked; see delivery-order.ts. The nearest predecessor
- * is the last to leave, so its lock is in nobody's way. Without a key, nothing of this is looked up.
+ * is the last to leave, so its lock is in nobody's way. Nothing is looked up for what has no order.
  */
 const PREDECESSOR = sql`
         select true as is_there from queue q
         where q.destination_id = d.destination_id and q.order_key = d.order_key and q.order_seq < d.order_seq`;
 const HEADS = sql`
-      placed as materialized (
+      ordered as materialized (
         select d.*, p.is_there is null as is_head, k.is_there is not null as is_kept from due d left join lateral (
           ${PREDECESSOR} order by q.order_seq desc limit 1
         ) p on true left join lateral (
           ${PREDECESSOR} and p.is_there order by q.order_seq desc limit 1 for key share skip locked
-        ) k on true
+        ) k on true where d.may_wait
       ), free as materialized (
-        select delivery_id, lease_ms, blame from placed where is_head
+        select delivery_id, lease_ms, blame from due where not may_wait
+        union all
+        select delivery_id, lease_ms, blame from ordered where is_head
       ), parked as (
         update queue q set due_at = ${PARKED}
-        where q.delivery_id = any (array(select delivery_id from placed where is_kept))
+        where q.delivery_id = any (array(select delivery_id from ordered where is_kept))
       )`;
 
 /** Demands for deliveries of destinations, as the rows of a table. */
@@ -72,7 +74,7 @@ export function dueOf(limit: RawBuilder<unknown>): RawBuilder<unknown> {
 /** Its delivery that was lost least, or the next ones for further demands, locked. What was claimed is the head. */
 export function lostOf({ nth, limit }: { nth: RawBuilder<unknown>; limit: RawBuilder<unknown> }): RawBuilder<unknown> {
   return sql`
-    select q.delivery_id, q.destination_id, null::text as order_key, null::bigint as order_seq from (
+    select q.delivery_id, q.destination_id, false as may_wait, null::text as order_key, null::bigint as order_seq from (
       select delivery_id from (
         select delivery_id, leased_until, lost_count, due_at from queue
         where destination_id = d.id and due_at <= now() order by due_at limit ${sql.lit(LOST_AMONG_MAX)}
@@ -108,7 +110,7 @@ type Columns = Omit<SealedDelivery, 'attemptInCycle' | 'place'> & {
 
 /**
  * @param due begins the statement: the locked rows to lease, as
- * `due (delivery_id, destination_id, order_key, order_seq, lease_ms, blame)`
+ * `due (delivery_id, destination_id, may_wait, order_key, order_seq, lease_ms, blame)`
  * @param limited goes on: the destinations with a rate limit, as `limited (destination_id, for_ms)`. It may count what
  * is `claimed`.
  */
@@ -128,7 +130,7 @@ export function lease(due: RawBuilder<unknown>, limited: RawBuilder<unknown>): S
         select destination_id, for_ms, null::int as parked, null::int as undecided from limited
         union all
         select destination_id, null, count(*) filter (where is_kept)::int, count(*) filter (where not is_kept)::int
-        from placed where not is_head group by destination_id
+        from ordered where not is_head group by destination_id
       )
       select c.delivery_id as "deliveryId", x.id as "destinationId", x.version as "destinationVersion",
              c.event_id as "eventId", c.attempt_count as "attempt", c.round_start as "cycleStart",
