@@ -1,7 +1,11 @@
 import { describe, expect, test } from '@jest/globals';
+import { sql } from 'kysely';
+import { EVERYTHING } from '../../src/core/scope.ts';
+import { kyselyOf } from '../../src/storage/assemble.ts';
 import type { Ticket } from '../../src/core/delivery.ts';
 import type { NextDelivery } from '../../src/storage/delivery-order.ts';
 import type { ClaimedDelivery } from '../../src/storage/statements.ts';
+import { TestCleaner } from '../support/cleaning.ts';
 import { DELIVERED, NOW } from '../support/store-fixture.ts';
 import { STORES, storeForEachTest } from './backends.ts';
 import { deliveryActions, FAILED, OVER, retryIn, SUCCEEDED } from './delivery-actions.ts';
@@ -189,5 +193,18 @@ describe.each(STORES)('deliveries with an order on $name', ({ create }) => {
     }
     expect(await claimLane(one)).toHaveLength(1);
     expect(await claimLane(other)).toHaveLength(count);
+  });
+
+  test('are removed with their destination, also those that wait', async () => {
+    const { destinationId, send } = await ordered('id');
+    for (let number = 0; number < 5; number += 1) {
+      await send('{"id":1}');
+    }
+    const [head] = await claimLane(destinationId);
+    await fixture.deleteDestination(destinationId);
+    expect(await record(head)).toMatchObject({ destinationId });
+    await new TestCleaner(store.storage).finish();
+    const { rows } = await sql`select 1 from queue`.execute(kyselyOf(store.storage.fork(EVERYTHING)));
+    expect(rows).toEqual([]);
   });
 });
