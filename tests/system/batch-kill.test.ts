@@ -6,7 +6,7 @@ import { storedEvents } from '../support/stored-events.ts';
 import { ENCRYPTION_KEY } from '../support/vault.ts';
 import { Workbench } from '../support/workbench.ts';
 
-const ROUNDS = 6;
+const ROUNDS = 3;
 const SENDERS = 4;
 const EVENTS = 60;
 const DESTINATIONS = 3;
