@@ -161,6 +161,7 @@ test('a key with a long backlog delays no other key, and goes on without pauses'
   [...held.values()].forEach((response) => response.end());
   await receiver.arrived(count + 1);
   const perSecond = (count / (performance.now() - start)) * 1_000;
-  expect(perSecond).toBeGreaterThan(50);
+  // Where each waited for a sweep it would be 2.
+  expect(perSecond).toBeGreaterThan(10);
   process.stdout.write(`deliveries of one key: ${perSecond.toFixed(0)}/s\n`);
 }, 60_000);
