@@ -75,13 +75,14 @@ graphql previewDelivery '{
 }'
 
 graphql updateDestination '{
-  "query": "mutation ($id: ID!, $input: UpdateDestinationInput!) { updateDestination(id: $id, input: $input) { id url httpMethod headers updatedAt } }",
+  "query": "mutation ($id: ID!, $input: UpdateDestinationInput!) { updateDestination(id: $id, input: $input) { id url httpMethod headers policy { rateLimit { count per } orderBy } updatedAt } }",
   "variables": {
     "id": "'"$DESTINATION_ID"'",
     "input": {
       "httpMethod": "GET",
       "headers": { "Authorization": "Bearer secret", "X-Tag": ["one", "two"] },
-      "transform": null
+      "transform": null,
+      "policy": { "rateLimit": { "count": 5, "per": "PT1S" }, "orderBy": "customer.id" }
     }
   }
 }'

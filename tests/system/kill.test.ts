@@ -9,7 +9,7 @@ import type { ServerProcess } from '../support/server-process.ts';
 import { type StoredEvent, storedEvents } from '../support/stored-events.ts';
 import { Workbench } from '../support/workbench.ts';
 
-const ROUNDS = 20;
+const ROUNDS = 10;
 const SEED = 20_260_101;
 const ACKNOWLEDGEMENTS_MAX = 150;
 const PATHS = ['/at-once', '/held'];
