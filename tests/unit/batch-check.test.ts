@@ -29,7 +29,8 @@ const objects = (characters: string) =>
   tuple(dictionary(string({ unit: 'binary' }), jsonValue({ stringUnit: 'binary' })), spaces(characters), nat(2)).map(
     ([value, space, copies]) => {
       const members = Object.entries(value).map(([key, member]) => {
-        const name = JSON.stringify(key).replaceAll('a', '\\u0061');
+        // No escape contains an x.
+        const name = JSON.stringify(key).replaceAll('x', '\\u0078');
         return `${space}${name}${space}:${JSON.stringify(member)}${space}`;
       });
       return `{${space}${Array(copies + 1)
