@@ -3,7 +3,7 @@ import { type ExchangeOutcome, outcomeUnsent, saysGone, type Ticket } from '../c
 import { type EffectivePolicy, type PolicyDefaults, withDefaults } from '../core/delivery-policy.ts';
 import { stateAfterAttempt } from '../core/retry-policy.ts';
 import type { Telemetry } from '../observe/telemetry.ts';
-import type { DeliveryStore, RateNotice } from '../storage/delivery-store.ts';
+import type { Claims, DeliveryStore, Recorded } from '../storage/delivery-store.ts';
 import type { NextDelivery, PassedOver } from '../storage/delivery-order.ts';
 import { type AttemptRecord, type Blame, type ClaimedDelivery, leaseMsOf } from '../storage/statements.ts';
 import type { Sender } from './http-sender.ts';
@@ -14,6 +14,10 @@ const PROBLEMS: Readonly<Record<NonNullable<ClaimedDelivery['problem']>, string>
   SECRET_UNREADABLE: "The destination's secrets cannot be opened with the encryption keys of this server.",
   WORKER_DIED: 'The processes that tried to deliver it have died meanwhile, several times.',
 };
+
+/** Where the store refuses a claim or a record itself. */
+const NOTHING_CLAIMED: Claims = { claimed: [], limited: undefined, passedOver: undefined };
+const NOTHING_RECORDED: Recorded = { isRecorded: false, next: undefined };
 
 export interface DeliverOptions {
   readonly deliveries: Pick<DeliveryStore, 'claim' | 'claimLane' | 'claimLost' | 'claimRated' | 'record' | 'release'>;
@@ -56,11 +60,6 @@ export interface ClaimLimit {
   readonly policy: EffectivePolicy;
   /** Milliseconds until the next attempt is allowed; see `RateNotice`. */
   readonly limitedForMs: number;
-}
-
-interface ClaimListener {
-  readonly onLimited: (notice: RateNotice) => void;
-  readonly onPassedOver: (passedOver: PassedOver) => void;
 }
 
 /** A claimed delivery and the lease that this worker has on it. */
@@ -111,22 +110,17 @@ export class DeliverySteps {
    */
   async claim(order: ClaimOrder, blame: Blame): Promise<ClaimAnswer | undefined> {
     const askedAt = this.#options.timer.now();
-    let limit: ClaimLimit | undefined;
-    let passedOver: PassedOver | undefined;
-    const listener: ClaimListener = {
-      onLimited: ({ policy, limitedForMs }) => {
-        limit = { policy: this.#policies.of(policy), limitedForMs };
-      },
-      onPassedOver: (notice) => {
-        passedOver = notice;
-      },
+    const during = order.by === 'ticket' ? 'claim' : order.by;
+    const claims = await this.#pause.run(during, () => this.#claim(order, blame), NOTHING_CLAIMED);
+    if (claims === undefined) {
+      return undefined;
+    }
+    const { claimed, limited, passedOver } = claims;
+    return {
+      found: claimed.map((delivery) => this.#leased(delivery, askedAt)),
+      limit: limited && { policy: this.#policies.of(limited.policy), limitedForMs: limited.limitedForMs },
+      passedOver,
     };
-    const found = await this.#pause.run(
-      order.by === 'ticket' ? 'claim' : order.by,
-      () => this.#claim(order, blame, listener),
-      [],
-    );
-    return found && { found: found.map((delivery) => this.#leased(delivery, askedAt)), limit, passedOver };
   }
 
   #leased(delivery: ClaimedDelivery, askedAt: number): Leased {
@@ -134,23 +128,18 @@ export class DeliverySteps {
     return { delivery, policy, leaseUntil: askedAt + leaseMsOf(policy.timeoutMs) };
   }
 
-  async #claim(
-    order: ClaimOrder,
-    blame: Blame,
-    { onLimited, onPassedOver }: ClaimListener,
-  ): Promise<readonly ClaimedDelivery[]> {
+  #claim(order: ClaimOrder, blame: Blame): Promise<Claims> {
     const { deliveries, policyDefaults } = this.#options;
     const lease = { leaseMs: leaseMsOf(policyDefaults.timeoutMs), blame };
-    if (order.by !== 'ticket' && order.isRated) {
-      return deliveries.claimRated({ limit: 1, from: 0, lostMost: null, ...order, ...lease }, onLimited, onPassedOver);
+    if (order.by === 'ticket') {
+      return deliveries.claim({ ...order, ...lease });
     }
-    if (order.by === 'look-up') {
-      return deliveries.claimLane({ ...order, ...lease }, onLimited, onPassedOver);
+    if (order.isRated) {
+      return deliveries.claimRated({ limit: 1, from: 0, lostMost: null, ...order, ...lease });
     }
-    const one = await (order.by === 'ticket'
-      ? deliveries.claim({ ...order, ...lease }, onLimited, onPassedOver)
-      : deliveries.claimLost({ ...order, ...lease }, onLimited));
-    return one === undefined ? [] : [one];
+    return order.by === 'look-up'
+      ? deliveries.claimLane({ ...order, ...lease })
+      : deliveries.claimLost({ ...order, ...lease });
   }
 
   /**
@@ -160,13 +149,12 @@ export class DeliverySteps {
    */
   async send(leased: Leased, isWithdrawn: () => boolean): Promise<Sent> {
     const { timer } = this.#options;
-    const now = timer.now();
-    if (now + leased.policy.timeoutMs >= leased.leaseUntil) {
+    const isTooLate = () => timer.now() + leased.policy.timeoutMs >= leased.leaseUntil;
+    if (isTooLate()) {
       // It has waited for its slot for too long. If the process stood still, another worker may have it by now.
-      return { next: now < leased.leaseUntil ? 'release' : 'nothing' };
+      return { next: timer.now() < leased.leaseUntil ? 'release' : 'nothing' };
     }
-    const mayNotBegin = () => isWithdrawn() || timer.now() + leased.policy.timeoutMs >= leased.leaseUntil;
-    const sent = await this.#pause.run('payload', () => this.#exchange(leased, mayNotBegin));
+    const sent = await this.#pause.run('payload', () => this.#exchange(leased, () => isWithdrawn() || isTooLate()));
     if (sent === undefined || sent === 'withdrawn') {
       return { next: 'release' };
     }
@@ -227,21 +215,26 @@ export class DeliverySteps {
   async record(leased: Leased, sent: Sent, onNext: (ticket: Ticket) => void): Promise<void> {
     if (sent.next === 'record') {
       const { destinationId, accountId } = leased.delivery;
-      await this.#record(sent.record, leased.leaseUntil, ({ deliveryId, attempt }) =>
-        onNext({ deliveryId, destinationId, accountId, attempt }),
-      );
+      const next = await this.#record(sent.record, leased.leaseUntil);
+      if (next !== undefined) {
+        onNext({ deliveryId: next.deliveryId, destinationId, accountId, attempt: next.attempt });
+      }
     } else if (sent.next === 'release') {
       await this.release([leased]);
     }
   }
 
-  /** Retries until the lease ends: an attempt that is not recorded is made a second time. */
-  async #record(record: AttemptRecord, leaseUntil: number, onNext: (next: NextDelivery) => void): Promise<void> {
+  /**
+   * Retries until the lease ends: an attempt that is not recorded is made a second time.
+   *
+   * @returns what is next in the order
+   */
+  async #record(record: AttemptRecord, leaseUntil: number): Promise<NextDelivery | undefined> {
     const { deliveries, timer } = this.#options;
     for (;;) {
-      const recorded = await this.#pause.run('record', () => deliveries.record(record, onNext), false);
+      const recorded = await this.#pause.run('record', () => deliveries.record(record), NOTHING_RECORDED);
       if (recorded !== undefined || this.#isStopping || timer.now() + STORE_PAUSE_MS >= leaseUntil) {
-        return;
+        return recorded?.next;
       }
       await new Promise<void>((resolve) => void timer.after(STORE_PAUSE_MS, resolve));
     }

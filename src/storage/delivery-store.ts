@@ -44,9 +44,22 @@ export interface RateNotice {
   readonly limitedForMs: number;
 }
 
-type OnLimited = (notice: RateNotice) => void;
-type OnPassedOver = (passedOver: PassedOver) => void;
-type OnNext = (delivery: NextDelivery) => void;
+/** The answer to a claim. */
+export interface Claims {
+  readonly claimed: readonly ClaimedDelivery[];
+  /** Set if the destination has a rate limit, so that only rated claims get deliveries of it. */
+  readonly limited: RateNotice | undefined;
+  /** Set if deliveries were due, but not next in their order. */
+  readonly passedOver: PassedOver | undefined;
+}
+
+/** The answer to a record. */
+export interface Recorded {
+  /** False when the delivery was deleted, or a newer attempt has begun; nothing is recorded then. */
+  readonly isRecorded: boolean;
+  /** The delivery that was waiting for this one, and is due now. */
+  readonly next: NextDelivery | undefined;
+}
 
 /** The durable truth about deliveries. The memory of queues and workers may be lost. */
 export class DeliveryStore {
@@ -73,67 +86,33 @@ export class DeliveryStore {
     this.#release = commits.releases.register(releaseKind(statements));
   }
 
-  /**
-   * The delivery is the caller's until the lease ends.
-   *
-   * @param onLimited called when the destination has a rate limit, so that only rated claims get deliveries of it
-   * @returns `undefined` when the delivery is finished, deleted, or leased to another worker.
-   */
-  async claim(
-    request: ClaimRequest,
-    onLimited?: OnLimited,
-    onPassedOver?: OnPassedOver,
-  ): Promise<ClaimedDelivery | undefined> {
-    return this.#opened(await this.#claim(request), onLimited, onPassedOver)[0];
+  /** The delivery is the caller's until the lease ends. It is not claimed if it is finished, deleted, or leased already. */
+  async claim(request: ClaimRequest): Promise<Claims> {
+    return this.#opened(await this.#claim(request));
   }
 
   /**
    * Claims the oldest due deliveries of a destination. No second call for it while one is under way.
    *
-   * @param onPassedOver called when deliveries were due but not next in their order
    * @returns fewer than asked for, together with those that were passed over, only when there are no more from there
    * on, or the destination has a rate limit.
    */
-  async claimLane(
-    request: LaneClaimRequest,
-    onLimited?: OnLimited,
-    onPassedOver?: OnPassedOver,
-  ): Promise<ClaimedDelivery[]> {
-    return this.#opened(await this.#claimLane(request), onLimited, onPassedOver);
+  async claimLane(request: LaneClaimRequest): Promise<Claims> {
+    return this.#opened(await this.#claimLane(request));
   }
 
-  /**
-   * Takes over a delivery whose worker died: the one with the lowest lost count.
-   *
-   * @returns `undefined` when there is none.
-   */
-  async claimLost(request: LostClaimRequest, onLimited?: OnLimited): Promise<ClaimedDelivery | undefined> {
-    return this.#opened(await this.#claimLost(request), onLimited)[0];
+  /** Takes over a delivery whose worker died: the one with the lowest lost count. */
+  async claimLost(request: LostClaimRequest): Promise<Claims> {
+    return this.#opened(await this.#claimLost(request));
   }
 
-  /**
-   * Claims what the rate limit of the destination allows now, over all workers together.
-   *
-   * @param onLimited not called if the destination has no limit any more
-   */
-  async claimRated(
-    request: RatedClaimRequest,
-    onLimited?: OnLimited,
-    onPassedOver?: OnPassedOver,
-  ): Promise<ClaimedDelivery[]> {
-    return this.#opened(await this.#claimRated(request), onLimited, onPassedOver);
+  /** Claims what the rate limit of the destination allows now, over all workers together. */
+  async claimRated(request: RatedClaimRequest): Promise<Claims> {
+    return this.#opened(await this.#claimRated(request));
   }
 
-  /**
-   * @param onNext called with the delivery that was waiting for this one, and is due now
-   * @returns false when the delivery was deleted, or a newer attempt has begun; nothing is recorded then.
-   */
-  async record(attempt: AttemptRecord, onNext?: OnNext): Promise<boolean> {
-    const { isRecorded, next } = await this.#record(attempt);
-    if (next !== undefined) {
-      onNext?.(next);
-    }
-    return isRecorded;
+  record(attempt: AttemptRecord): Promise<Recorded> {
+    return this.#record(attempt);
   }
 
   /** Gives back claims whose request was never sent: they can be claimed at once, and the attempt does not count. */
@@ -185,18 +164,12 @@ export class DeliveryStore {
     return true;
   }
 
-  #opened(
-    { claimed, limited, passedOver }: SealedClaims,
-    onLimited?: OnLimited,
-    onPassedOver?: OnPassedOver,
-  ): ClaimedDelivery[] {
-    if (passedOver !== undefined) {
-      onPassedOver?.(passedOver);
-    }
-    if (limited !== undefined) {
-      onLimited?.({ policy: this.#policies.of(limited.policy), limitedForMs: limited.limitedForMs });
-    }
-    return claimed.map((sealed) => this.#open(sealed));
+  #opened({ claimed, limited, passedOver }: SealedClaims): Claims {
+    return {
+      claimed: claimed.map((sealed) => this.#open(sealed)),
+      limited: limited && { policy: this.#policies.of(limited.policy), limitedForMs: limited.limitedForMs },
+      passedOver,
+    };
   }
 
   /** A secret that cannot be opened fails this delivery, and no other. */
@@ -254,11 +227,6 @@ class OpenedSecrets {
     this.#opened.set(key, opened);
     return opened;
   }
-}
-
-interface Recorded {
-  readonly isRecorded: boolean;
-  readonly next: NextDelivery | undefined;
 }
 
 function recordKind({ record }: Statements): BatchKind<AttemptRecord, Recorded, Claim | NextDelivery> {

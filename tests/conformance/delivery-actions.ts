@@ -2,7 +2,7 @@ import type { Ticket } from '../../src/core/delivery.ts';
 import type { FoundLane } from '../../src/storage/searches.ts';
 import type { AttemptRecord, Blame, ClaimedDelivery } from '../../src/storage/statements.ts';
 import type { Storage } from '../../src/storage/storage.ts';
-import { DELIVERED, NOW } from '../support/store-fixture.ts';
+import { DELIVERED, firstClaimed, NOW } from '../support/store-fixture.ts';
 
 const LEASE_MS = 45_000;
 /** A lease that has run out when it begins. */
@@ -22,16 +22,18 @@ export function deliveryActions(store: { readonly storage: Storage }) {
   };
   return {
     claim: (ticket: Ticket, leaseMs = LEASE_MS, blame: Blame = 1) =>
-      store.storage.deliveries.claim({ ticket, leaseMs, blame }),
-    claimLane: (destinationId: string, limit = 100, from = 0) =>
-      store.storage.deliveries.claimLane({ destinationId, limit, from, leaseMs: LEASE_MS, blame: 1 }),
+      firstClaimed(store.storage.deliveries.claim({ ticket, leaseMs, blame })),
+    claimLane: async (destinationId: string, limit = 100, from = 0) =>
+      (await store.storage.deliveries.claimLane({ destinationId, limit, from, leaseMs: LEASE_MS, blame: 1 })).claimed,
     claimLost: (destinationId: string, lostMost = 100, leaseMs = LEASE_MS, blame: Blame = 1) =>
-      store.storage.deliveries.claimLost({ destinationId, lostMost, leaseMs, blame }),
-    record: (
+      firstClaimed(store.storage.deliveries.claimLost({ destinationId, lostMost, leaseMs, blame })),
+    record: async (
       { deliveryId, attempt, destinationVersion, place }: ClaimedDelivery,
       outcome: AttemptRecord['outcome'] = DELIVERED,
       state: AttemptRecord['state'] = SUCCEEDED,
-    ) => store.storage.deliveries.record({ deliveryId, attempt, destinationVersion, outcome, state, place }),
+    ) =>
+      (await store.storage.deliveries.record({ deliveryId, attempt, destinationVersion, outcome, state, place }))
+        .isRecorded,
     /** What is due, by destination. */
     lanes: (graceMs = 0) => lanesBy(graceMs, ({ due }) => due),
     /** The lowest count of lost attempts, by destination. */

@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { EVERYTHING } from '../../src/core/scope.ts';
 import type { Ticket } from '../../src/core/delivery.ts';
 import type { ClaimedDelivery } from '../../src/storage/statements.ts';
-import { DELIVERED, NOW } from '../support/store-fixture.ts';
+import { DELIVERED, firstClaimed, NOW } from '../support/store-fixture.ts';
 import { storeForEachTest, STORES } from './backends.ts';
 
 const GONE = { ...DELIVERED, statusCode: 410, error: 'HTTP_STATUS' } as const;
@@ -18,15 +18,20 @@ function ticketFor(id: string, tickets: readonly Ticket[]): Ticket {
 describe.each(STORES)('a destination that is gone, on $name', ({ create }) => {
   const { store, fixture } = storeForEachTest(create);
 
-  const claim = (ticket: Ticket, leaseMs = LEASE_MS) => store.storage.deliveries.claim({ ticket, leaseMs, blame: 1 });
+  const claim = (ticket: Ticket, leaseMs = LEASE_MS) =>
+    firstClaimed(store.storage.deliveries.claim({ ticket, leaseMs, blame: 1 }));
   const recordGone = (claimed: ClaimedDelivery, completedAt = FAILED.completedAt) =>
-    store.storage.deliveries.record({ ...claimed, outcome: GONE, state: { ...FAILED, completedAt } });
+    store.storage.deliveries
+      .record({ ...claimed, outcome: GONE, state: { ...FAILED, completedAt } })
+      .then(({ isRecorded }) => isRecorded);
   const dueOf = async (id: string) =>
     (await store.storage.deliveries.findLanes({ after: '', limit: 100, graceMs: 0 })).find(
       ({ destinationId }) => destinationId === id,
     )?.due;
   const claimLane = (destinationId: string) =>
-    store.storage.deliveries.claimLane({ destinationId, limit: 10, from: 0, leaseMs: LEASE_MS, blame: 1 });
+    store.storage.deliveries
+      .claimLane({ destinationId, limit: 10, from: 0, leaseMs: LEASE_MS, blame: 1 })
+      .then(({ claimed }) => claimed);
   const disabledAt = async (id: string) =>
     (await store.storage.reads(EVERYTHING).accounts.destination(id))?.disabledAt?.getTime() ?? null;
 
@@ -124,7 +129,7 @@ describe.each(STORES)('signing secrets on $name', ({ create }) => {
   const { store, fixture } = storeForEachTest(create);
 
   const secretsOf = async (ticket: Ticket) =>
-    (await store.storage.deliveries.claim({ ticket, leaseMs: LEASE_MS, blame: 1 }))?.signingSecrets.map(
+    (await firstClaimed(store.storage.deliveries.claim({ ticket, leaseMs: LEASE_MS, blame: 1 })))?.signingSecrets.map(
       ({ signsUntil }) => signsUntil,
     );
 

@@ -3,13 +3,13 @@ import { type Kysely, sql } from 'kysely';
 import { EVERYTHING } from '../../src/core/scope.ts';
 import type { Ticket } from '../../src/core/delivery.ts';
 import { kyselyOf } from '../../src/storage/assemble.ts';
-import type { NextDelivery, PassedOver } from '../../src/storage/delivery-order.ts';
+import type { NextDelivery } from '../../src/storage/delivery-order.ts';
 import { openStorage } from '../../src/storage/open-storage.ts';
 import type { ClaimedDelivery } from '../../src/storage/statements.ts';
 import type { Storage } from '../../src/storage/storage.ts';
 import { createTemporaryDatabase, TEST_DATABASE_URL, type TemporaryDatabase } from '../support/postgresql.ts';
 import { describeWhere } from '../support/requirement.ts';
-import { DELIVERED, NOW, StoreFixture } from '../support/store-fixture.ts';
+import { DELIVERED, firstClaimed, NOW, StoreFixture } from '../support/store-fixture.ts';
 import { TEST_VAULT } from '../support/vault.ts';
 import { SUCCEEDED } from './delivery-actions.ts';
 
@@ -57,25 +57,19 @@ describeWhere(
     return rows[0]?.count ?? 0;
   }
 
+  function claim(ticket: Ticket): Promise<ClaimedDelivery | undefined> {
+    return firstClaimed(storage.deliveries.claim({ ticket, ...LEASE }));
+  }
+
   async function claimLane(limit: number) {
-    let passedOver: PassedOver | undefined;
-    const onPassedOver = (notice: PassedOver) => {
-      passedOver = notice;
-    };
     const request = { destinationId, limit, from: 0, ...LEASE };
-    const claimed = await storage.deliveries.claimLane(request, undefined, onPassedOver);
+    const { claimed, passedOver } = await storage.deliveries.claimLane(request);
     return { ids: claimed.map(({ deliveryId }) => deliveryId), claimed, passedOver };
   }
 
   async function record(claimed: ClaimedDelivery | undefined): Promise<NextDelivery | undefined> {
-    let next: NextDelivery | undefined;
-    await storage.deliveries.record(
-      { ...(claimed as ClaimedDelivery), outcome: DELIVERED, state: SUCCEEDED },
-      (delivery) => {
-        next = delivery;
-      },
-    );
-    return next;
+    const attempt = { ...(claimed as ClaimedDelivery), outcome: DELIVERED, state: SUCCEEDED };
+    return (await storage.deliveries.record(attempt)).next;
   }
 
   test('is parked by the claim that finds it, as many as the claim asks for and each once', async () => {
@@ -91,24 +85,24 @@ describeWhere(
   test('is parked by a claim of its ticket, and woken in its turn', async () => {
     const [first, second] = [await send(1), await send(1)];
     await makeAllDue();
-    expect(await storage.deliveries.claim({ ticket: second, ...LEASE })).toBeUndefined();
+    expect(await claim(second)).toBeUndefined();
     expect(await parkedCount()).toBe(1);
-    const head = await storage.deliveries.claim({ ticket: first, ...LEASE });
+    const head = await claim(first);
     expect(await record(head)).toMatchObject({ deliveryId: second.deliveryId });
     expect(await parkedCount()).toBe(0);
   });
 
   test('is left as it is while its predecessor is recorded, and nobody waits', async () => {
     const [first, second] = [await send(1), await send(1)];
-    await storage.deliveries.claim({ ticket: first, ...LEASE });
+    await claim(first);
     await makeAllDue();
     await database.transaction().execute(async (transaction) => {
       await sql`select from queue where delivery_id = ${first.deliveryId} for update`.execute(transaction);
       expect(await claimLane(5)).toMatchObject({ ids: [], passedOver: { parked: 0, undecided: 1 } });
       const third = await send(1);
-      expect(await storage.deliveries.claim({ ticket: second, ...LEASE })).toBeUndefined();
+      expect(await claim(second)).toBeUndefined();
       // Its nearest predecessor is free, so it was parked when it was stored.
-      expect(await storage.deliveries.claim({ ticket: third, ...LEASE })).toBeUndefined();
+      expect(await claim(third)).toBeUndefined();
       expect(await parkedCount()).toBe(1);
     });
     expect(await claimLane(5)).toMatchObject({ ids: [], passedOver: { parked: 1, undecided: 0 } });
@@ -116,15 +110,15 @@ describeWhere(
 
   test('is next as soon as its predecessor is gone, even if it was never parked', async () => {
     const [first, second] = [await send(1), await send(1)];
-    const head = await storage.deliveries.claim({ ticket: first, ...LEASE });
+    const head = await claim(first);
     await makeAllDue();
     expect(await record(head)).toMatchObject({ deliveryId: second.deliveryId, attempt: 0 });
-    expect(await storage.deliveries.claim({ ticket: second, ...LEASE })).toMatchObject({ attempt: 1 });
+    expect(await claim(second)).toMatchObject({ attempt: 1 });
   });
 
   test('is woken when it was parked while the end of its predecessor was being recorded', async () => {
     const [first, second] = [await send(1), await send(1)];
-    const head = await storage.deliveries.claim({ ticket: first, ...LEASE });
+    const head = await claim(first);
     await makeAllDue();
     let recorded: Promise<NextDelivery | undefined> | undefined;
     await database.transaction().execute(async (transaction) => {

@@ -90,16 +90,18 @@ class Struggle {
       const ticket = this.#anyOf(this.#tickets);
       // One lease for all that have the same ticket, because any of them may be answered.
       const isOver = ticket.attempt % 2 === 1;
-      const one = await deliveries.claim({ ticket, ...leaseFor(isOver) });
-      return { claimed: one === undefined ? [] : [one], isOver };
+      const { claimed } = await deliveries.claim({ ticket, ...leaseFor(isOver) });
+      return { claimed, isOver };
     }
     this.#lookUps.add(lookUp);
     const isOver = this.#chance(0.3);
-    const lost = this.#chance(0.4) && (await deliveries.claimLost({ destinationId, lostMost: 9, ...leaseFor(isOver) }));
+    const lost = this.#chance(0.4)
+      ? (await deliveries.claimLost({ destinationId, lostMost: 9, ...leaseFor(isOver) })).claimed
+      : [];
     const limit = this.#chance(0.5) ? 2 : 8;
-    const due = await deliveries.claimLane({ destinationId, limit, from: 0, ...leaseFor(isOver) });
+    const { claimed } = await deliveries.claimLane({ destinationId, limit, from: 0, ...leaseFor(isOver) });
     this.#lookUps.delete(lookUp);
-    return { claimed: lost ? [lost, ...due] : due, isOver };
+    return { claimed: [...lost, ...claimed], isOver };
   }
 
   async #end({ deliveries }: Storage, claimed: ClaimedDelivery): Promise<void> {
@@ -113,11 +115,13 @@ class Struggle {
       return;
     }
     const state = this.#chance(0.3) ? ({ ...SUCCEEDED, status: 'FAILED' } as const) : SUCCEEDED;
-    await this.monitor.ending(claimed, () =>
-      deliveries.record({ ...claimed, outcome: DELIVERED, state }, (next) =>
-        this.#tickets.push({ ...next, accountId: claimed.accountId }),
-      ),
-    );
+    await this.monitor.ending(claimed, async () => {
+      const { isRecorded, next } = await deliveries.record({ ...claimed, outcome: DELIVERED, state });
+      if (next !== undefined) {
+        this.#tickets.push({ ...next, accountId: claimed.accountId });
+      }
+      return isRecorded;
+    });
   }
 
   #chance(share: number): boolean {

@@ -4,7 +4,7 @@ import type { StoredRoutes } from '../../src/core/account-routes.ts';
 import { hashToken } from '../../src/core/secrets.ts';
 import { POSTGRESQL_STATEMENTS } from '../../src/storage/postgresql/statements.ts';
 import type { Statement } from '../../src/storage/typed-statement.ts';
-import { DELIVERED, NOW } from '../support/store-fixture.ts';
+import { DELIVERED, firstClaimed, NOW } from '../support/store-fixture.ts';
 import { describePlans, type ExplainedRow, HOT_TABLES, hotScansOf, type Plan } from './planned-store.ts';
 
 /** Many times more rows than a statement may touch. */
@@ -30,7 +30,7 @@ describePlans('statements of the pipeline on PostgreSQL', (store) => {
     if (ticket === undefined || other === undefined) {
       throw new Error('There are no tickets.');
     }
-    const claimed = await storage.deliveries.claim({ ticket: other, leaseMs: 60_000, blame: 1 });
+    const claimed = await firstClaimed(storage.deliveries.claim({ ticket: other, leaseMs: 60_000, blame: 1 }));
     const made = { deliveryId: other.deliveryId, attempt: claimed?.attempt ?? 0, place: null };
     const state = { status: 'SUCCEEDED', retryInMs: null, completedAt: NOW } as const;
     const {

@@ -3,7 +3,6 @@ import { sql } from 'kysely';
 import type { Rate } from '../../src/core/token-bucket.ts';
 import { EVERYTHING } from '../../src/core/scope.ts';
 import { kyselyOf } from '../../src/storage/assemble.ts';
-import type { RateNotice } from '../../src/storage/delivery-store.ts';
 import type { RatedClaimRequest } from '../../src/storage/statements.ts';
 import { TestCleaner } from '../support/cleaning.ts';
 import { storeForEachTest, STORES } from './backends.ts';
@@ -37,25 +36,23 @@ describe.each(STORES)('rate limits on $name', ({ create }) => {
       blame: 1,
       ...fields,
     } as const;
-    let notice: RateNotice | undefined;
-    const claimed = await store.storage.deliveries.claimRated(request, (given) => {
-      notice = given;
-    });
+    const { claimed, limited: notice } = await store.storage.deliveries.claimRated(request);
     return { claimed, count: claimed.length, limitedForMs: notice?.limitedForMs, rate: notice?.policy.rateLimit };
   }
 
   test('let other claims take nothing, and tell them of the limit', async () => {
     const rate = { count: 20, perMs: 1_000 };
     const { destinationId, tickets } = await limited(rate, 3);
-    const notices: RateNotice[] = [];
-    const tell = (notice: RateNotice) => void notices.push(notice);
     const { deliveries } = store.storage;
     const lease = { leaseMs: 45_000, blame: 1 } as const;
     const [ticket] = tickets;
-    expect(ticket && (await deliveries.claim({ ticket, ...lease }, tell))).toBeUndefined();
-    expect(await deliveries.claimLane({ destinationId, limit: 9, from: 0, ...lease }, tell)).toEqual([]);
-    expect(await deliveries.claimLost({ destinationId, lostMost: 9, ...lease }, tell)).toBeUndefined();
-    expect(notices).toMatchObject(Array.from({ length: 3 }, () => ({ limitedForMs: 0, policy: { rateLimit: rate } })));
+    for (const answer of [
+      await deliveries.claim({ ticket: ticket as (typeof tickets)[number], ...lease }),
+      await deliveries.claimLane({ destinationId, limit: 9, from: 0, ...lease }),
+      await deliveries.claimLost({ destinationId, lostMost: 9, ...lease }),
+    ]) {
+      expect(answer).toMatchObject({ claimed: [], limited: { limitedForMs: 0, policy: { rateLimit: rate } } });
+    }
     expect((await claimRated(destinationId)).claimed.map(({ attempt }) => attempt)).toEqual([1, 1]);
   });
 
@@ -63,15 +60,13 @@ describe.each(STORES)('rate limits on $name', ({ create }) => {
     const { tickets } = await limited({ count: 1, perMs: 1_000 }, 1);
     const plain = await fixture.account(1);
     const [ticket] = await fixture.event(plain.token);
-    const told: string[] = [];
-    const asked = [...tickets, ...(ticket === undefined ? [] : [ticket])].map((one) =>
-      store.storage.deliveries.claim({ ticket: one, leaseMs: 45_000, blame: 1 }, () => told.push(one.destinationId)),
+    const all = [...tickets, ...(ticket === undefined ? [] : [ticket])];
+    const answers = await Promise.all(
+      all.map((one) => store.storage.deliveries.claim({ ticket: one, leaseMs: 45_000, blame: 1 })),
     );
-    expect((await Promise.all(asked)).map((found) => found?.destinationId)).toEqual([
-      undefined,
-      plain.destinationIds[0],
-    ]);
-    expect(told).toEqual([tickets[0]?.destinationId]);
+    expect(answers.map(({ claimed: [found] }) => found?.destinationId)).toEqual([undefined, plain.destinationIds[0]]);
+    const told = all.filter((_, index) => answers[index]?.limited !== undefined);
+    expect(told.map(({ destinationId }) => destinationId)).toEqual([tickets[0]?.destinationId]);
   });
 
   test.each<[count: number, burst: number]>([

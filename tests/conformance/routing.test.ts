@@ -4,7 +4,7 @@ import type { Ticket } from '../../src/core/delivery.ts';
 import type { Route } from '../../src/storage/event-store.ts';
 import type { ClaimedDelivery } from '../../src/storage/statements.ts';
 import { changeRoutes, storedRouting } from '../support/route-changes.ts';
-import { DELIVERED, NOW, routeAtOnce } from '../support/store-fixture.ts';
+import { DELIVERED, firstClaimed, NOW, routeAtOnce } from '../support/store-fixture.ts';
 import { storeForEachTest, STORES } from './backends.ts';
 
 describe.each(STORES)('the routes of an account on $name', ({ create }) => {
@@ -25,7 +25,7 @@ describe.each(STORES)('the routes of an account on $name', ({ create }) => {
     return { id, tickets: accepted?.tickets ?? [] };
   }
   const claimOf = ([ticket]: readonly Ticket[]) =>
-    store.storage.deliveries.claim({ ticket: ticket as Ticket, leaseMs: 60_000, blame: 1 });
+    firstClaimed(store.storage.deliveries.claim({ ticket: ticket as Ticket, leaseMs: 60_000, blame: 1 }));
   const routing = async (given: Given) => storedRouting(store.storage, (await accept(given)).id);
 
   test('events without rules go to all enabled destinations, and only disabled ones leave a trace', async () => {
@@ -148,7 +148,7 @@ describe.each(STORES)('the routes of an account on $name', ({ create }) => {
     const state = { status: 'FAILED', retryInMs: null, completedAt: NOW } as const;
     await Promise.all(
       tickets.slice(0, 2).map(async (ticket) => {
-        const claimed = await store.storage.deliveries.claim({ ticket, leaseMs: 60_000, blame: 1 });
+        const claimed = await firstClaimed(store.storage.deliveries.claim({ ticket, leaseMs: 60_000, blame: 1 }));
         await store.storage.deliveries.record({ ...(claimed as ClaimedDelivery), outcome: gone, state });
       }),
     );

@@ -2,7 +2,7 @@ import type { DeliveryStatus, Ticket, TicketLane } from '../../src/core/delivery
 import { type ClaimedPolicy, policyOf } from '../../src/storage/policy-columns.ts';
 import { burstOf } from '../../src/core/delivery-policy.ts';
 import type { Rate } from '../../src/core/token-bucket.ts';
-import type { DeliveryStore, RateNotice } from '../../src/storage/delivery-store.ts';
+import type { Claims, DeliveryStore, Recorded } from '../../src/storage/delivery-store.ts';
 import type { FoundLane, FoundRetry } from '../../src/storage/searches.ts';
 import {
   type AttemptRecord,
@@ -100,39 +100,29 @@ export class ModelStore
     }
   }
 
-  claim(
-    { ticket: { deliveryId, destinationId, attempt }, ...lease }: ClaimRequest,
-    onLimited?: (notice: RateNotice) => void,
-  ): Promise<ClaimedDelivery | undefined> {
-    this.asked += 1;
-    return this.#weather(() => {
-      if (this.#isLimited(destinationId, onLimited)) {
-        return undefined;
-      }
-      const row = this.rows.get(deliveryId);
-      return row !== undefined && row.attempt === attempt && this.#isFree(row) ? this.#take(row, lease) : undefined;
-    });
-  }
-
-  claimLane(
-    { destinationId, limit, from, ...lease }: LaneClaimRequest,
-    onLimited?: (notice: RateNotice) => void,
-  ): Promise<ClaimedDelivery[]> {
+  claim({ ticket: { deliveryId, destinationId, attempt }, ...lease }: ClaimRequest): Promise<Claims> {
     this.asked += 1;
     return this.#weather(() =>
-      this.#isLimited(destinationId, onLimited)
-        ? []
-        : this.#dueOf(destinationId)
-            .filter(({ dueAt }) => dueAt >= from)
-            .slice(0, limit)
-            .map((row) => this.#take(row, lease)),
+      this.#plain(destinationId, () => {
+        const row = this.rows.get(deliveryId);
+        return row !== undefined && row.attempt === attempt && this.#isFree(row) ? [this.#take(row, lease)] : [];
+      }),
     );
   }
 
-  claimRated(
-    { destinationId, limit, from, lostMost, ...lease }: RatedClaimRequest,
-    onLimited?: (notice: RateNotice) => void,
-  ): Promise<ClaimedDelivery[]> {
+  claimLane({ destinationId, limit, from, ...lease }: LaneClaimRequest): Promise<Claims> {
+    this.asked += 1;
+    return this.#weather(() =>
+      this.#plain(destinationId, () =>
+        this.#dueOf(destinationId)
+          .filter(({ dueAt }) => dueAt >= from)
+          .slice(0, limit)
+          .map((row) => this.#take(row, lease)),
+      ),
+    );
+  }
+
+  claimRated({ destinationId, limit, from, lostMost, ...lease }: RatedClaimRequest): Promise<Claims> {
     this.asked += 1;
     return this.#weather(() => {
       const rows =
@@ -144,19 +134,17 @@ export class ModelStore
       const policy = this.policyOf(destinationId);
       const rate = this.#rates.get(destinationId);
       const allowed = rate?.take(this.#now(), Math.min(limit, rows.length)) ?? limit;
-      if (rate !== undefined) {
-        onLimited?.({ policy, limitedForMs: rate.limitedForMs(this.#now()) });
-      }
-      return rows.slice(0, allowed).map((row) => this.#take(row, lease));
+      const limited = rate && { policy, limitedForMs: rate.limitedForMs(this.#now()) };
+      const claimed = rows.slice(0, allowed).map((row) => this.#take(row, lease));
+      return { claimed, limited, passedOver: undefined };
     });
   }
 
-  #isLimited(destinationId: string, onLimited: ((notice: RateNotice) => void) | undefined): boolean {
-    const isLimited = this.#rates.has(destinationId);
-    if (isLimited) {
-      onLimited?.({ policy: this.policyOf(destinationId), limitedForMs: 0 });
-    }
-    return isLimited;
+  /** A claim that is not rated. */
+  #plain(destinationId: string, claim: () => ClaimedDelivery[]): Claims {
+    return this.#rates.has(destinationId)
+      ? { claimed: [], limited: { policy: this.policyOf(destinationId), limitedForMs: 0 }, passedOver: undefined }
+      : { claimed: claim(), limited: undefined, passedOver: undefined };
   }
 
   limit(destinationId: string, rateLimit: Rate): void {
@@ -164,39 +152,37 @@ export class ModelStore
     this.#rates.set(destinationId, new ModelRate(rateLimit));
   }
 
-  claimLost(
-    { destinationId, lostMost, ...lease }: LostClaimRequest,
-    onLimited?: (notice: RateNotice) => void,
-  ): Promise<ClaimedDelivery | undefined> {
-    return this.#weather(() => {
-      if (this.#isLimited(destinationId, onLimited)) {
-        return undefined;
-      }
-      const row = this.#lostOf(destinationId).find(({ lostCount }) => lostCount <= lostMost);
-      return row && this.#take(row, lease);
-    });
+  claimLost({ destinationId, lostMost, ...lease }: LostClaimRequest): Promise<Claims> {
+    return this.#weather(() =>
+      this.#plain(destinationId, () => {
+        const row = this.#lostOf(destinationId).find(({ lostCount }) => lostCount <= lostMost);
+        return row === undefined ? [] : [this.#take(row, lease)];
+      }),
+    );
   }
 
-  record({ deliveryId, attempt, outcome, state }: AttemptRecord): Promise<boolean> {
-    return this.#weather(() => {
-      const row = this.rows.get(deliveryId);
-      const key = `${deliveryId} ${attempt}`;
-      if (row?.attempt !== attempt || row.leasedUntil === undefined) {
-        return this.#attempts.has(key);
-      }
-      this.#attempts.add(key);
-      if (outcome.statusCode === 410) {
-        this.disabled.add(row.destinationId);
-      }
-      if (state.status === 'PENDING') {
-        Object.assign(row, { dueAt: this.#now() + (state.retryInMs ?? 0), leasedUntil: undefined, waits: true });
-        row.lostCount = 0;
-      } else {
-        this.rows.delete(deliveryId);
-        this.finished.set(deliveryId, state.status);
-      }
-      return true;
-    });
+  record(record: AttemptRecord): Promise<Recorded> {
+    return this.#weather(() => ({ isRecorded: this.#isRecorded(record), next: undefined }));
+  }
+
+  #isRecorded({ deliveryId, attempt, outcome, state }: AttemptRecord): boolean {
+    const row = this.rows.get(deliveryId);
+    const key = `${deliveryId} ${attempt}`;
+    if (row?.attempt !== attempt || row.leasedUntil === undefined) {
+      return this.#attempts.has(key);
+    }
+    this.#attempts.add(key);
+    if (outcome.statusCode === 410) {
+      this.disabled.add(row.destinationId);
+    }
+    if (state.status === 'PENDING') {
+      Object.assign(row, { dueAt: this.#now() + (state.retryInMs ?? 0), leasedUntil: undefined, waits: true });
+      row.lostCount = 0;
+    } else {
+      this.rows.delete(deliveryId);
+      this.finished.set(deliveryId, state.status);
+    }
+    return true;
   }
 
   release(claims: readonly Claim[]): Promise<void> {

@@ -5,6 +5,7 @@ import type { Lane } from '../../src/dispatch/lanes.ts';
 import type { Picks } from '../../src/dispatch/picks.ts';
 import { type Bounds, Scheduler } from '../../src/dispatch/scheduler.ts';
 import { ModelStore } from './model-store.ts';
+import { firstClaimed } from './store-fixture.ts';
 
 export const NOW = 1_000_000;
 
@@ -57,7 +58,7 @@ export async function claimOf({ destinationId, accountId, deliveryId }: Ticket, 
   );
   const ticket = { destinationId, accountId, deliveryId, attempt: 0 };
   store.insert(ticket);
-  const delivery = await store.claim({ ticket, leaseMs: 60_000, blame: 1 });
+  const delivery = await firstClaimed(store.claim({ ticket, leaseMs: 60_000, blame: 1 }));
   if (delivery === undefined) {
     throw new Error('The delivery was not claimed.');
   }

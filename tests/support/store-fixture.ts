@@ -4,7 +4,9 @@ import { DestinationCommands, type DestinationPatch } from '../../src/manage/des
 import { createIdSource, type IdSource } from '../../src/core/ids.ts';
 import { EVERYTHING } from '../../src/core/scope.ts';
 import type { AttemptOutcome, Ticket } from '../../src/core/delivery.ts';
+import type { Claims } from '../../src/storage/delivery-store.ts';
 import type { Route } from '../../src/storage/event-store.ts';
+import type { ClaimedDelivery } from '../../src/storage/statements.ts';
 import type { Storage } from '../../src/storage/storage.ts';
 import { Telemetry } from '../../src/observe/telemetry.ts';
 import { Transformer } from '../../src/transform/transformer.ts';
@@ -105,4 +107,9 @@ export class StoreFixture {
     const [ticket] = await this.event(token, receivedAt);
     return ticket as Ticket;
   }
+}
+
+/** What a claim of a single delivery has found. */
+export async function firstClaimed(answer: Promise<Claims>): Promise<ClaimedDelivery | undefined> {
+  return (await answer).claimed[0];
 }

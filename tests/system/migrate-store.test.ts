@@ -147,7 +147,7 @@ async function attempt(
         outcome: { ...outcome, responseBody },
         state,
       };
-      expect(await storage.deliveries.record(record)).toBe(true);
+      expect((await storage.deliveries.record(record)).isRecorded).toBe(true);
     }),
   );
 }
