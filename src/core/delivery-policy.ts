@@ -12,7 +12,7 @@ export const RATE_PER_MS = { min: 1_000, max: DAY_MS } as const;
 export const STOP_ON_MAX = 50;
 const STATUS = { min: 300, max: 599 } as const;
 
-/** Keeps all deliveries of a destination in one order, whatever is in their payloads. */
+/** Keeps all deliveries of a destination in one order. Their payloads do not matter. */
 export const ORDER_BY_EVERYTHING = '*';
 
 /** How a destination wants its deliveries. Null stands for the server's default. Durations are in milliseconds. */

@@ -3,7 +3,6 @@ import type { TicketLane } from '../core/delivery.ts';
 import type { Telemetry } from '../observe/telemetry.ts';
 import type { DeliveryStore } from '../storage/delivery-store.ts';
 import type { FoundLane } from '../storage/searches.ts';
-
 import type { Priority } from './lanes.ts';
 
 const SWEEP_INTERVAL_MS = 500;

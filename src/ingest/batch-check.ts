@@ -45,7 +45,7 @@ export abstract class BatchCheck implements BodyCheck {
       throw HttpError.invalid('The batch is empty; it must have at least one event.');
     }
     if (!isUtf8(bytes)) {
-      // All that may stand between events is ASCII.
+      // Between events there is only ASCII, so the fault is in one of them.
       const index = this.events(bytes).findIndex((event) => !isUtf8(event));
       throw HttpError.invalidEvent('The event is not valid UTF-8.', index);
     }

@@ -24,8 +24,8 @@ interface IngestDependencies {
 }
 
 /**
- * `POST /server/incoming_data`, and the same with `/batch` below it. The method is checked first, then the token, then the rest. A sender without a valid
- * token learns nothing else about its request.
+ * `POST /server/incoming_data`, and the same with `/batch` below it. The method is checked first, then the token, then the
+ * rest. A sender without a valid token learns nothing else about its request.
  */
 export function ingestRoute(dependencies: IngestDependencies): RequestHandler {
   return (request, response) => {

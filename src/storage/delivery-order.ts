@@ -1,3 +1,5 @@
+import type { DeliveryState } from '../core/delivery.ts';
+
 /**
  * Deliveries of one destination with the same order key go one at a time, in the order of their numbers. Numbers are
  * given under the lock of the account's row, so they are in the order of the commits.
@@ -37,6 +39,13 @@ export interface DeliveryPlace {
   readonly destinationId: string;
   readonly key: string;
   readonly number: number;
+}
+
+/** The places that finished deliveries leave. */
+export function placesLeft(
+  records: readonly { readonly place: DeliveryPlace | null; readonly state: Pick<DeliveryState, 'status'> }[],
+): DeliveryPlace[] {
+  return records.flatMap(({ place, state }) => (place !== null && state.status !== 'PENDING' ? [place] : []));
 }
 
 /** A delivery whose turn has come, because its predecessor has left the queue. */

@@ -257,7 +257,7 @@ export interface Statements<Procedure = unknown> {
   readonly findEarlierEvents: (lookups: readonly EarlierEventLookup[]) => readonly Statement<EarlierEventRow>[];
   /**
    * Leases deliveries, begins their next attempt, and reads the parts of its request. The attempt number guards the
-   * claim: of all that have a ticket for the same attempt, one gets it. A disabled destination gets nothing, and one
+   * claim: only one of several tickets for the same attempt gets it. A disabled destination gets nothing, and one
    * with a rate limit gets a `LimitedDestination` instead: plain ones pay nothing for what rated claims do. What is not
    * the next one in its order is parked; see delivery-order.ts.
    */

@@ -26,7 +26,7 @@ const FLAGS = [
   '--allow-worker',
 ];
 
-/** Why a process has ended: by its own verdict, for want of memory, or by somebody else. */
+/** Why a process has ended: it gave a verdict itself, the engine ran out of memory, or somebody else ended it. */
 export type Ending = Verdict | 'crash' | 'outside';
 
 export interface ProcessListener {
@@ -92,7 +92,7 @@ export class TransformProcess {
     const [head, payload] = packOrder(job.order);
     const { stdin } = this.#child;
     if (stdin?.writableCorked === 0) {
-      // What is sent in one turn of the event loop goes in one piece.
+      // Orders of the same turn of the event loop go in one write.
       stdin.cork();
       setImmediate(() => stdin.uncork());
     }

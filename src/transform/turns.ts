@@ -98,7 +98,7 @@ export class TransformTurns {
     lane.expectedMs = Math.max(costMs, lane.expectedMs / 2);
   }
 
-  /** Takes all that wait. */
+  /** Takes every job that waits. */
   clear(): Job[] {
     const jobs = [...this.#waiting].flatMap(({ waiting }) => [...waiting].flatMap((lane) => lane.jobs.splice(0)));
     for (const { waiting } of this.#waiting) {

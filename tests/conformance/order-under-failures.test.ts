@@ -88,7 +88,7 @@ class Struggle {
     const lookUp = `${this.#stores.indexOf(store)} ${destinationId}`;
     if (this.#chance(0.4) || this.#lookUps.has(lookUp)) {
       const ticket = this.#anyOf(this.#tickets);
-      // One lease for all that have the same ticket, because any of them may be answered.
+      // Everybody with the same ticket asks for the same lease, because any of them may be answered.
       const isOver = ticket.attempt % 2 === 1;
       const { claimed } = await deliveries.claim({ ticket, ...leaseFor(isOver) });
       return { claimed, isOver };

@@ -52,14 +52,17 @@ test.each([
     `{"t": $string(${doubled('{"a": "abcdefgh"}', '{"a": $v, "b": $v}', 26)})}`,
   ],
   ['encodes a long text', `{"t": $base64encode(${TEXT})}`],
-])("an expression that %s ends for want of time or memory, and nobody else's with it", async (_what, expression) => {
-  const hungry = transforming.textOf(expression, {}, { accountId: 'hungry' });
-  const others = Array.from({ length: 20 }, (_, n) =>
-    transforming.textOf(`{"n": ${n}}`, {}, { accountId: `other ${n % 3}`, destinationId: `d${n}` }),
-  );
-  expect(await Promise.all(others)).toEqual(Array.from({ length: 20 }, (_, n) => `{"n":${n}}`));
-  expect([TIME, MEMORY]).toContain(await hungry);
-});
+])(
+  "an expression that %s is ended because it takes too much time or memory, and nobody else's is",
+  async (_what, expression) => {
+    const hungry = transforming.textOf(expression, {}, { accountId: 'hungry' });
+    const others = Array.from({ length: 20 }, (_, n) =>
+      transforming.textOf(`{"n": ${n}}`, {}, { accountId: `other ${n % 3}`, destinationId: `d${n}` }),
+    );
+    expect(await Promise.all(others)).toEqual(Array.from({ length: 20 }, (_, n) => `{"n":${n}}`));
+    expect([TIME, MEMORY]).toContain(await hungry);
+  },
+);
 
 test.each([
   ['a range', '[1..10000000]'],

@@ -13,7 +13,7 @@ afterAll(async () => {
   await transforming.stop();
 });
 
-/** What others get from all that could have been changed. */
+/** Shows others everything that an expression could have changed. */
 const CANARY = `{
   "upper": $uppercase("a"), "sum": $sum([1, 2]), "chain": ($string ~> $length)(12), "partial": $substring(?, 1)("ab"),
   "map": $map([1, 2], function($v) { $v + 1 }), "range": [1..3], "text": $string({"a": 1}), "keys": $keys({"a": 1})

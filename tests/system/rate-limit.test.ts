@@ -1,11 +1,8 @@
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import type { Receiver } from '../support/receiver.ts';
-import { createTemporaryDatabase, TEST_DATABASE_URL } from '../support/postgresql.ts';
-import { deleteQueue, TEST_QUEUE_URL } from '../support/rabbit-fixture.ts';
-import { ENCRYPTION_KEY } from '../support/vault.ts';
-import { Workbench } from '../support/workbench.ts';
+import { StackForEachTest, STACKS } from '../support/stacks.ts';
 
-const QUEUE_NAME = `data-pusher.test-${crypto.randomUUID()}`;
+const WORKERS = 2;
 const COUNT = 20;
 const MEASURED_MS = 10_000;
 /** The first requests open connections, and arrive late. */
@@ -15,53 +12,23 @@ const EVENTS = 220;
 /** One in so many requests fails, and its retry counts too. */
 const FAILS = 4;
 
-interface Setting {
-  readonly name: string;
-  readonly workers: number;
-  readonly needs: boolean;
-  readonly queue: Readonly<Record<string, string>>;
-}
-
-const SETTINGS: Setting[] = [
-  { name: 'one process on SQLite', workers: 0, needs: true, queue: {} },
-  { name: 'two workers on PostgreSQL', workers: 2, needs: TEST_DATABASE_URL !== undefined, queue: {} },
-  {
-    name: 'two workers on PostgreSQL and RabbitMQ',
-    workers: 2,
-    needs: TEST_DATABASE_URL !== undefined && TEST_QUEUE_URL !== undefined,
-    queue: { QUEUE_URL: TEST_QUEUE_URL ?? '', QUEUE_NAME },
-  },
-];
-
-describe.each(SETTINGS.filter(({ needs }) => needs))('a limit of 20 a second, with $name', ({ workers, queue }) => {
-  let bench: Workbench;
-  let cleanUp: () => Promise<void>;
-  let variables: Readonly<Record<string, string>>;
-
-  beforeEach(async () => {
-    bench = new Workbench();
-    const database = workers === 0 ? undefined : await createTemporaryDatabase(TEST_DATABASE_URL ?? '');
-    variables = database === undefined ? {} : { DATABASE_URL: database.url, ENCRYPTION_KEY, ...queue };
-    cleanUp = async () => {
-      await bench.clear();
-      await database?.drop();
-      await (queue['QUEUE_URL'] === undefined ? undefined : deleteQueue(QUEUE_NAME));
-    };
-  });
-  afterEach(() => cleanUp());
+describe.each(STACKS)('a limit of 20 a second, with $name', (stack) => {
+  const { isEmbedded } = stack;
+  const installation = new StackForEachTest(stack);
 
   async function startServers() {
-    const api = bench.spawn(workers === 0 ? variables : { ...variables, ROLES: 'api' });
+    const { bench, variables } = installation;
+    const api = bench.spawn(isEmbedded ? variables : { ...variables, ROLES: 'api' });
     await api.ready();
-    for (let number = 0; number < workers; number += 1) {
-      await bench.spawn({ ...variables, ROLES: 'worker' }).said(/Health +\S+\n/u);
+    for (let number = 0; !isEmbedded && number < WORKERS; number += 1) {
+      await installation.startWorker();
     }
     return api;
   }
 
   test('lets 20 a second through, retries too, and another destination gets everything at once', async () => {
     const api = await startServers();
-    const receiver = await bench.receiver();
+    const receiver = await installation.bench.receiver();
     const { limited, other } = watch(receiver);
     const { id, token } = await api.createAccount();
     const policy = {
@@ -85,7 +52,7 @@ describe.each(SETTINGS.filter(({ needs }) => needs))('a limit of 20 a second, wi
     const within = (start: number, ms: number) =>
       limited.filter((at) => at >= from + start && at < from + start + ms).length;
     const perSecond = Array.from({ length: MEASURED_MS / 1_000 }, (_, second) => within(second * 1_000, 1_000));
-    process.stdout.write(`limit of ${COUNT}/s, ${workers || 1} workers: ${perSecond.join(' ')}\n`);
+    process.stdout.write(`limit of ${COUNT}/s, ${isEmbedded ? 1 : WORKERS} workers: ${perSecond.join(' ')}\n`);
     expect(within(0, MEASURED_MS)).toBeGreaterThanOrEqual(COUNT * 10 * 0.9);
     expect(within(0, MEASURED_MS)).toBeLessThanOrEqual(COUNT * 10 * 1.1);
     expect(Math.max(...perSecond)).toBeLessThanOrEqual(COUNT * 2);

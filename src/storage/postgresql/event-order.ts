@@ -38,8 +38,8 @@ const PLAIN: OrderParts = {
 };
 
 /**
- * Numbers are given while the rows of their accounts are locked, until the commit. A delivery with a predecessor is parked at once,
- * if it is one of the same batch or can be locked. Claims park the others.
+ * Numbers are given while the rows of their accounts are locked, until the commit. A delivery with a predecessor is
+ * parked at once, if that is one of the same batch or can be locked. Claims park the others.
  */
 const ORDERED: OrderParts = {
   keys: sql`, order_keys text[]`,

@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
 import { saysGone } from '../../core/delivery.ts';
-import type { NextDelivery } from '../delivery-order.ts';
+import { type NextDelivery, placesLeft } from '../delivery-order.ts';
 import { PackedBytes, type Statement, statement } from '../typed-statement.ts';
 import { PARKED } from './leases.ts';
 import type { AttemptRecord, Claim, Statements } from '../statements.ts';
@@ -34,7 +34,8 @@ const DISABLE_GONE = sql`
 
 /**
  * Locks the rows of the queue, then those of accounts, then those of destinations, each in the order of their ids: two
- * statements cannot deadlock. Accounts are locked by what stores events and by commands, which hold no rows of the queue.
+ * statements cannot deadlock. Accounts are locked by what stores events and by commands, which wait for no row of the
+ * queue.
  */
 export const record: Statements['record'] = (records) => {
   const bodies = new PackedBytes();
@@ -85,7 +86,7 @@ export const record: Statements['record'] = (records) => {
  * those that park, and did not see what they have parked. Rows are locked in the order of their ids.
  */
 function wakeNext(records: readonly AttemptRecord[]): readonly Statement<NextDelivery>[] {
-  const places = records.flatMap(({ place, state }) => (place !== null && state.status !== 'PENDING' ? [place] : []));
+  const places = placesLeft(records);
   if (places.length === 0) {
     return [];
   }

@@ -3,7 +3,7 @@ import type { Clock } from '../../core/clock.ts';
 import { PARKED_UNTIL } from '../delivery-order.ts';
 import { type Statement, statement } from '../typed-statement.ts';
 import { dueOf, lease, leaseEnd, lostOf, POLICY } from './leases.ts';
-import type { LimitedDestination, Statements } from '../statements.ts';
+import type { ClaimRow, LaneClaimRequest, LimitedDestination, LostClaimRequest, Statements } from '../statements.ts';
 
 export const claimBy =
   (clock: Clock): Statements['claim'] =>
@@ -32,37 +32,33 @@ export const claimLanesBy =
   (clock: Clock): Statements['claimLanes'] =>
   (requests) => {
     const now = clock.now();
-    return [
-      ...requests.map(({ destinationId, limit, from, leaseMs, blame }) =>
-        lease(
-          leaseEnd(now, sql`${leaseMs}`),
-          sql`${blame}`,
-          sql`
-          where ${isPlain(sql`${destinationId}`)}
-            and delivery_id in (${dueOf({ destinationId, from, now, limit: sql`${limit}` })})`,
-        ),
-      ),
-      limitedAmong(requests.map(({ destinationId }) => destinationId)),
-    ];
+    return claimEach(requests, now, ({ limit, ...request }) => dueOf({ ...request, now, limit: sql`${limit}` }));
   };
 
 export const claimLostBy =
   (clock: Clock): Statements['claimLost'] =>
   (requests) => {
     const now = clock.now();
-    return [
-      ...requests.map(({ destinationId, lostMost, leaseMs, blame }) =>
-        lease(
-          leaseEnd(now, sql`${leaseMs}`),
-          sql`${blame}`,
-          sql`
-          where ${isPlain(sql`${destinationId}`)}
-            and delivery_id in (${lostOf({ destinationId, lostMost, now, limit: sql`1` })})`,
-        ),
-      ),
-      limitedAmong(requests.map(({ destinationId }) => destinationId)),
-    ];
+    return claimEach(requests, now, (request) => lostOf({ ...request, now, limit: sql`1` }));
   };
+
+/** @param rowsOf the keys of what a request is to get */
+function claimEach<Request extends LaneClaimRequest | LostClaimRequest>(
+  requests: readonly Request[],
+  now: number,
+  rowsOf: (request: Request) => RawBuilder<unknown>,
+): Statement<ClaimRow>[] {
+  return [
+    ...requests.map((request) =>
+      lease(
+        leaseEnd(now, sql`${request.leaseMs}`),
+        sql`${request.blame}`,
+        sql`where ${isPlain(sql`${request.destinationId}`)} and delivery_id in (${rowsOf(request)})`,
+      ),
+    ),
+    limitedAmong(requests.map(({ destinationId }) => destinationId)),
+  ];
+}
 
 /** Enabled, and without a rate limit. */
 function isPlain(destinationId: RawBuilder<unknown>): RawBuilder<unknown> {

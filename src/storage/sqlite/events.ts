@@ -86,7 +86,7 @@ function toRow(
 ): EventRow {
   const row = [id, fanOut, receivedAt, idempotencyKey, hops, type, start, end] as const;
   const isPlain = follows === undefined && batch === undefined && orderKeys === null;
-  return isPlain ? [...row] : [...row, follows ?? null, batch ?? null, orderKeys];
+  return isPlain ? row : [...row, follows ?? null, batch ?? null, orderKeys];
 }
 
 function isShared(bytes: Buffer): bytes is Buffer<SharedArrayBuffer> {

@@ -1,7 +1,7 @@
 import { type RawBuilder, sql } from 'kysely';
 import type { Clock } from '../../core/clock.ts';
 import { saysGone } from '../../core/delivery.ts';
-import { type NextDelivery, PARKED_UNTIL } from '../delivery-order.ts';
+import { type NextDelivery, PARKED_UNTIL, placesLeft } from '../delivery-order.ts';
 import { command, PackedBytes, type Statement, statement } from '../typed-statement.ts';
 import type { AttemptRecord, Claim, Statements } from '../statements.ts';
 
@@ -46,7 +46,7 @@ export const recordBy =
 
 /** Wakes the heads of the keys whose heads have left. */
 function wakeNext(records: readonly AttemptRecord[], now: number): readonly Statement<NextDelivery>[] {
-  const places = records.flatMap(({ place, state }) => (place !== null && state.status !== 'PENDING' ? [place] : []));
+  const places = placesLeft(records);
   if (places.length === 0) {
     return [];
   }
